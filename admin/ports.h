@@ -1,0 +1,190 @@
+// What administration may ask of the daemon: the seam between admin/ (HTTP, CLI)
+// and daemon/ (which implements it). Plain values, no JSON, no HTTP.
+//
+// Threads: every method from any thread; none blocks the routing threads.
+// Mutating methods take the caller, write an audited event and return when it is
+// synced (activation: when the new generation routes).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "policy/world/pool.h"
+
+namespace pointsman::admin {
+
+struct Caller {
+  std::uint32_t uid = 0;
+};
+
+struct StatusReport {
+  std::string version;
+  std::uint32_t generation = 0;
+  std::string bundle;           // hash, hexadecimal; empty in generation 0
+  std::string bundle_made_from;
+  std::string embedder;
+  std::uint32_t dimension = 0;
+  std::uint64_t last_sequence = 0;
+  std::uint64_t synced_sequence = 0;
+  std::uint64_t learned_sequence = 0;
+  std::uint64_t checkpoint_sequence = 0;
+  std::uint64_t base_sequence = 0;
+  std::uint64_t state_hash = 0;  // at learned_sequence
+  std::uint64_t open_decisions = 0;
+  std::uint64_t disk_bytes = 0;
+  std::uint64_t decisions = 0, audits = 0, outcomes = 0, ratings = 0, gold = 0, preferences = 0;
+  std::uint64_t retractions = 0, expired = 0, not_folded = 0, quarantined_cells = 0, lost_unsynced = 0;
+  std::uint64_t refused = 0;           // requests answered with an error since the start
+  std::uint64_t commit_waiting = 0, commit_refused = 0;
+  std::uint64_t connections = 0;
+  bool frozen = false;
+  // Live calibration on random-audit gold, scored before it was learnt.
+  std::uint64_t audited_gold = 0;
+  double audited_rmse = 0;
+  double audited_z_squared = 0;        // mean; 1 is honest
+  double uptime_seconds = 0;
+  struct Source {
+    std::string name;
+    std::uint64_t reports = 0;
+    double bias = 0;                   // root of the bias tree
+    double bias_deviation = 0;
+  };
+  std::vector<Source> sources;
+  std::vector<std::string> warnings;   // for people: "ratings stand on prior bias only", ...
+};
+
+struct ModelReport {
+  std::uint32_t id = 0;
+  std::string name;
+  std::uint32_t epoch = 1;
+  std::string state;                   // active, draining, retired
+  policy::Price price;
+  std::uint32_t context_tokens = 0;
+  bool in_bundle = false;
+  double prior_quality = 0;            // mean over the bootstrap queries
+  double level = 0;                    // alpha: learned shift, and its deviation
+  double level_deviation = 0;
+  double expected_tokens_out = 0;
+  std::uint64_t decisions = 0, outcomes = 0, failures = 0, ratings = 0, gold = 0;
+};
+
+struct ClusterReport {
+  std::uint32_t number = 0;
+  std::string name;
+  std::uint32_t size = 0;              // bootstrap queries
+  std::string leader;                  // best predicted model
+  double leader_quality = 0;
+  double gold_weight = 0;              // evidence now, after decay
+  double rating_weight = 0;
+};
+struct CellReport {
+  std::string model;
+  double prior = 0;
+  double quality = 0;
+  double quality_deviation = 0;
+  double gold_weight = 0;
+  double rating_weight = 0;
+  bool conflict = false;
+};
+struct ClusterDetail {
+  ClusterReport summary;
+  std::vector<CellReport> cells;       // best first
+};
+
+struct GenerationReport {
+  std::uint32_t number = 0;
+  std::string bundle;
+  std::string made_from;
+  std::string labels;
+  std::uint32_t clusters = 0, models = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t activated_sequence = 0;
+  std::int64_t activated_at_us = 0;
+  std::string reason;
+  bool live = false;
+};
+
+struct BootstrapRequest {
+  std::string table_path;              // absolute; readable by the daemon
+  std::string labels = "consensus";    // consensus, scores
+  std::uint32_t clusters_max = 32;
+  std::uint64_t seed = 0;
+  bool refit_embedder = false;         // default: keep the live embedder
+  bool activate = true;                // else: stored, not live
+};
+struct BootstrapReport {
+  std::string state;                   // none, running, done, failed, cancelled
+  std::string stage;                   // what it does now
+  double progress = 0;                 // [0,1]
+  std::string message;                 // why it failed, or what it made
+  std::string bundle;                  // hash when done
+  std::uint32_t generation = 0;        // when activated
+  std::int64_t started_at_us = 0, ended_at_us = 0;
+};
+
+struct Explanation {
+  std::string token_id;                // hexadecimal decision id
+  std::uint64_t sequence = 0;
+  std::int64_t decided_at_us = 0;
+  std::uint32_t generation = 0;
+  std::string chosen;
+  double propensity = 0;
+  bool audit = false, forced = false, gold_wanted = false;
+  double prior = 0, predicted_quality = 0, predicted_deviation = 0;
+  struct Named { std::uint32_t number = 0; std::string name; double weight = 0; };
+  std::vector<Named> clusters;
+  std::vector<Named> tasks;
+  struct Candidate { std::string model; double probability = 0, quality = 0, cost_usd = 0, utility = 0; };
+  std::vector<Candidate> candidates;
+  struct Channel { std::string source; double value = 0; std::uint32_t revision = 0; bool retracted = false; };
+  std::vector<Channel> channels;
+  bool outcome_known = false;
+  std::uint32_t tokens_out = 0;
+  double latency_ms = 0;
+  bool failed = false;
+  bool open = false;                   // feedback is still taken
+};
+
+class Ports {
+ public:
+  virtual ~Ports() = default;
+
+  virtual bool Alive() const = 0;                       // /health
+  virtual Status Ready() const = 0;                     // /ready; UNAVAILABLE with the reason
+  virtual StatusReport GetStatus() const = 0;
+  virtual std::string MetricsText() const = 0;          // Prometheus text format
+
+  virtual std::vector<ModelReport> Models() const = 0;
+  virtual Result<ModelReport> AddModel(const Caller& caller, const std::string& name, const policy::Price& price,
+                                       std::uint32_t context_tokens) = 0;
+  virtual Result<ModelReport> SetPrice(const Caller& caller, const std::string& name, const policy::Price& price) = 0;
+  // state: "active", "draining" or "retired".
+  virtual Result<ModelReport> SetModelState(const Caller& caller, const std::string& name,
+                                            const std::string& state) = 0;
+
+  virtual std::vector<ClusterReport> Clusters() const = 0;
+  virtual Result<ClusterDetail> Cluster(std::uint32_t number) const = 0;
+
+  virtual std::vector<GenerationReport> Generations() const = 0;
+  // `target`: a generation number, or a bundle hash (prefix of at least 8 digits).
+  virtual Result<GenerationReport> Activate(const Caller& caller, const std::string& target) = 0;
+  // Back to the bundle of the generation before the live one, under a new number.
+  virtual Result<GenerationReport> Rollback(const Caller& caller) = 0;
+
+  // Starts the job process. Errors: BUSY when one runs.
+  virtual Result<BootstrapReport> StartBootstrap(const Caller& caller, const BootstrapRequest& request) = 0;
+  virtual BootstrapReport BootstrapStatus() const = 0;
+  virtual Result<BootstrapReport> CancelBootstrap(const Caller& caller) = 0;
+
+  // `decision`: hexadecimal id, or a token's text form (only its id part is used).
+  virtual Result<Explanation> Explain(const std::string& decision) const = 0;
+
+  virtual Status SetFrozen(const Caller& caller, bool frozen) = 0;
+};
+
+}  // namespace pointsman::admin

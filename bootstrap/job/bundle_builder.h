@@ -1,0 +1,46 @@
+// From a table to a bundle: votes -> clusters and scores, anchors, task tables,
+// recogniser -> Bundle. Needs no label: with Labels::kConsensus the reference
+// answers and scores of the table are not looked at.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "bootstrap/data/table_reader.h"
+#include "embed/embedder.h"
+#include "policy/world/bundle.h"
+
+namespace pointsman::bootstrap {
+
+// Where the expected quality of an answer comes from.
+enum class Labels {
+  kConsensus,  // agreement among the models' answers; no gold
+  kScores,     // the table's scores
+};
+
+struct BuildOptions {
+  Labels labels = Labels::kConsensus;
+  std::uint32_t clusters_max = 32;
+  std::uint32_t anchors_max = 512;
+  std::uint64_t seed = 0;
+  std::int64_t made_at_us = 0;
+  // Reused when given (a re-bootstrap keeps the embedder, so that anchors stay
+  // comparable); otherwise LSA is fitted on the queries.
+  const policy::Bundle* keep_embedder_of = nullptr;
+  // Indices of rows to use; empty: all.
+  std::vector<std::size_t> rows;
+  // Called with (stage, done, total); may be empty.
+  std::function<void(std::string_view, std::uint64_t, std::uint64_t)> progress;
+};
+
+// The bundle is valid (policy::ValidateBundle); its hash is not set.
+// Errors: INVALID_ARGUMENT for fewer than 2 usable rows or no model with answers
+// (kConsensus) or scores (kScores), naming what is missing.
+Result<policy::Bundle> BuildBundle(const Table& table, const BuildOptions& options);
+
+}  // namespace pointsman::bootstrap

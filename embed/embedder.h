@@ -1,0 +1,32 @@
+// Text to vector.
+//
+// Threads: Embed is const and may run on any number of threads at once.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "policy/world/bundle.h"
+
+namespace pointsman::embed {
+
+class Embedder {
+ public:
+  virtual ~Embedder() = default;
+  virtual const policy::EmbedderIdentity& identity() const = 0;
+  // A unit vector of identity().dimension floats. A text without a single known
+  // n-gram gives an empty vector: the query lies in the background.
+  // Errors: INVALID_ARGUMENT for empty text or invalid UTF-8; FAILED_PRECONDITION
+  // for kind "caller", where the caller must send the vector.
+  virtual Result<std::vector<float>> Embed(std::string_view text) const = 0;
+};
+
+// The embedder that a bundle names. "caller" and "none" refuse text with a clear
+// message. Errors: FAILED_PRECONDITION unknown kind; DATA_LOSS malformed or
+// mismatching parameters.
+Result<std::shared_ptr<const Embedder>> EmbedderFor(const policy::Bundle& bundle);
+
+}  // namespace pointsman::embed

@@ -1,0 +1,57 @@
+// Evidence: raw additive moments of one cell, per observed pattern.
+//
+// Source: spec online_learner 1.2 and 1.3. A pattern is the set of channels that
+// a decision's row has (bit 0 gold, bit s source s). Moments are never debiased
+// here: bias is estimated when the posterior is read, raw sums are for ever.
+//
+// Bit equality: sums change only by AddRow with sign +1 or -1 in log order; decay
+// is an integer exponent per pattern and a division at read, never a multiply of
+// a stored sum.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+
+#include "base/ids.h"
+#include "policy/learning/event.h"
+#include "policy/world/options.h"
+
+namespace pointsman::policy {
+
+using PatternMask = std::uint8_t;  // bit c: channel c present
+
+struct PatternMoments {
+  std::uint32_t rows = 0;
+  std::int32_t base = 0;  // exponent: stored sums are true sums * 2^-base in units of the half-life
+  double weight = 0;            // W  = sum g w
+  double overlap = 0;           // O  = sum g w^2
+  double prior = 0;             // X  = sum g w x
+  double prior_squared = 0;     // XX = sum g w x^2
+  std::array<double, kChannelsMax> residual{};        // U[c]  = sum g w z_c, z = v - b0 - f
+  std::array<double, kChannelsMax> prior_residual{};  // XU[c] = sum g w x z_c
+  bool operator==(const PatternMoments&) const = default;
+};
+
+// Gold rows weighted by 1/e (exact probability that gold was asked): the "gold"
+// side of the response slope, online_learner 1.6. Same time weights as gold.
+struct AuditMoments {
+  std::uint32_t rows = 0;
+  std::int32_t base = 0;
+  double weight = 0;
+  double prior = 0;
+  double prior_squared = 0;
+  double residual = 0;
+  double prior_residual = 0;
+  bool operator==(const AuditMoments&) const = default;
+};
+
+struct Cell {
+  std::map<PatternMask, PatternMoments> patterns;  // ascending mask: the order of leaf sums
+  AuditMoments audits;
+  LogSeq reset_at;  // of the last CellReset; rows last folded before it are not subtracted
+  bool quarantined = false;  // a number went bad: read as untouched, reported
+  bool operator==(const Cell&) const = default;
+};
+
+}  // namespace pointsman::policy

@@ -1,0 +1,51 @@
+// The posterior: moments and prior to mean and variance, exactly.
+//
+// The Gaussian tree source -> model -> cell of spec online_learner 1.4, solved by
+// sending messages up and reading down; equal to the dense joint Gaussian
+// (tests/policy has it as the reference). Saturation (1.8): however many ratings a
+// source sends, what it tells about quality is bounded by what gold has said
+// about its bias.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "policy/belief/snapshot.h"
+#include "policy/belief/state.h"
+#include "policy/learning/event.h"
+
+namespace pointsman::policy {
+
+// Turns states into snapshots, keeping the leaf messages of cells that did not
+// change. A snapshot depends only on (state, bundle), never on which snapshots
+// were published before, but for the decay of untouched cells, which is refreshed
+// when the state's time has moved by half-life / 2000.
+//
+// Threads: one at a time (the learner thread).
+class Publisher {
+ public:
+  Publisher();
+  ~Publisher();
+  // Solves what changed since the last call and clears state.unpublished and
+  // state.republish_all. `bundle` is the live generation's.
+  // Cost: touched cells * p^3 + models * p^3, p = 2 + sources.
+  std::shared_ptr<const Snapshot> Publish(State& state, const std::shared_ptr<const Bundle>& bundle);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Predicted gold quality of one answer.
+struct Estimate {
+  double mean = 0;      // not clipped
+  double variance = 0;  // of the expected quality; noise of one answer is not in it
+};
+
+// Reads r-hat and v of online_learner 1.5 for a model at a query.
+//   prior, prior_centred: f and x. clusters: weights summing to 1.
+// Pure; any thread. Cost: about 40 multiply-adds for two sources.
+Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, const ClusterWeights& clusters,
+                       double prior, double prior_centred);
+
+}  // namespace pointsman::policy

@@ -1,0 +1,74 @@
+// The snapshot: the immutable view that readers route with.
+//
+// Threads    read by any thread, written by none once published.
+// Sharing    per-cluster blocks are shared between successive snapshots; a new
+//            snapshot copies only the blocks of cells that changed.
+// Lifetime   valid as long as it is held; hold one for one request.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "policy/belief/state.h"
+#include "policy/world/bundle.h"
+#include "policy/world/options.h"
+#include "policy/world/pool.h"
+
+namespace pointsman::policy {
+
+// Order of the model-level vector n = (alpha, B_1..B_S, rho): 2 + S entries.
+inline constexpr std::size_t kModelStateMax = kSourcesMax + 2;
+
+// Read-out of one cell given its model (online_learner 1.4): a, kappa, G.
+struct CellReadout {
+  ModelId model;
+  double shift = 0;     // a_k
+  double variance = 0;  // kappa_k, with the overlap term
+  std::array<double, kModelStateMax> gain{};  // G_k over (alpha, B_1..B_S, rho)
+  // For people: evidence in the cell now, after decay.
+  double gold_weight = 0;
+  double rating_weight = 0;
+  bool conflict = false;  // gold contradicted the source's bias prior (conflict rule)
+};
+
+// Cells of one cluster, ascending model id; models that are missing are untouched.
+struct ClusterBlock {
+  std::vector<CellReadout> cells;
+  const CellReadout* Find(ModelId model) const;
+};
+
+struct ModelView {
+  Model model;
+  int column = -1;         // in the bundle; -1: the bundle does not know it
+  double mean_prior = 0.5; // f-bar
+  std::array<double, kModelStateMax> mean{};                                // n-hat
+  std::array<double, kModelStateMax * kModelStateMax> covariance{};         // N, row-major, stride kModelStateMax
+  double token_mean_log = 5.0;      // posterior of ln(1 + tokens_out)
+  double token_variance_log = 0.5;  // predictive, with the mean's uncertainty
+  ModelTally tally;
+};
+
+struct Snapshot {
+  LogSeq seq;
+  std::int64_t at_us = 0;
+  Generation generation;
+  std::shared_ptr<const Bundle> bundle;
+  Options options;
+  Widths widths;                  // in force: options' or the bundle's, with model_width
+  std::vector<ModelView> models;  // ascending (name, epoch), retired ones left out
+  std::vector<std::shared_ptr<const ClusterBlock>> clusters;  // K + 1; null: untouched
+  std::array<double, kSourcesMax> source_bias{};      // root c0 per source
+  std::array<double, kSourcesMax> source_variance{};
+  Counters counters;
+  std::uint64_t quarantined_cells = 0;
+  bool frozen = false;
+  double lambda = 0;  // the pacer's price; 0 without a budget
+
+  const ModelView* FindLive(std::string_view name) const;
+};
+
+}  // namespace pointsman::policy

@@ -1,0 +1,26 @@
+// Expected cost of a call in US dollars: prices times tokens.
+//
+// z = ln(1 + tokens_out) is normal with posterior mean m and predictive variance
+// s2; E[out] = exp(m + s2/2) - 1; 95 % quantile exp(m + 1.645 sqrt(s2)) - 1
+// (spec online_learner 6). A price change needs no relearning.
+#pragma once
+
+#include <cstdint>
+
+#include "policy/belief/snapshot.h"
+
+namespace pointsman::policy {
+
+struct CostEstimate {
+  double expected_usd = 0;
+  double high_usd = 0;  // at the 95 % quantile of tokens out
+};
+
+// `tokens_in` 0 means unknown and counts as 0.
+CostEstimate PredictCost(const ModelView& model, std::uint32_t tokens_in);
+
+// Posterior of z from the offline statistics (as `prior_rows` observations, at
+// most 20) and the live moments of a tally. Writes mean and predictive variance.
+void TokenPosterior(const TokenStatistics& offline, const ModelTally& tally, double* mean, double* variance);
+
+}  // namespace pointsman::policy

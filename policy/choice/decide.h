@@ -1,0 +1,62 @@
+// Decide: the only entry for routing.
+//
+// Pure: equal snapshot, query and draws give an equal decision. There is always
+// an answer (promise 6): with no eligible model the fallback answers, flagged;
+// with an empty pool the result is FAILED_PRECONDITION.
+//
+// Steps: membership -> task types -> prior -> posterior -> cost -> eligibility ->
+// utility -> distribution -> draw -> audit and gold. Sources: online_learner 1.5,
+// 4b and 6.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "policy/belief/membership.h"
+#include "policy/belief/snapshot.h"
+#include "policy/belief/task_recogniser.h"
+#include "policy/world/query.h"
+
+namespace pointsman::policy {
+
+struct Candidate {
+  ModelId model;
+  std::string name;
+  double quality = 0;             // predicted, clipped to [0,1]
+  double quality_deviation = 0;   // standard deviation of the expected quality
+  double cost_usd = 0;            // expected
+  double utility = 0;
+  double probability = 0;         // of being chosen
+  double prior = 0;               // f_m(q)
+  double prior_centred = 0;
+  double predicted_mean = 0;      // not clipped
+  double predicted_variance = 0;
+};
+
+struct Decision {
+  std::vector<Candidate> ranked;  // eligible ones, best utility first; [0] is the greedy choice
+  std::size_t chosen = 0;         // index into ranked
+  double propensity = 1;
+  bool audit = false;
+  bool gold_wanted = false;
+  double gold_probability = 0;
+  bool forced = false;  // the fallback answered
+  Membership membership;
+  TaskProbabilities tasks;
+  Generation generation;
+  LogSeq snapshot_seq;
+};
+
+// Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold.
+// Errors: FAILED_PRECONDITION empty_pool; NOT_FOUND unknown_model when `allowed`
+// names only models that the pool lacks; OUT_OF_RANGE weights.
+Result<Decision> Decide(const Snapshot& snapshot, const Query& query);
+
+// The event that logs a decision; seq and time are the commit thread's to give,
+// decided_at_us is the caller's.
+DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decision& decision,
+                     std::int64_t decided_at_us);
+
+}  // namespace pointsman::policy

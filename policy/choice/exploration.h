@@ -1,0 +1,50 @@
+// Exploration: scores -> distribution -> draw.
+//
+// A policy returns the whole distribution; the draw uses it and the log keeps it,
+// so every logged propensity is the true one (promise 4). Pure functions; nothing
+// is modified; arms are in the caller's order.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+
+namespace pointsman::policy {
+
+struct Score {
+  double mean = 0;                // utility
+  double standard_deviation = 0;  // of it, >= 0
+};
+
+// All mass on the best; ties to the first. `scores` not empty.
+std::vector<double> GreedyDistribution(std::span<const Score> scores);
+
+// Greedy with probability 1 - audit_probability, else uniform over the audit set
+// (online_learner 4b): 1 - a + a/|A| for the best if it is in A, else 1 - a;
+// a/|A| for the others in A; 0 outside. An empty audit set is plain greedy.
+std::vector<double> AuditDistribution(std::span<const Score> scores, std::span<const bool> in_audit_set,
+                                      double audit_probability);
+
+// Probability that each arm is the best under independent normals: quadrature by
+// bisection on V = prod Phi, error about epsilon (online_learner 3). At most
+// `arms_max` plausible arms take part (0: all), the others get 0. Sums to 1
+// within 1e-12.
+std::vector<double> ThompsonDistribution(std::span<const Score> scores, double epsilon, std::size_t arms_max);
+
+// Raises every plausible arm to p_eff = min(floor, 0.1/|plausible|) and
+// renormalises in order.
+std::vector<double> WithFloor(std::span<const double> distribution, std::span<const bool> plausible, double floor);
+
+struct Draw {
+  std::size_t arm = 0;
+  double propensity = 0;  // exactly distribution[arm]
+};
+
+// Draws one arm. `unit` in [0,1). An arm of probability zero is never returned,
+// also not when rounding leaves the sum slightly below `unit` (then: the last
+// possible arm). Errors: INVALID_ARGUMENT for an empty or invalid distribution
+// (negative, non-finite, sum off by more than 1e-9) or a draw outside [0,1).
+Result<Draw> DrawArm(std::span<const double> distribution, double unit);
+
+}  // namespace pointsman::policy

@@ -1,0 +1,261 @@
+// The closed set of things that can happen. The log is a sequence of these and
+// the state is their fold.
+//
+// Numbers are written by hand, stored for ever and never reused. An event
+// carries all that it is folded with (DESIGN 5): the fold looks nothing up but
+// bundles, which are immutable and named by hash.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/inline_vector.h"
+#include "policy/world/options.h"
+#include "policy/world/pool.h"
+#include "policy/world/query.h"
+
+namespace pointsman::policy {
+
+struct ClusterWeight {
+  ClusterId cluster;
+  double weight = 0;
+  bool operator==(const ClusterWeight&) const = default;
+};
+struct AnchorWeight {
+  std::uint32_t anchor = 0;
+  double weight = 0;
+  bool operator==(const AnchorWeight&) const = default;
+};
+struct TaskProbability {
+  std::uint32_t task = 0;
+  double probability = 0;
+  bool operator==(const TaskProbability&) const = default;
+};
+
+// Up to 3 clusters and the background, ascending cluster, weights sum to 1.
+using ClusterWeights = InlineVector<ClusterWeight, 4>;
+// The three nearest anchors, nearest first, weights sum to 1; empty: none known.
+using AnchorWeights = InlineVector<AnchorWeight, 3>;
+
+// What a decision's row is folded with. Fixed when the decision is made.
+struct DecisionContext {
+  DecisionId decision;
+  ModelId model;
+  Generation generation;     // of the bundle that gave clusters, anchors and prior
+  BundleHash bundle;
+  std::int64_t decided_at_us = 0;  // event time: decay counts from here
+  ClusterWeights clusters;
+  AnchorWeights anchors;
+  double prior = 0;          // f_m(q)
+  double prior_centred = 0;  // x = f_m(q) - mean_prior_m
+  double predicted_quality = 0;
+  double predicted_variance = 0;
+  double propensity = 1;
+  bool audit = false;        // drawn uniformly from the audit set, gold asked
+  double gold_probability = 0;  // with which gold was asked, exact
+  bool operator==(const DecisionContext&) const = default;
+};
+
+// One eligible model as the decision saw it; for explain and off-policy value.
+struct LoggedCandidate {
+  ModelId model;
+  float probability = 0;
+  float quality = 0;
+  float cost_usd = 0;
+  float utility = 0;
+  bool operator==(const LoggedCandidate&) const = default;
+};
+inline constexpr std::size_t kLoggedCandidatesMax = 8;
+
+// 1. A route request was answered.
+struct DecisionMade {
+  DecisionContext context;
+  Weights weights;
+  double lambda = 0;  // the pacer's price of a dollar at that moment
+  std::uint32_t tokens_in = 0;
+  bool gold_wanted = false;
+  bool forced = false;      // no model was eligible; the fallback answered
+  bool no_explore = false;
+  std::uint32_t owner_uid = 0;
+  std::string tenant;
+  std::int64_t expires_at_us = 0;
+  std::uint32_t eligible = 0;  // how many models were
+  InlineVector<LoggedCandidate, kLoggedCandidatesMax> candidates;  // best first
+  InlineVector<TaskProbability, 3> tasks;
+  bool operator==(const DecisionMade& other) const;
+};
+
+// 2. What the call cost.
+enum class Verdict : std::uint8_t { kNone = 0, kTooWeak = 1, kTooCostly = 2, kFailed = 3 };
+struct OutcomeReported {
+  DecisionId decision;
+  ModelId model;
+  std::int64_t decided_at_us = 0;
+  std::uint32_t tokens_in = 0;
+  std::uint32_t tokens_out = 0;
+  double latency_ms = 0;
+  bool failed = false;
+  Verdict verdict = Verdict::kNone;
+  std::optional<double> cost_usd;  // measured by the caller
+  std::uint32_t revision = 0;
+  // The values that this revision replaces (revision > 0).
+  std::optional<std::uint32_t> replaced_tokens_out;
+  bool replaced_failed = false;
+  bool operator==(const OutcomeReported&) const = default;
+};
+
+// One observed channel of a decision's row.
+struct ChannelValue {
+  std::uint8_t channel = 0;  // 0 gold, 1.. sources
+  double value = 0;          // in [0,1]; mean over subjects by arrival weight
+  double offset = 0;         // b0: bias surface value when folded; subtracted from value
+  bool operator==(const ChannelValue&) const = default;
+};
+using Channels = InlineVector<ChannelValue, kChannelsMax>;
+
+// 3, 5 and 6 change one channel of one decision's row. `before` and `after` are
+// the row's channels, ascending; the fold subtracts the row `before` and adds
+// the row `after`, so late gold, revisions and retractions are one operation.
+struct RowChanged {
+  DecisionContext context;
+  Channels before;
+  Channels after;
+  double weight_before = 1;  // arrival weight of the row as it was folded
+  double weight_after = 1;
+  LogSeq last_folded;        // where the row was last folded; 0: never
+  // What the subject said; for export, audit and replay without a subject.
+  std::uint8_t channel = 0;
+  SubjectHash subject;
+  std::uint32_t revision = 0;
+  double value = 0;
+  double arrival_weight = 1;
+  bool operator==(const RowChanged&) const = default;
+};
+struct RatingGiven : RowChanged {};  // 3
+struct GoldGiven : RowChanged {};    // 5
+struct Retracted : RowChanged {};    // 6
+
+// 4. One answer was preferred to another: two decisions' answers to one query.
+struct PreferenceGiven {
+  DecisionContext winner;  // of `outcome` = 1
+  DecisionContext loser;
+  double outcome = 1;      // 1 winner better, 0.5 tie
+  std::uint8_t channel = 0;
+  SubjectHash subject;
+  std::uint32_t revision = 0;
+  std::optional<double> replaced_outcome;  // as seen from `winner`
+  bool operator==(const PreferenceGiven&) const = default;
+};
+
+// 7. Decisions whose time for feedback is over, in log order.
+struct DecisionExpired {
+  std::uint64_t count = 0;
+  LogSeq up_to;  // all decisions up to here are settled or expired
+  bool operator==(const DecisionExpired&) const = default;
+};
+// 8. Time passed without traffic.
+struct Tick {
+  bool operator==(const Tick&) const = default;
+};
+// 9. A model joined the pool under the next number and the next epoch of its name.
+struct ModelAdded {
+  ModelId id;
+  std::string name;
+  Price price;
+  std::uint32_t context_tokens = 0;
+  bool operator==(const ModelAdded&) const = default;
+};
+// 10.
+struct ModelStateChanged {
+  ModelId id;
+  ModelState state = ModelState::kActive;
+  bool operator==(const ModelStateChanged&) const = default;
+};
+// 11.
+struct PriceChanged {
+  ModelId id;
+  Price price;
+  bool operator==(const PriceChanged&) const = default;
+};
+// 12. The provider changed the model behind a name: mean kept, variance times 4.
+struct EpochDeclared {
+  ModelId id;
+  bool operator==(const EpochDeclared&) const = default;
+};
+// 13.
+struct OptionsChanged {
+  Options options;
+  bool operator==(const OptionsChanged&) const = default;
+};
+// 14. A bundle went live under the next generation; evidence is folded again.
+struct GenerationActivated {
+  Generation generation;
+  BundleHash bundle;
+  std::string reason;  // "bootstrap", "rollback to 3", ...
+  bool operator==(const GenerationActivated&) const = default;
+};
+// 15. Reserved for the bias surface of Meta-Router's learners (BiasSurfaceInstalled).
+// 16. A subject's feedback stopped counting from here on.
+struct SubjectExcluded {
+  SubjectHash subject;
+  bool operator==(const SubjectExcluded&) const = default;
+};
+// 17.
+struct LearningSwitched {
+  bool frozen = false;
+  bool operator==(const LearningSwitched&) const = default;
+};
+// 18. All evidence of one cell was thrown away by an operator.
+struct CellReset {
+  ClusterId cluster;
+  ModelId model;
+  bool operator==(const CellReset&) const = default;
+};
+// 19. Something for the audit trail that folds to nothing.
+struct AdminNote {
+  std::string text;  // at most 1,024 bytes
+  bool operator==(const AdminNote&) const = default;
+};
+// 20. Values that the learner re-estimated because a count in the state was due.
+struct Refitted {
+  // Row-major (1 + sources)^2 within-cell covariance, gold first; empty: unchanged.
+  std::vector<double> noise;
+  std::vector<double> response;  // c1 per source; empty: unchanged
+  double model_width = 0;        // tau_alpha; 0: unchanged
+  bool operator==(const Refitted&) const = default;
+};
+
+using Payload = std::variant<DecisionMade, OutcomeReported, RatingGiven, PreferenceGiven, GoldGiven, Retracted,
+                             DecisionExpired, Tick, ModelAdded, ModelStateChanged, PriceChanged, EpochDeclared,
+                             OptionsChanged, GenerationActivated, SubjectExcluded, LearningSwitched, CellReset,
+                             AdminNote, Refitted>;
+
+// Who caused an event. Stored by number.
+enum class Origin : std::uint8_t {
+  kClient = 1,
+  kOperator = 2,  // a verb
+  kConfig = 3,    // the configuration file, at start or reload
+  kLearner = 4,
+  kStore = 5,
+};
+
+struct Event {
+  LogSeq seq;               // dense from 1
+  std::int64_t at_us = 0;   // stamped once by the commit thread, never decreasing
+  Origin origin = Origin::kClient;
+  std::uint32_t actor_uid = 0;  // the peer that caused it
+  Payload payload;
+};
+
+// The number of the payload's type, as stored (1..20).
+std::uint8_t EventType(const Payload& payload);
+// Its name, for people ("RatingGiven").
+std::string_view EventTypeName(std::uint8_t type);
+
+}  // namespace pointsman::policy

@@ -1,0 +1,72 @@
+// Group commit: many submitters, one commit thread, one sync per batch.
+//
+// Operation   Submit puts a request into a bounded queue; the commit thread takes
+//             all that waits (at most batch_max), commits it, syncs when any
+//             request of the batch asked for it, and calls each completion.
+// Order       first in, first out: a decision submitted before its feedback is
+//             before it in the log.
+// Full        Submit returns RESOURCE_EXHAUSTED at once and counts; nothing blocks.
+// Failure     after a failed sync or write nothing is acknowledged any more: every
+//             waiting and later request ends with UNAVAILABLE, and `on_fatal` is
+//             called once, so that the process exits with the agreed code. A full
+//             disk is not fatal: that batch ends with UNAVAILABLE storage_full.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/store.h"
+
+namespace pointsman::store {
+
+// Runs on the commit thread; must not block or throw.
+using Completion = std::function<void(Result<Receipt> outcome, Durability durability)>;
+
+struct CommitQueueOptions {
+  std::size_t capacity = 65'536;
+  std::size_t batch_max = 1'024;
+  std::int64_t tick_seconds = 60;  // a Tick is appended after this long without an event
+};
+
+struct CommitQueueStatistics {
+  std::size_t waiting = 0;
+  std::uint64_t refused_full = 0;
+  std::uint64_t batches = 0;
+  std::uint64_t requests = 0;
+  bool failed = false;
+};
+
+class CommitQueue {
+ public:
+  struct Hooks {
+    std::function<void(LogSeq last)> on_committed;  // after each batch with new events
+    std::function<void(const Error&)> on_fatal;
+  };
+  // Starts the thread. `store` and `clock` must outlive the queue.
+  CommitQueue(Store& store, const Clock& clock, const CommitQueueOptions& options, Hooks hooks);
+  // Stop()s.
+  ~CommitQueue();
+  CommitQueue(const CommitQueue&) = delete;
+  CommitQueue& operator=(const CommitQueue&) = delete;
+
+  // Threads: any. `done` may be null. `sync`: acknowledge only after a sync.
+  Status Submit(Request request, bool sync, Completion done);
+
+  // Runs `work` on the commit thread between two batches and waits for it: for
+  // checkpoints and bundles. UNAVAILABLE after Stop.
+  Status RunExclusive(const std::function<Status(Store&)>& work);
+
+  // Takes no more, commits what waits, joins the thread. Idempotent.
+  void Stop();
+
+  CommitQueueStatistics Statistics() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pointsman::store
