@@ -54,6 +54,7 @@ class ReplyChannel {
   virtual std::shared_ptr<LateReply> Later() = 0;
 };
 
+// Turns one request into one reply; implemented by the services.
 class Dispatcher {
  public:
   virtual ~Dispatcher() = default;

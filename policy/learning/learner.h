@@ -34,6 +34,7 @@ class History {
   virtual Status ForEach(LogSeq before, const std::function<Status(const Event&)>& visit) const = 0;
 };
 
+// Folds events; made with the bundles and the history that it may read.
 class Learner {
  public:
   // Both must outlive the learner. `state` is empty or comes from a checkpoint.

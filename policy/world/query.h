@@ -1,4 +1,5 @@
 // One routing request, as the policy sees it: no text, no tenant, no socket.
+// Plain values; nothing here is kept longer than the request.
 #pragma once
 
 #include <cstdint>
