@@ -1,0 +1,72 @@
+#include "policy/belief/membership.h"
+
+#include <algorithm>
+
+#include "base/contract.h"
+#include "base/exact_math.h"
+#include "policy/kernels/nearest.h"
+
+namespace pointsman::policy {
+
+namespace {
+
+constexpr std::size_t kNearestClusters = 3;
+constexpr std::size_t kNearestAnchors = 3;
+
+ClusterWeights WeighClusters(const Bundle& bundle, const kernels::Nearest& nearest) {
+  // The largest exponent is subtracted, so nothing overflows at small temperatures.
+  double top = bundle.background_similarity;
+  for (const auto& scored : nearest) top = std::max(top, scored.score);
+  ClusterWeights weights;
+  weights.push_back({kBackground, exact::Exp((bundle.background_similarity - top) / bundle.membership_temperature)});
+  for (const auto& scored : nearest) {
+    weights.push_back(
+        {ClusterId{scored.row + 1}, exact::Exp((scored.score - top) / bundle.membership_temperature)});
+  }
+  std::sort(weights.begin(), weights.end(),
+            [](const ClusterWeight& a, const ClusterWeight& b) { return a.cluster < b.cluster; });
+  double total = 0;
+  for (const auto& entry : weights) total += entry.weight;
+  for (auto& entry : weights) entry.weight /= total;
+  return weights;
+}
+
+AnchorWeights WeighAnchors(const Bundle& bundle, const kernels::Nearest& nearest) {
+  AnchorWeights weights;
+  double total = 0;
+  for (const auto& scored : nearest) {
+    const double weight = exact::Exp((scored.score - nearest[0].score) / bundle.membership_temperature);
+    weights.push_back({scored.row, weight});
+    total += weight;
+  }
+  for (auto& entry : weights) entry.weight /= total;
+  return weights;
+}
+
+template <typename Search>
+Membership Find(const Bundle& bundle, std::span<const float> embedding, Search search) {
+  Membership membership;
+  if (embedding.empty()) {
+    membership.clusters.push_back({kBackground, 1.0});
+    return membership;
+  }
+  REQUIRE(embedding.size() == bundle.dimension(), "the embedding has the bundle's dimension");
+  const kernels::Nearest clusters = search(bundle.centroids, std::span<const float>(), embedding, kNearestClusters);
+  membership.clusters = WeighClusters(bundle, clusters);
+  if (!clusters.empty()) membership.nearest_similarity = clusters[0].score;
+  membership.anchors =
+      WeighAnchors(bundle, search(bundle.anchors, std::span<const float>(), embedding, kNearestAnchors));
+  return membership;
+}
+
+}  // namespace
+
+Membership FindMembership(const Bundle& bundle, std::span<const float> embedding) {
+  return Find(bundle, embedding, kernels::NearestFast);
+}
+
+Membership FindMembershipExact(const Bundle& bundle, std::span<const float> embedding) {
+  return Find(bundle, embedding, kernels::NearestExact);
+}
+
+}  // namespace pointsman::policy
