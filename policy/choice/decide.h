@@ -41,6 +41,9 @@ struct Decision {
   double propensity = 1;
   bool audit = false;
   bool gold_wanted = false;
+  // P(gold asked | chosen model, query), exact: with audit share a over n eligible
+  // models and gold rate g it is (a/n + [chosen is greedy] (g - a)) / propensity;
+  // without audits g.
   double gold_probability = 0;
   bool forced = false;  // the fallback answered
   Membership membership;
@@ -49,7 +52,11 @@ struct Decision {
   LogSeq snapshot_seq;
 };
 
-// Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold.
+// Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold. With
+// audits the mixture is drawn as: audit or not (2), then uniformly over the
+// eligible models (1), or the greedy one.
+// Fallback: options.fallback_model where it is active and allowed, else the
+// cheapest allowed one. The context records the unclipped prediction.
 // Errors: FAILED_PRECONDITION empty_pool; NOT_FOUND unknown_model when `allowed`
 // names only models that the pool lacks; OUT_OF_RANGE weights.
 Result<Decision> Decide(const Snapshot& snapshot, const Query& query);

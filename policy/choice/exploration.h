@@ -5,6 +5,7 @@
 // is modified; arms are in the caller's order.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -26,10 +27,14 @@ std::vector<double> GreedyDistribution(std::span<const Score> scores);
 std::vector<double> AuditDistribution(std::span<const Score> scores, std::span<const bool> in_audit_set,
                                       double audit_probability);
 
+// Arms that could be the best: mean + 2 standard deviations reaches the best mean;
+// the best `arms_max` of them by mean (0: all), in ascending order.
+std::vector<std::size_t> PlausibleArms(std::span<const Score> scores, std::size_t arms_max);
+
 // Probability that each arm is the best under independent normals: quadrature by
-// bisection on V = prod Phi, error about epsilon (online_learner 3). At most
-// `arms_max` plausible arms take part (0: all), the others get 0. Sums to 1
-// within 1e-12.
+// bisection on V = prod Phi, error about epsilon (online_learner 3). With
+// `arms_max` > 0 only PlausibleArms(scores, arms_max) take part, the others get 0;
+// with 0 all arms do. Sums to 1 within 1e-12.
 std::vector<double> ThompsonDistribution(std::span<const Score> scores, double epsilon, std::size_t arms_max);
 
 // Raises every plausible arm to p_eff = min(floor, 0.1/|plausible|) and

@@ -1,0 +1,294 @@
+#include "policy/choice/decide.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <span>
+
+#include "base/contract.h"
+#include "base/unit_draw.h"
+#include "policy/belief/posterior.h"
+#include "policy/belief/prior.h"
+#include "policy/belief/token_cost.h"
+#include "policy/choice/exploration.h"
+#include "policy/choice/utility.h"
+
+namespace pointsman::policy {
+
+namespace {
+
+// Purposes of UnitDraw, fixed: a logged decision is drawn again with them.
+constexpr std::uint64_t kDrawArm = 1;
+constexpr std::uint64_t kDrawAudit = 2;
+constexpr std::uint64_t kDrawGold = 3;
+
+constexpr double kThompsonEpsilon = 1e-4;
+constexpr std::size_t kThompsonArms = 16;
+
+// A live model that the request allows, with all that is predicted of it. The
+// candidate's name is filled in when it is ranked: copying names is the dear part.
+struct Considered {
+  const ModelView* view = nullptr;
+  Candidate candidate;
+};
+
+bool Allows(const Query& query, const std::string& name) {
+  return query.allowed.empty() || std::find(query.allowed.begin(), query.allowed.end(), name) != query.allowed.end();
+}
+
+// The share of decisions that are audits now (online_learner 4b).
+double AuditRate(const Snapshot& snapshot, const Query& query) {
+  const Options& options = snapshot.options;
+  if (query.no_explore || options.exploration != Exploration::kGreedyAudits) return 0;
+  const bool starting = snapshot.counters.decisions < options.audit_start_decisions;
+  return std::min(options.gold_rate, starting ? options.audit_rate_start : options.audit_rate);
+}
+
+// Predicts quality, cost and utility of the allowed models, in (name, epoch) order.
+class Forecast {
+ public:
+  Forecast(const Snapshot& snapshot, const Query& query, const Decision& decision)
+      : snapshot_(snapshot), query_(query), decision_(decision) {}
+
+  std::vector<Considered> Run() {
+    std::vector<Considered> considered;
+    considered.reserve(snapshot_.models.size());
+    double reference_cost = 0;
+    for (const ModelView& view : snapshot_.models) {
+      const CostEstimate cost = PredictCost(view, query_.tokens_in);
+      reference_cost = std::max(reference_cost, cost.expected_usd);
+      if (Allows(query_, view.model.name)) considered.push_back(Predict(view, cost.expected_usd));
+    }
+    for (Considered& one : considered) {
+      Candidate& candidate = one.candidate;
+      candidate.utility =
+          Utility(query_.weights, candidate.predicted_mean, candidate.cost_usd, reference_cost);
+    }
+    return considered;
+  }
+
+ private:
+  Considered Predict(const ModelView& view, double cost_usd) {
+    Considered one{.view = &view, .candidate = {}};
+    Candidate& candidate = one.candidate;
+    candidate.model = view.model.id;
+    candidate.cost_usd = cost_usd;
+    candidate.prior = Prior(view.column);
+    candidate.prior_centred = candidate.prior - view.mean_prior;
+    const Estimate estimate =
+        ReadPosterior(snapshot_, view, decision_.membership.clusters, candidate.prior, candidate.prior_centred);
+    candidate.predicted_mean = estimate.mean;
+    candidate.predicted_variance = estimate.variance;
+    candidate.quality = std::clamp(estimate.mean, 0.0, 1.0);
+    candidate.quality_deviation = std::sqrt(std::max(estimate.variance, 0.0));
+    return one;
+  }
+
+  // All models that the bundle does not know share one prior, a mean over all columns.
+  double Prior(int column) {
+    const auto compute = [&] {
+      return PriorQuality(*snapshot_.bundle, column, decision_.membership.clusters, decision_.tasks);
+    };
+    if (column >= 0) return compute();
+    if (unknown_prior_ < 0) unknown_prior_ = compute();
+    return unknown_prior_;
+  }
+
+  const Snapshot& snapshot_;
+  const Query& query_;
+  const Decision& decision_;
+  double unknown_prior_ = -1;
+};
+
+// Active, short enough, cheap enough, good enough; the quality floor is left out
+// where it would leave nobody.
+std::vector<Considered> Eligible(std::span<const Considered> considered, const Query& query) {
+  std::vector<Considered> eligible;
+  eligible.reserve(considered.size());
+  bool any_above_floor = false;
+  for (const Considered& one : considered) {
+    const Model& model = one.view->model;
+    if (model.state != ModelState::kActive) continue;
+    if (model.context_tokens > 0 && query.tokens_in > model.context_tokens) continue;
+    if (query.cost_cap_usd > 0 && one.candidate.cost_usd > query.cost_cap_usd) continue;
+    any_above_floor = any_above_floor || one.candidate.quality >= query.quality_floor;
+    eligible.push_back(one);
+  }
+  if (query.quality_floor > 0 && any_above_floor) {
+    std::erase_if(eligible, [&](const Considered& one) { return one.candidate.quality < query.quality_floor; });
+  }
+  return eligible;
+}
+
+// The configured fallback where the request allows it, else the cheapest allowed
+// one; draining models only when no active one is allowed.
+const Considered& Fallback(std::span<const Considered> considered, const Options& options) {
+  const Considered* cheapest = nullptr;
+  const auto better = [](const Considered& a, const Considered& b) {
+    const bool a_active = a.view->model.state == ModelState::kActive;
+    const bool b_active = b.view->model.state == ModelState::kActive;
+    if (a_active != b_active) return a_active;
+    return a.candidate.cost_usd < b.candidate.cost_usd;
+  };
+  for (const Considered& one : considered) {
+    if (!options.fallback_model.empty() && one.view->model.name == options.fallback_model &&
+        one.view->model.state == ModelState::kActive) {
+      return one;
+    }
+    if (cheapest == nullptr || better(one, *cheapest)) cheapest = &one;
+  }
+  ENSURE(cheapest != nullptr, "a fallback among the allowed models");
+  return *cheapest;
+}
+
+std::vector<double> Thompson(const Snapshot& snapshot, const Query& query, std::span<const Considered> eligible) {
+  std::vector<Score> scores;
+  scores.reserve(eligible.size());
+  for (const Considered& one : eligible) {
+    scores.push_back({.mean = one.candidate.utility,
+                      .standard_deviation = query.weights.quality * one.candidate.quality_deviation *
+                                            snapshot.options.thompson_scale});
+  }
+  const std::vector<double> best = ThompsonDistribution(scores, kThompsonEpsilon, kThompsonArms);
+  const auto plausible = std::make_unique<bool[]>(scores.size());
+  for (const std::size_t arm : PlausibleArms(scores, kThompsonArms)) plausible[arm] = true;
+  return WithFloor(best, std::span<const bool>(plausible.get(), scores.size()), snapshot.options.probability_floor);
+}
+
+std::vector<double> GreedyWithAudits(std::span<const Considered> eligible, double audit_rate) {
+  std::vector<Score> scores;
+  scores.reserve(eligible.size());
+  for (const Considered& one : eligible) scores.push_back({.mean = one.candidate.utility, .standard_deviation = 0});
+  const auto audited = std::make_unique<bool[]>(scores.size());
+  std::fill_n(audited.get(), scores.size(), true);
+  return AuditDistribution(scores, std::span<const bool>(audited.get(), scores.size()), audit_rate);
+}
+
+// Orders the candidates by utility, keeping (name, epoch) order among equals.
+void Rank(std::vector<Considered>& eligible, std::span<const double> distribution, Decision& decision) {
+  for (std::size_t i = 0; i < eligible.size(); ++i) eligible[i].candidate.probability = distribution[i];
+  std::stable_sort(eligible.begin(), eligible.end(), [](const Considered& a, const Considered& b) {
+    return a.candidate.utility > b.candidate.utility;
+  });
+  decision.ranked.reserve(eligible.size());
+  for (const Considered& one : eligible) {
+    decision.ranked.push_back(one.candidate);
+    decision.ranked.back().name = one.view->model.name;
+  }
+}
+
+// An audit first tosses its own coin, so that it is known to be one; the mixture
+// over both coins is the logged distribution.
+void DrawModel(const Query& query, double audit_rate, Decision& decision) {
+  const std::size_t count = decision.ranked.size();
+  decision.audit = audit_rate > 0 && UnitDraw(query.id, kDrawAudit) < audit_rate;
+  const double unit = UnitDraw(query.id, kDrawArm);
+  if (decision.audit) {
+    decision.chosen = std::min(count - 1, static_cast<std::size_t>(unit * static_cast<double>(count)));
+  } else if (audit_rate > 0) {
+    decision.chosen = 0;
+  } else {
+    std::vector<double> distribution(count);
+    for (std::size_t i = 0; i < count; ++i) distribution[i] = decision.ranked[i].probability;
+    const auto draw = DrawArm(distribution, unit);
+    ENSURE(draw.ok(), "our own distribution is a distribution");
+    decision.chosen = draw->arm;
+  }
+  decision.propensity = decision.ranked[decision.chosen].probability;
+}
+
+// See Decision::gold_probability.
+void AskGold(const Query& query, double gold_rate, double audit_rate, Decision& decision) {
+  const double otherwise = audit_rate < 1 ? std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0) : 0.0;
+  decision.gold_wanted = decision.audit || UnitDraw(query.id, kDrawGold) < otherwise;
+  if (audit_rate == 0) {
+    decision.gold_probability = otherwise;
+    return;
+  }
+  const double by_audit = audit_rate / static_cast<double>(decision.ranked.size());
+  const double by_choice = decision.chosen == 0 ? (1 - audit_rate) * otherwise : 0;
+  decision.gold_probability = std::min(1.0, (by_audit + by_choice) / decision.propensity);
+}
+
+}  // namespace
+
+Result<Decision> Decide(const Snapshot& snapshot, const Query& query) {
+  if (Status status = ValidateWeights(query.weights); !status.ok()) return status.error();
+  if (snapshot.models.empty()) {
+    return MakeError(Code::kFailedPrecondition, "empty_pool", "there is no model in the pool; add one and route again");
+  }
+  REQUIRE(snapshot.bundle != nullptr, "a snapshot has a bundle");
+  Decision decision;
+  decision.generation = snapshot.generation;
+  decision.snapshot_seq = snapshot.seq;
+  decision.membership = FindMembership(*snapshot.bundle, query.embedding);
+  decision.tasks = RecogniseTasks(*snapshot.bundle, query.embedding);
+
+  const std::vector<Considered> considered = Forecast(snapshot, query, decision).Run();
+  if (considered.empty()) {
+    return MakeError(Code::kNotFound, "unknown_model",
+                     "none of the allowed models is in the pool; name at least one that is");
+  }
+  std::vector<Considered> eligible = Eligible(considered, query);
+  if (eligible.empty()) {
+    decision.forced = true;
+    const Considered& fallback = Fallback(considered, snapshot.options);
+    decision.ranked.push_back(fallback.candidate);
+    decision.ranked[0].name = fallback.view->model.name;
+    decision.ranked[0].probability = 1;
+    AskGold(query, snapshot.options.gold_rate, 0, decision);
+    return decision;
+  }
+  const double audit_rate = AuditRate(snapshot, query);
+  const bool thompson = snapshot.options.exploration == Exploration::kThompson && !query.no_explore;
+  Rank(eligible, thompson ? Thompson(snapshot, query, eligible) : GreedyWithAudits(eligible, audit_rate), decision);
+  DrawModel(query, audit_rate, decision);
+  AskGold(query, snapshot.options.gold_rate, audit_rate, decision);
+  return decision;
+}
+
+DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decision& decision,
+                     std::int64_t decided_at_us) {
+  REQUIRE(decision.chosen < decision.ranked.size(), "a decision has a choice");
+  const Candidate& chosen = decision.ranked[decision.chosen];
+  DecisionMade event;
+  DecisionContext& context = event.context;
+  context.decision = query.id;
+  context.model = chosen.model;
+  context.generation = decision.generation;
+  context.bundle = snapshot.bundle->hash;
+  context.decided_at_us = decided_at_us;
+  context.clusters = decision.membership.clusters;
+  context.anchors = decision.membership.anchors;
+  context.prior = chosen.prior;
+  context.prior_centred = chosen.prior_centred;
+  context.predicted_quality = chosen.predicted_mean;
+  context.predicted_variance = chosen.predicted_variance;
+  context.propensity = decision.propensity;
+  context.audit = decision.audit;
+  context.gold_probability = decision.gold_probability;
+  event.weights = query.weights;
+  event.lambda = snapshot.lambda;
+  event.tokens_in = query.tokens_in;
+  event.gold_wanted = decision.gold_wanted;
+  event.forced = decision.forced;
+  event.no_explore = query.no_explore;
+  event.eligible = decision.forced ? 0 : static_cast<std::uint32_t>(decision.ranked.size());
+  // The best ones; the chosen one takes the last place when it is not among them.
+  const std::size_t logged = std::min(decision.ranked.size(), kLoggedCandidatesMax);
+  for (std::size_t i = 0; i < logged; ++i) {
+    const bool last_place = i + 1 == logged && decision.chosen >= logged;
+    const Candidate& candidate = decision.ranked[last_place ? decision.chosen : i];
+    event.candidates.push_back({.model = candidate.model,
+                                .probability = static_cast<float>(candidate.probability),
+                                .quality = static_cast<float>(candidate.quality),
+                                .cost_usd = static_cast<float>(candidate.cost_usd),
+                                .utility = static_cast<float>(candidate.utility)});
+  }
+  for (std::size_t i = 0; i < std::min(decision.tasks.size(), event.tasks.capacity()); ++i) {
+    event.tasks.push_back(decision.tasks[i]);
+  }
+  return event;
+}
+
+}  // namespace pointsman::policy
