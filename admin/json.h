@@ -1,0 +1,75 @@
+// Between domain values and JSON: what the HTTP interface says and takes.
+//
+// Out   Numbers that may pass 2^53 (sequences, counters of such size) are numbers
+//       up to 2^53 and strings beyond; state hashes are always "0x" + 16 digits;
+//       a number that is not finite is null. Bytes that are not UTF-8 become U+FFFD.
+// In    Strict: one object, nesting at most 16, no unknown field, no wrong type, no
+//       field twice. The error names the field.
+//
+// Threads: pure functions.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "admin/ports.h"
+#include "base/error.h"
+#include "base/result.h"
+
+namespace pointsman::admin {
+
+// A number, or a string beyond 2^53.
+nlohmann::json Number64(std::uint64_t value);
+// "0x" and 16 hexadecimal digits.
+std::string Hex64(std::uint64_t value);
+
+nlohmann::json ToJson(const StatusReport& report);
+nlohmann::json ToJson(const ModelReport& report);
+nlohmann::json ToJson(const ClusterReport& report);
+nlohmann::json ToJson(const ClusterDetail& detail);
+nlohmann::json ToJson(const GenerationReport& report);
+nlohmann::json ToJson(const BootstrapReport& report);
+nlohmann::json ToJson(const Explanation& explanation);
+
+// RFC 9457: {type, title, status, detail, code, reason, retry}; `retry` is
+// "never", "same_request" or "after_backoff".
+nlohmann::json ProblemJson(const Error& error, int http_status);
+std::string_view RetryName(Retry retry);
+
+// Bytes for the wire; never throws.
+std::string Dump(const nlohmann::json& value);
+
+struct AddModelBody {
+  std::string name;
+  policy::Price price;
+  std::uint32_t context_tokens = 0;
+};
+struct PriceBody {
+  policy::Price price;
+};
+struct StateBody {
+  std::string state;
+};
+struct ActivateBody {
+  std::string target;  // generation number or bundle hash
+};
+struct LearningBody {
+  bool frozen = false;
+};
+
+// Errors of all: INVALID_ARGUMENT, reason malformed_json, unknown_field,
+// missing_field or wrong_type; OUT_OF_RANGE for numbers outside their type.
+Result<AddModelBody> ParseAddModel(std::string_view body);
+Result<PriceBody> ParsePrice(std::string_view body);
+Result<StateBody> ParseState(std::string_view body);
+Result<ActivateBody> ParseActivate(std::string_view body);
+Result<LearningBody> ParseLearning(std::string_view body);
+Result<BootstrapRequest> ParseBootstrap(std::string_view body);
+// For requests that take nothing: empty, or "{}".
+Status ParseNothing(std::string_view body);
+
+}  // namespace pointsman::admin

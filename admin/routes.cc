@@ -1,0 +1,240 @@
+#include "admin/routes.h"
+
+#include <array>
+#include <charconv>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "admin/json.h"
+#include "base/log.h"
+
+namespace pointsman::admin {
+namespace {
+
+using nlohmann::json;
+
+RouteReply Reply(const json& value, int status = 200) { return RouteReply{status, "application/json", Dump(value), ""}; }
+
+template <typename T>
+RouteReply ReplyWith(const Result<T>& result) {
+  return result.ok() ? Reply(ToJson(result.value())) : Refuse(result.error());
+}
+
+template <typename T>
+RouteReply ReplyList(const char* name, const std::vector<T>& items) {
+  json list = json::array();
+  for (const T& item : items) list.push_back(ToJson(item));
+  return Reply({{name, std::move(list)}});
+}
+
+RouteReply Health(Ports& ports, const RouteRequest&) {
+  if (ports.Alive()) return Reply({{"status", "ok"}});
+  return Refuse(MakeError(Code::kUnavailable, "not_alive", "a thread of the daemon has stopped; restart it"));
+}
+
+RouteReply Ready(Ports& ports, const RouteRequest&) {
+  const Status ready = ports.Ready();
+  return ready.ok() ? Reply({{"status", "ready"}}) : Refuse(ready.error());
+}
+
+RouteReply GetStatus(Ports& ports, const RouteRequest&) { return Reply(ToJson(ports.GetStatus())); }
+
+RouteReply Metrics(Ports& ports, const RouteRequest&) {
+  return RouteReply{200, "text/plain; version=0.0.4; charset=utf-8", ports.MetricsText(), ""};
+}
+
+RouteReply ListModels(Ports& ports, const RouteRequest&) { return ReplyList("models", ports.Models()); }
+
+RouteReply AddModel(Ports& ports, const RouteRequest& request) {
+  const Result<AddModelBody> body = ParseAddModel(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.AddModel(request.caller, body->name, body->price, body->context_tokens));
+}
+
+RouteReply SetPrice(Ports& ports, const RouteRequest& request) {
+  const Result<PriceBody> body = ParsePrice(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.SetPrice(request.caller, request.capture, body->price));
+}
+
+RouteReply SetState(Ports& ports, const RouteRequest& request) {
+  const Result<StateBody> body = ParseState(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.SetModelState(request.caller, request.capture, body->state));
+}
+
+RouteReply ListClusters(Ports& ports, const RouteRequest&) { return ReplyList("clusters", ports.Clusters()); }
+
+RouteReply ShowCluster(Ports& ports, const RouteRequest& request) {
+  std::uint32_t number = 0;
+  const char* const end = request.capture.data() + request.capture.size();
+  const auto [stop, error] = std::from_chars(request.capture.data(), end, number);
+  if (error != std::errc() || stop != end) {
+    return Refuse(MakeError(Code::kInvalidArgument, "cluster_number",
+                            "'" + log::Escape(request.capture) + "' is not a cluster number; GET /v1/clusters has them"));
+  }
+  return ReplyWith(ports.Cluster(number));
+}
+
+RouteReply ListGenerations(Ports& ports, const RouteRequest&) { return ReplyList("generations", ports.Generations()); }
+
+RouteReply Activate(Ports& ports, const RouteRequest& request) {
+  const Result<ActivateBody> body = ParseActivate(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.Activate(request.caller, body->target));
+}
+
+RouteReply Rollback(Ports& ports, const RouteRequest& request) {
+  if (const Status body = ParseNothing(request.body); !body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.Rollback(request.caller));
+}
+
+RouteReply StartBootstrap(Ports& ports, const RouteRequest& request) {
+  const Result<BootstrapRequest> body = ParseBootstrap(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  const Result<BootstrapReport> started = ports.StartBootstrap(request.caller, body.value());
+  return started.ok() ? Reply(ToJson(started.value()), 202) : Refuse(started.error());
+}
+
+RouteReply BootstrapStatus(Ports& ports, const RouteRequest&) { return Reply(ToJson(ports.BootstrapStatus())); }
+
+RouteReply CancelBootstrap(Ports& ports, const RouteRequest& request) {
+  if (const Status body = ParseNothing(request.body); !body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.CancelBootstrap(request.caller));
+}
+
+RouteReply Explain(Ports& ports, const RouteRequest& request) { return ReplyWith(ports.Explain(request.capture)); }
+
+RouteReply SetLearning(Ports& ports, const RouteRequest& request) {
+  const Result<LearningBody> body = ParseLearning(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  if (const Status set = ports.SetFrozen(request.caller, body->frozen); !set.ok()) return Refuse(set.error());
+  return Reply({{"frozen", body->frozen}});
+}
+
+RouteReply Help(Ports&, const RouteRequest&) {
+  json rows = json::array();
+  for (const RouteRow& row : Routes()) {
+    rows.push_back({{"method", std::string(row.method)},
+                    {"path", std::string(row.path)},
+                    {"help", std::string(row.help)},
+                    {"mutates", row.mutates},
+                    {"socket", row.role == Role::kApi ? "api" : "admin"}});
+  }
+  return Reply({{"routes", std::move(rows)}});
+}
+
+constexpr std::array kRoutes = {
+    RouteRow{"GET", "/health", "The process is alive.", false, Role::kApi, Health},
+    RouteRow{"GET", "/ready", "The daemon takes traffic; otherwise why not.", false, Role::kApi, Ready},
+    RouteRow{"GET", "/status", "Sequences, counters, calibration, warnings.", false, Role::kApi, GetStatus},
+    RouteRow{"GET", "/metrics", "Prometheus text format.", false, Role::kApi, Metrics},
+    RouteRow{"GET", "/v1/help", "This table.", false, Role::kApi, Help},
+    RouteRow{"GET", "/v1/models", "The pool with prices and what was learnt.", false, Role::kApi, ListModels},
+    RouteRow{"POST", "/v1/models",
+             "Adds a model: {name, input_usd_per_million, output_usd_per_million, context_tokens?}.", true,
+             Role::kAdmin, AddModel},
+    RouteRow{"POST", "/v1/models/{name}/price",
+             "Sets the price: {input_usd_per_million, output_usd_per_million}.", true, Role::kAdmin, SetPrice},
+    RouteRow{"POST", "/v1/models/{name}/state", "Sets the state: {state: active|draining|retired}.", true,
+             Role::kAdmin, SetState},
+    RouteRow{"GET", "/v1/clusters", "Clusters with their leading model and evidence.", false, Role::kApi,
+             ListClusters},
+    RouteRow{"GET", "/v1/clusters/{n}", "One cluster with its cells, best first.", false, Role::kApi, ShowCluster},
+    RouteRow{"GET", "/v1/generations", "Every generation that was activated.", false, Role::kApi, ListGenerations},
+    RouteRow{"POST", "/v1/generations/activate", "Makes a bundle live: {target: number or bundle hash}.", true,
+             Role::kAdmin, Activate},
+    RouteRow{"POST", "/v1/generations/rollback", "Back to the previous bundle, under a new number.", true,
+             Role::kAdmin, Rollback},
+    RouteRow{"GET", "/v1/bootstrap", "State of the bootstrap job.", false, Role::kAdmin, BootstrapStatus},
+    RouteRow{"POST", "/v1/bootstrap",
+             "Starts a job: {table_path, labels?, clusters_max?, seed?, refit_embedder?, activate?}.", true,
+             Role::kAdmin, StartBootstrap},
+    RouteRow{"POST", "/v1/bootstrap/cancel", "Stops the running job.", true, Role::kAdmin, CancelBootstrap},
+    RouteRow{"GET", "/v1/explain/{decision}", "Why a decision was made and what came back.", false, Role::kAdmin,
+             Explain},
+    RouteRow{"POST", "/v1/learning", "Freezes or resumes learning: {frozen: true|false}.", true, Role::kAdmin,
+             SetLearning},
+};
+
+// The {...} part of `path` when it fits `pattern`; names may hold slashes, so
+// only what stands before and after the braces counts.
+std::optional<std::string> Fit(std::string_view pattern, std::string_view path) {
+  const std::size_t open = pattern.find('{');
+  if (open == std::string_view::npos) return pattern == path ? std::optional<std::string>("") : std::nullopt;
+  const std::string_view before = pattern.substr(0, open);
+  const std::string_view after = pattern.substr(pattern.find('}') + 1);
+  if (path.size() <= before.size() + after.size()) return std::nullopt;
+  if (!path.starts_with(before) || !path.ends_with(after)) return std::nullopt;
+  return std::string(path.substr(before.size(), path.size() - before.size() - after.size()));
+}
+
+}  // namespace
+
+std::span<const RouteRow> Routes() { return kRoutes; }
+
+Status CheckRoutes(std::span<const RouteRow> rows) {
+  std::set<std::string> seen;
+  for (const RouteRow& row : rows) {
+    const std::string name = std::string(row.method) + " " + std::string(row.path);
+    const auto bad = [&](const char* why) { return MakeError(Code::kInvalidArgument, "route_table", name + ": " + why); };
+    if (row.method != "GET" && row.method != "POST") return bad("the method must be GET or POST");
+    if (row.method == "GET" && row.mutates) return bad("GET must not mutate");
+    if (row.mutates && row.role != Role::kAdmin) return bad("what mutates is for the admin socket");
+    if (row.handler == nullptr || row.help.empty()) return bad("handler and help are needed");
+    if (!seen.insert(name).second) return bad("is there twice");
+  }
+  return {};
+}
+
+Matched Match(std::span<const RouteRow> rows, Role role, std::string_view method, std::string_view path) {
+  const std::string_view wanted = method == "HEAD" ? std::string_view("GET") : method;
+  Matched matched;
+  std::string methods;
+  for (const RouteRow& row : rows) {
+    std::optional<std::string> capture = Fit(row.path, path);
+    if (!capture) continue;
+    if (row.method == wanted) {
+      if (row.role == Role::kAdmin && role != Role::kAdmin) {
+        matched.refusal = Refuse(MakeError(Code::kPermissionDenied, "admin_socket_only",
+                                           std::string(row.method) + " " + std::string(row.path) +
+                                               " is served on the admin socket only"));
+        return matched;
+      }
+      matched.row = &row;
+      matched.capture = std::move(*capture);
+      return matched;
+    }
+    if (role == Role::kAdmin || row.role == Role::kApi) methods += (methods.empty() ? "" : ", ") + std::string(row.method);
+  }
+  if (methods.empty()) {
+    matched.refusal = Refuse(
+        MakeError(Code::kNotFound, "unknown_path", "no such path: " + log::Escape(path) + "; GET /v1/help lists all"));
+    return matched;
+  }
+  matched.refusal = Refuse(MakeError(Code::kInvalidArgument, "method_not_allowed",
+                                     log::Escape(path) + " takes " + methods + ", not " + log::Escape(method)),
+                           405);
+  matched.refusal.allow = methods;
+  return matched;
+}
+
+RouteReply Serve(const RouteRow& row, Ports& ports, const RouteRequest& request) {
+  try {
+    return row.handler(ports, request);
+  } catch (const std::exception& caught) {
+    log::Failure("{} {} threw: {}", row.method, row.path, log::Escape(caught.what()));
+  } catch (...) {
+    log::Failure("{} {} threw something that is no exception", row.method, row.path);
+  }
+  return Refuse(MakeError(Code::kInternal, "handler_failed", "our bug: the handler failed; the daemon's log says how"));
+}
+
+RouteReply Refuse(const Error& error, std::optional<int> status) {
+  const int http = status.value_or(HttpStatus(error.code));
+  return RouteReply{http, "application/problem+json", Dump(ProblemJson(error, http)), ""};
+}
+
+}  // namespace pointsman::admin
