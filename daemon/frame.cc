@@ -8,7 +8,8 @@ namespace {
 // Byte by byte, so that the wire order does not depend on the machine's.
 template <typename T>
 void Put(T value, std::uint8_t* out) {
-  for (std::size_t i = 0; i < sizeof(T); ++i) out[i] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (8 * i));
+  for (std::size_t i = 0; i < sizeof(T); ++i)
+    out[i] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (8 * i));
 }
 
 template <typename T>
@@ -38,9 +39,9 @@ Result<FrameHeader> DecodeFrameHeader(std::span<const std::uint8_t, kFrameHeader
   header.correlation = Get<std::uint64_t>(bytes.data() + 8);
   // The version first: another version may have another meaning for the rest.
   if (header.version != kFrameVersion) {
-    return MakeError(Code::kInvalidArgument, "unknown_version",
-                     fmt::format("frame version {} is not spoken here; send version {}", header.version,
-                                 kFrameVersion));
+    return MakeError(
+        Code::kInvalidArgument, "unknown_version",
+        fmt::format("frame version {} is not spoken here; send version {}", header.version, kFrameVersion));
   }
   if (header.flags != 0) {
     return MakeError(Code::kInvalidArgument, "unknown_flags",

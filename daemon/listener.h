@@ -33,10 +33,10 @@
 namespace pointsman::daemon {
 
 struct TransportOptions {
-  std::string socket_path;           // at most 107 bytes
-  unsigned socket_mode = 0660;       // permission bits of the socket file
-  std::string socket_group;          // name of its group; empty: unchanged
-  std::size_t loops = 0;             // io threads; 0: one per core
+  std::string socket_path;      // at most 107 bytes
+  unsigned socket_mode = 0660;  // permission bits of the socket file
+  std::string socket_group;     // name of its group; empty: unchanged
+  std::size_t loops = 0;        // io threads; 0: one per core
   int backlog = 512;
   PeerRules peers;
 
@@ -45,11 +45,11 @@ struct TransportOptions {
   std::size_t output_bytes_max = 4U << 20;  // unsent replies of a connection; above: it is not read until half is gone
   std::size_t late_replies_max = 64;        // owed at once to one connection
   // Deadlines in milliseconds, kept to within one tick; 0: none.
-  std::int64_t header_ms = 2'000;   // from a frame's first byte to its whole header
-  std::int64_t frame_ms = 10'000;   // from a frame's first byte to its last
-  std::int64_t output_ms = 5'000;   // for a full or closing connection to take its replies
-  std::int64_t idle_ms = 0;         // without a frame and without a reply owed; none: a quota bounds pooled clients
-  std::int64_t tick_ms = 250;       // how often deadlines are looked at
+  std::int64_t header_ms = 2'000;      // from a frame's first byte to its whole header
+  std::int64_t frame_ms = 10'000;      // from a frame's first byte to its last
+  std::int64_t output_ms = 5'000;      // for a full or closing connection to take its replies
+  std::int64_t idle_ms = 0;            // without a frame and without a reply owed; none: a quota bounds pooled clients
+  std::int64_t tick_ms = 250;          // how often deadlines are looked at
   std::int64_t accept_pause_ms = 100;  // when descriptors have run out
 };
 
@@ -58,27 +58,27 @@ struct TransportStatistics {
   using Counter = std::atomic<std::uint64_t>;
   Counter connections_open{0};
   Counter accepted{0};
-  Counter refused_identity{0};     // no identity
-  Counter refused_uid{0};          // uid not allowed
-  Counter refused_total{0};        // connections_max
-  Counter refused_per_uid{0};      // connections_per_uid_max
+  Counter refused_identity{0};  // no identity
+  Counter refused_uid{0};       // uid not allowed
+  Counter refused_total{0};     // connections_max
+  Counter refused_per_uid{0};   // connections_per_uid_max
   Counter refused_penalty{0};
-  Counter accept_pauses{0};        // descriptors or memory ran out
-  Counter frames_in{0};            // whole frames
-  Counter replies{0};              // of any kind
-  Counter errors{0};               // among them ErrorReply
+  Counter accept_pauses{0};  // descriptors or memory ran out
+  Counter frames_in{0};      // whole frames
+  Counter replies{0};        // of any kind
+  Counter errors{0};         // among them ErrorReply
   Counter bytes_in{0};
   Counter bytes_out{0};
-  Counter bad_frames{0};           // frame boundary lost, or cut off by the end of the stream
+  Counter bad_frames{0};  // frame boundary lost, or cut off by the end of the stream
   Counter unknown_kinds{0};
-  Counter timeouts_frame{0};       // header or frame deadline
+  Counter timeouts_frame{0};  // header or frame deadline
   Counter timeouts_idle{0};
   Counter timeouts_output{0};
-  Counter output_overflow{0};      // times a connection's replies reached output_bytes_max
-  Counter late_refused{0};         // late_replies_max
-  Counter late_dropped{0};         // dropped unanswered, or an answer never given: our bug
-  Counter replies_lost{0};         // the client had gone
-  Counter handler_exceptions{0};   // our bug
+  Counter output_overflow{0};     // times a connection's replies reached output_bytes_max
+  Counter late_refused{0};        // late_replies_max
+  Counter late_dropped{0};        // dropped unanswered, or an answer never given: our bug
+  Counter replies_lost{0};        // the client had gone
+  Counter handler_exceptions{0};  // our bug
 };
 
 class Transport {

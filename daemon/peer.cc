@@ -35,8 +35,7 @@ Result<Peer> PeerOf(int descriptor) {
   ucred credentials{};
   socklen_t length = sizeof(credentials);
   if (::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
-    return MakeError(Code::kInternal, "peer_credentials",
-                     fmt::format("SO_PEERCRED failed: {}", std::strerror(errno)));
+    return MakeError(Code::kInternal, "peer_credentials", fmt::format("SO_PEERCRED failed: {}", std::strerror(errno)));
   }
   const Peer peer{credentials.uid, credentials.gid, credentials.pid};
   if (Status known = CheckIdentity(peer); !known.ok()) return known.error();
@@ -51,9 +50,9 @@ Status PeerGate::Admit(const Peer& peer) {
   }
   std::lock_guard lock(mutex_);
   if (open_ >= rules_.connections_max) {
-    return MakeError(Code::kResourceExhausted, "too_many_connections",
-                     fmt::format("all {} connections are taken; share connections or try later",
-                                 rules_.connections_max));
+    return MakeError(
+        Code::kResourceExhausted, "too_many_connections",
+        fmt::format("all {} connections are taken; share connections or try later", rules_.connections_max));
   }
   if (OverBucket(peer.uid)) {
     return MakeError(Code::kResourceExhausted, "penalised",

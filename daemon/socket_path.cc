@@ -1,0 +1,205 @@
+#include "daemon/socket_path.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+namespace pointsman::daemon {
+namespace {
+
+Error OsError(const std::string& what, int number) {
+  Code code = Code::kUnavailable;
+  if (number == EACCES || number == EPERM || number == EROFS) code = Code::kPermissionDenied;
+  if (number == EMFILE || number == ENFILE || number == ENOMEM || number == ENOBUFS) code = Code::kResourceExhausted;
+  return MakeError(code, "socket_setup", fmt::format("{}: {}", what, std::strerror(number)));
+}
+
+Status CheckPath(const std::string& path) {
+  if (path.empty()) return MakeError(Code::kInvalidArgument, "socket_path_empty", "give the socket a path");
+  if (path.find('\0') != std::string::npos) {
+    return MakeError(Code::kInvalidArgument, "socket_path_malformed", "a socket path holds no zero byte");
+  }
+  if (path.size() > kSocketPathBytesMax) {
+    return MakeError(Code::kInvalidArgument, "socket_path_too_long",
+                     fmt::format("the socket path {} is {} bytes long, the system takes at most {}; choose a shorter "
+                                 "directory",
+                                 path, path.size(), kSocketPathBytesMax));
+  }
+  return {};
+}
+
+Status CheckDirectory(const std::string& path) {
+  std::string directory = std::filesystem::path(path).parent_path().string();
+  if (directory.empty()) directory = ".";
+  const Descriptor opened(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!opened.valid()) {
+    const int number = errno;
+    if (number == ENOENT || number == ENOTDIR) {
+      return MakeError(Code::kFailedPrecondition, "directory_missing",
+                       fmt::format("{} is not a directory; make it first", directory));
+    }
+    return OsError(fmt::format("cannot open {}", directory), number);
+  }
+  struct stat status {};
+  if (::fstat(opened.get(), &status) != 0) return OsError(fmt::format("cannot look at {}", directory), errno);
+  if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
+    return MakeError(Code::kPermissionDenied, "unsafe_directory",
+                     fmt::format("{} belongs to uid {}; put the socket into a directory of root or of uid {}",
+                                 directory, status.st_uid, ::geteuid()));
+  }
+  if ((status.st_mode & S_IWOTH) != 0) {
+    return MakeError(
+        Code::kPermissionDenied, "unsafe_directory",
+        fmt::format("everybody may write in {}; put the socket into a directory of mode 0755 or less", directory));
+  }
+  return {};
+}
+
+sockaddr_un AddressOf(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+// True when somebody listens at `path`.
+Result<bool> Answers(const std::string& path) {
+  const Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.valid()) return OsError("cannot make a socket", errno);
+  const sockaddr_un address = AddressOf(path);
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return true;
+  if (errno == ECONNREFUSED || errno == ENOENT) return false;
+  if (errno == EAGAIN || errno == EPROTOTYPE) return true;  // full backlog; a socket of another type
+  return OsError(fmt::format("cannot probe {}", path), errno);
+}
+
+Error InUse(const std::string& path) {
+  return MakeError(Code::kBusy, "socket_in_use",
+                   fmt::format("another process serves {}; stop it or choose another path", path));
+}
+
+// Removes a stale socket at `path`; the lock is held.
+Status MakeRoom(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT) return {};
+    return OsError(fmt::format("cannot look at {}", path), errno);
+  }
+  if (S_ISLNK(status.st_mode)) {
+    return MakeError(Code::kFailedPrecondition, "symbolic_link",
+                     fmt::format("{} is a symbolic link; remove it or configure the path that it means", path));
+  }
+  if (!S_ISSOCK(status.st_mode)) {
+    return MakeError(Code::kFailedPrecondition, "not_a_socket",
+                     fmt::format("{} exists and is not a socket; move it away or choose another path", path));
+  }
+  const auto answers = Answers(path);
+  if (!answers.ok()) return answers.error();
+  if (answers.value()) return InUse(path);
+  if (status.st_uid != ::geteuid() && ::geteuid() != 0) {
+    return MakeError(Code::kPermissionDenied, "foreign_socket",
+                     fmt::format("the stale socket {} belongs to uid {}; remove it as that user", path, status.st_uid));
+  }
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return OsError(fmt::format("cannot remove stale {}", path), errno);
+  return {};
+}
+
+Result<Descriptor> Lock(const std::string& path) {
+  const std::string lock_path = path + ".lock";
+  Descriptor lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!lock.valid()) return OsError(fmt::format("cannot open the lock file {}", lock_path), errno);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return InUse(path);
+    return OsError(fmt::format("cannot lock {}", lock_path), errno);
+  }
+  return lock;
+}
+
+Result<std::optional<gid_t>> GroupOf(const std::string& name) {
+  if (name.empty()) return std::optional<gid_t>();
+  std::vector<char> buffer(16384);
+  group entry{};
+  group* found = nullptr;
+  if (::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) {
+    return MakeError(
+        Code::kInvalidArgument, "unknown_group",
+        fmt::format("there is no group {}; create it (groupadd --system {}) or leave the setting empty", name, name));
+  }
+  return std::optional<gid_t>(entry.gr_gid);
+}
+
+}  // namespace
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  if (this != &other) {
+    if (value_ >= 0) ::close(value_);
+    value_ = other.Release();
+  }
+  return *this;
+}
+
+Descriptor::~Descriptor() {
+  if (value_ >= 0) ::close(value_);
+}
+
+Result<BoundSocket> BoundSocket::Bind(const std::string& path, unsigned mode, const std::string& group, int backlog) {
+  if (Status checked = CheckPath(path); !checked.ok()) return checked.error();
+  if (Status checked = CheckDirectory(path); !checked.ok()) return checked.error();
+  const auto group_id = GroupOf(group);
+  if (!group_id.ok()) return group_id.error();
+  auto lock = Lock(path);
+  if (!lock.ok()) return lock.error();
+  if (Status room = MakeRoom(path); !room.ok()) return room.error();
+
+  BoundSocket bound;
+  bound.lock_ = std::move(lock).value();
+  bound.listening_ = Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (bound.descriptor() < 0) return OsError("cannot make a socket", errno);
+  const sockaddr_un address = AddressOf(path);
+  if (::bind(bound.descriptor(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return OsError(fmt::format("cannot bind {}", path), errno);
+  }
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return OsError(fmt::format("cannot look at {}", path), errno);
+  bound.path_ = path;
+  bound.device_ = status.st_dev;
+  bound.inode_ = status.st_ino;
+  // Nobody can connect before listen(), so there is no moment of a wrong mode.
+  if (group_id.value() && ::lchown(path.c_str(), static_cast<uid_t>(-1), *group_id.value()) != 0) {
+    return OsError(fmt::format("cannot give {} to group {}", path, group), errno);
+  }
+  if (::chmod(path.c_str(), static_cast<mode_t>(mode)) != 0) {
+    return OsError(fmt::format("cannot set the mode of {}", path), errno);
+  }
+  if (::listen(bound.descriptor(), backlog) != 0) return OsError(fmt::format("cannot listen at {}", path), errno);
+  return bound;
+}
+
+void BoundSocket::Remove() {
+  listening_ = Descriptor();
+  if (path_.empty()) return;
+  struct stat status {};
+  if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_) {
+    ::unlink(path_.c_str());
+  }
+  path_.clear();
+}
+
+BoundSocket::~BoundSocket() {
+  // A moved-from socket has an empty path or no lock, and removes nothing.
+  if (lock_.valid()) Remove();
+}
+
+}  // namespace pointsman::daemon
