@@ -54,4 +54,50 @@ struct Cell {
   bool operator==(const Cell&) const = default;
 };
 
+// 2^(t/H) = fraction * 2^epoch with fraction in [1, 2): the weight of a row decided
+// at t, relative to one decided at time 0.
+struct TimeWeight {
+  std::int32_t epoch = 0;
+  double fraction = 1;
+};
+// `half_life_days` > 0; |at_us| <= kTimeMaxUs.
+inline constexpr std::int64_t kTimeMaxUs = 10'000'000'000'000'000;
+TimeWeight MakeTimeWeight(std::int64_t at_us, double half_life_days);
+
+// What one row brings to one cell, but for its channels.
+struct RowTerms {
+  TimeWeight time;
+  double arrival_weight = 1;
+  double cluster_weight = 1;  // w
+  double prior = 0;           // f
+  double prior_centred = 0;   // x
+};
+
+// Moves the sums to another base; exact but for underflow, so the bits of later
+// reads do not depend on when it happens.
+void Rebase(PatternMoments& moments, std::int32_t base);
+
+// Adds (sign +1) or subtracts (sign -1) one row; `channels` are those of the
+// pattern. Rebases when the row is more than 64 half-lives after the base.
+// Subtracting from an empty pattern does nothing. False when a number is no
+// longer finite: the cell must be quarantined.
+[[nodiscard]] bool AddRow(PatternMoments& moments, int sign, const RowTerms& row, const Channels& channels);
+
+// The same for gold weighted by 1 / gold_probability (> 0).
+[[nodiscard]] bool AddAudit(AuditMoments& moments, int sign, const RowTerms& row, double gold, double gold_probability);
+
+// Sums of a pattern as they weigh at `now`: stored * 2^base / 2^(now/H). Noise
+// below 1e-9 of a row counts as nothing; `valid` is false for a weight that is
+// negative beyond that or not a number.
+struct DecayedMoments {
+  bool valid = true;
+  double weight = 0;  // 0: nothing left, all others 0 too
+  double overlap = 0;
+  double prior = 0;
+  double prior_squared = 0;
+  std::array<double, kChannelsMax> residual{};
+  std::array<double, kChannelsMax> prior_residual{};
+};
+DecayedMoments Decay(const PatternMoments& moments, const TimeWeight& now);
+
 }  // namespace pointsman::policy

@@ -1,0 +1,59 @@
+// The leaf of the Gaussian tree: one cell solved, and its message to its model.
+//
+// Source: spec online_learner 1.4. State of the cell t = (D, b_1..b_S); state of
+// the model n = (alpha, B_1..B_S, rho). Pure; any thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "policy/belief/noise.h"
+#include "policy/belief/snapshot.h"
+
+namespace pointsman::policy {
+
+// The two half-lives at one reading time.
+struct ReadTime {
+  TimeWeight rating;
+  TimeWeight gold;
+};
+
+// Widths no smaller than 1e-6: a width of 0 means "fixed at 0".
+Widths UsableWidths(const Widths& widths);
+
+// Leaf sums (1.4) before the cell's prior enters; f-bar is the model's.
+struct LeafSums {
+  bool valid = true;
+  double weight = 0;       // sum W
+  double overlap = 0;      // sum O
+  double gold_weight = 0;    // W of patterns with gold
+  double rating_weight = 0;  // W of patterns with a rating
+  SmallMatrix information;   // J
+  SmallVector trust{};       // j
+  double trust_squared = 0;  // jj
+  SmallVector score{};       // h
+  double trust_score = 0;    // hh
+  // Gold against source s: d, Var(d) of the conflict rule; variance < 0: not comparable.
+  std::array<double, kSourcesMax> difference{};
+  std::array<double, kSourcesMax> difference_variance{-1, -1, -1, -1};
+};
+
+LeafSums SumLeaf(const Cell& cell, const NoiseTables& noise, const ReadTime& now, double mean_prior);
+
+// What the model is told: precision and score over n (2 + S entries).
+struct LeafMessage {
+  SmallMatrix precision;  // Lambda
+  SmallVector score{};    // eta
+};
+
+struct Leaf {
+  bool usable = false;  // false: read as untouched
+  CellReadout readout;
+  LeafMessage message;
+};
+
+// `source_cell_variance` is tau_2^2 per source (raised by the conflict rule).
+Leaf SolveLeaf(const LeafSums& sums, std::size_t sources, double cell_width,
+               const std::array<double, kSourcesMax>& source_cell_variance);
+
+}  // namespace pointsman::policy

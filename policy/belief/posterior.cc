@@ -1,0 +1,339 @@
+#include "policy/belief/posterior.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "policy/belief/leaf.h"
+#include "policy/belief/prior.h"
+#include "policy/belief/token_cost.h"
+#include "policy/belief/tree.h"
+
+namespace pointsman::policy {
+
+namespace {
+
+// Reading times are whole multiples of the shorter half-life / 2000, so that a
+// snapshot depends on the state alone and not on when others were published.
+std::int64_t ReadingTime(const State& state) {
+  const double days = std::min(state.options.rating_half_life_days, state.options.gold_half_life_days);
+  const auto step = std::max<std::int64_t>(1, static_cast<std::int64_t>(days * (86'400'000'000.0 / 2000)));
+  std::int64_t steps = state.now_us / step;
+  if (state.now_us % step < 0) --steps;
+  return steps * step;
+}
+
+Widths WidthsInForce(const State& state, const Bundle& bundle) {
+  Widths widths = state.options.widths_overridden ? state.options.widths : bundle.widths;
+  if (state.model_width > 0) widths.model = state.model_width;
+  return UsableWidths(widths);
+}
+
+// All that every leaf depends on besides its own cell.
+struct Inputs {
+  std::shared_ptr<const Bundle> bundle;
+  Generation generation;
+  std::size_t sources = 0;
+  Widths widths;
+  NoiseModel noise;
+  std::int64_t reading_time = 0;
+  double rating_half_life_days = 0;
+  double gold_half_life_days = 0;
+  bool operator==(const Inputs&) const = default;
+};
+
+Inputs MakeInputs(const State& state, const std::shared_ptr<const Bundle>& bundle) {
+  return {bundle,
+          state.generation,
+          state.options.sources.size(),
+          WidthsInForce(state, *bundle),
+          state.noise,
+          ReadingTime(state),
+          state.options.rating_half_life_days,
+          state.options.gold_half_life_days};
+}
+
+struct CellEntry {
+  Leaf leaf;
+  std::unique_ptr<LeafSums> sums;  // only when gold may contradict a bias prior here
+  std::optional<Leaf> conflict;    // the leaf with the raised width, when it does
+  bool bad = false;                // evidence that must not be read
+};
+
+struct ModelEntry {
+  int column = -1;
+  double mean_prior = 0.5;
+  std::map<ClusterId, CellEntry> cells;  // ascending: the order of the model's sums
+  ModelSystem first;                     // before the conflict rule
+  ModelSystem second;                    // after it; equal to `first` without conflicts
+  ModelPosterior posterior;
+};
+
+}  // namespace
+
+struct Publisher::Impl {
+  bool started = false;
+  Inputs inputs;
+  NoiseTables noise;
+  ReadTime now;
+  std::map<ModelId, ModelEntry> models;
+  std::vector<std::shared_ptr<const ClusterBlock>> blocks;
+  std::set<ClusterId> dirty_blocks;
+  std::set<ModelId> dirty_models;
+  Root root;
+
+  void Restart(const State& state, Inputs fresh);
+  void TouchCell(const State& state, const CellKey& key);
+  void SumModel(ModelEntry& entry, bool with_conflicts, ModelSystem* system) const;
+  void SolveUpperLevels(const Pool& pool, bool with_conflicts);
+  bool ApplyConflictRule();
+  void RebuildBlocks();
+  ModelEntry& Entry(const Model& model);
+  std::shared_ptr<const Snapshot> MakeSnapshot(const State& state);
+};
+
+ModelEntry& Publisher::Impl::Entry(const Model& model) {
+  const auto [at, inserted] = models.try_emplace(model.id);
+  if (inserted) {
+    at->second.column = inputs.bundle->Column(model.name);
+    at->second.mean_prior = MeanPrior(*inputs.bundle, at->second.column);
+    dirty_models.insert(model.id);
+  }
+  return at->second;
+}
+
+void Publisher::Impl::Restart(const State& state, Inputs fresh) {
+  started = true;
+  inputs = std::move(fresh);
+  noise = MakeNoiseTables(inputs.noise, inputs.sources);
+  now.rating = MakeTimeWeight(inputs.reading_time, inputs.rating_half_life_days);
+  now.gold = MakeTimeWeight(inputs.reading_time, inputs.gold_half_life_days);
+  models.clear();
+  dirty_models.clear();
+  dirty_blocks.clear();
+  blocks.assign(inputs.bundle->cluster_count() + 1, nullptr);
+  for (const auto& [key, cell] : state.cells) TouchCell(state, key);
+}
+
+void Publisher::Impl::TouchCell(const State& state, const CellKey& key) {
+  const Model* model = state.pool.Find(key.model);
+  if (model == nullptr || key.cluster.value >= blocks.size()) return;
+  ModelEntry& entry = Entry(*model);
+  dirty_models.insert(key.model);
+  dirty_blocks.insert(key.cluster);
+  const auto found = state.cells.find(key);
+  if (found == state.cells.end() || (found->second.patterns.empty() && !found->second.quarantined)) {
+    entry.cells.erase(key.cluster);
+    return;
+  }
+  CellEntry& cell = entry.cells[key.cluster];
+  cell = CellEntry{};
+  if (found->second.quarantined) {
+    cell.bad = true;
+    return;
+  }
+  LeafSums sums = SumLeaf(found->second, noise, now, entry.mean_prior);
+  const double width = inputs.widths.source_cell;
+  std::array<double, kSourcesMax> variances{};
+  variances.fill(width * width);
+  cell.leaf = SolveLeaf(sums, inputs.sources, inputs.widths.cell, variances);
+  cell.leaf.readout.model = key.model;
+  cell.bad = !cell.leaf.usable && (!sums.valid || sums.weight > 0);
+  const bool comparable = std::any_of(sums.difference_variance.begin(), sums.difference_variance.end(),
+                                      [](double variance) { return variance >= 0; });
+  if (cell.leaf.usable && comparable) cell.sums = std::make_unique<LeafSums>(std::move(sums));
+}
+
+void Publisher::Impl::SumModel(ModelEntry& entry, bool with_conflicts, ModelSystem* system) const {
+  const std::size_t n = inputs.sources + 2;
+  LeafMessage sum;
+  for (const auto& [cluster, cell] : entry.cells) {
+    const Leaf& leaf = with_conflicts && cell.conflict.has_value() ? *cell.conflict : cell.leaf;
+    if (!leaf.usable) continue;
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t j = 0; j < n; ++j) sum.precision(i, j) += leaf.message.precision(i, j);
+      sum.score[i] += leaf.message.score[i];
+    }
+  }
+  *system = SolveModel(sum, inputs.sources, inputs.widths);
+}
+
+void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
+  RootSums sums;
+  for (const Model& model : pool.models()) {
+    const auto at = models.find(model.id);
+    if (at == models.end()) continue;
+    AddToRoot(sums, with_conflicts ? at->second.second : at->second.first, inputs.sources);
+  }
+  root = SolveRoot(sums, inputs.sources, inputs.widths);
+  for (auto& [id, entry] : models) {
+    entry.posterior = FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.sources, inputs.widths);
+  }
+}
+
+// Raises tau_2 of a source where gold lies further from its ratings than the
+// prior of the bias allows. True when any cell is affected.
+bool Publisher::Impl::ApplyConflictRule() {
+  const double prior_variance = inputs.widths.source_cell * inputs.widths.source_cell;
+  bool any = false;
+  for (auto& [id, entry] : models) {
+    bool here = false;
+    for (auto& [cluster, cell] : entry.cells) {
+      const bool before = cell.conflict.has_value();
+      cell.conflict.reset();
+      std::array<double, kSourcesMax> variances{};
+      variances.fill(prior_variance);
+      bool raised = false;
+      for (std::size_t s = 0; cell.sums != nullptr && s < inputs.sources; ++s) {
+        if (!(cell.sums->difference_variance[s] >= 0)) continue;
+        const double gap = cell.sums->difference[s] - entry.posterior.mean[s + 1];
+        const double known = entry.posterior.covariance(s + 1, s + 1) + cell.sums->difference_variance[s];
+        if (!(gap * gap > prior_variance + known)) continue;
+        variances[s] = gap * gap - known;
+        raised = true;
+      }
+      if (raised) {
+        Leaf leaf = SolveLeaf(*cell.sums, inputs.sources, inputs.widths.cell, variances);
+        leaf.readout.model = id;
+        leaf.readout.conflict = true;
+        if (leaf.usable) cell.conflict = leaf;
+      }
+      here = here || cell.conflict.has_value();
+      if (before || cell.conflict.has_value()) dirty_blocks.insert(cluster);
+    }
+    if (here) {
+      SumModel(entry, true, &entry.second);
+    } else {
+      entry.second = entry.first;
+    }
+    any = any || here;
+  }
+  return any;
+}
+
+void Publisher::Impl::RebuildBlocks() {
+  for (const ClusterId cluster : dirty_blocks) {
+    auto block = std::make_shared<ClusterBlock>();
+    for (const auto& [id, entry] : models) {
+      const auto at = entry.cells.find(cluster);
+      if (at == entry.cells.end() || !at->second.leaf.usable) continue;
+      block->cells.push_back(at->second.conflict.has_value() ? at->second.conflict->readout : at->second.leaf.readout);
+    }
+    blocks[cluster.value] = block->cells.empty() ? nullptr : std::move(block);
+  }
+  dirty_blocks.clear();
+}
+
+std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state) {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->seq = state.last_seq;
+  snapshot->at_us = state.now_us;
+  snapshot->generation = state.generation;
+  snapshot->bundle = inputs.bundle;
+  snapshot->options = state.options;
+  snapshot->widths = inputs.widths;
+  snapshot->clusters = blocks;
+  snapshot->counters = state.counters;
+  snapshot->frozen = state.frozen;
+  for (std::size_t s = 0; s < inputs.sources; ++s) {
+    snapshot->source_bias[s] = root.mean[s];
+    snapshot->source_variance[s] = root.covariance(s, s);
+  }
+  for (const auto& [id, entry] : models) {
+    for (const auto& [cluster, cell] : entry.cells) snapshot->quarantined_cells += cell.bad ? 1 : 0;
+  }
+  snapshot->models.reserve(state.pool.models().size());
+  for (const Model& model : state.pool.models()) {
+    if (model.state == ModelState::kRetired) continue;
+    const ModelEntry& entry = models.at(model.id);
+    ModelView& view = snapshot->models.emplace_back();
+    view.model = model;
+    view.column = entry.column;
+    view.mean_prior = entry.mean_prior;
+    static_assert(kModelStateMax == kSmallMax);
+    view.mean = entry.posterior.mean;
+    view.covariance = entry.posterior.covariance.values;
+    if (const auto tally = state.tallies.find(model.id); tally != state.tallies.end()) view.tally = tally->second;
+    const TokenStatistics offline =
+        entry.column >= 0 ? inputs.bundle->tokens[static_cast<std::size_t>(entry.column)] : TokenStatistics{};
+    TokenPosterior(offline, view.tally, &view.token_mean_log, &view.token_variance_log);
+  }
+  return snapshot;
+}
+
+Publisher::Publisher() : impl_(std::make_unique<Impl>()) {}
+Publisher::~Publisher() = default;
+
+std::shared_ptr<const Snapshot> Publisher::Publish(State& state, const std::shared_ptr<const Bundle>& bundle) {
+  REQUIRE(bundle != nullptr, "a snapshot needs a bundle");
+  Impl& impl = *impl_;
+  Inputs fresh = MakeInputs(state, bundle);
+  if (!impl.started || state.republish_all || !(fresh == impl.inputs)) {
+    impl.Restart(state, std::move(fresh));
+  } else {
+    for (const CellKey& key : state.unpublished) impl.TouchCell(state, key);
+  }
+  for (const Model& model : state.pool.models()) impl.Entry(model);
+  for (const ModelId id : impl.dirty_models) {
+    ModelEntry& entry = impl.models.at(id);
+    impl.SumModel(entry, false, &entry.first);
+  }
+  impl.dirty_models.clear();
+  impl.SolveUpperLevels(state.pool, false);
+  if (impl.ApplyConflictRule()) impl.SolveUpperLevels(state.pool, true);
+  impl.RebuildBlocks();
+  state.unpublished.clear();
+  state.republish_all = false;
+  return impl.MakeSnapshot(state);
+}
+
+Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, const ClusterWeights& clusters,
+                       double prior, double prior_centred) {
+  const std::size_t n = snapshot.options.sources.size() + 2;
+  std::array<double, kModelStateMax> load{};  // L
+  Estimate estimate;
+  double shift = 0;
+  for (const ClusterWeight& membership : clusters) {
+    const double w = membership.weight;
+    const ClusterBlock* block =
+        membership.cluster.value < snapshot.clusters.size() ? snapshot.clusters[membership.cluster.value].get() : nullptr;
+    const CellReadout* cell = block != nullptr ? block->Find(model.model.id) : nullptr;
+    if (cell == nullptr) {
+      load[0] += w;
+      estimate.variance += w * w * snapshot.widths.cell * snapshot.widths.cell;
+      continue;
+    }
+    shift += w * cell->shift;
+    estimate.variance += w * w * cell->variance;
+    for (std::size_t i = 0; i < n; ++i) load[i] += w * cell->gain[i];
+  }
+  load[n - 1] += prior_centred;
+  double lifted = 0;
+  double spread = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    lifted += load[i] * model.mean[i];
+    double row = 0;
+    for (std::size_t j = 0; j < n; ++j) row += model.covariance[i * kModelStateMax + j] * load[j];
+    spread += load[i] * row;
+  }
+  estimate.mean = prior + shift + lifted;
+  estimate.variance += spread;
+  return estimate;
+}
+
+const CellReadout* ClusterBlock::Find(ModelId model) const {
+  const auto at = std::lower_bound(cells.begin(), cells.end(), model,
+                                   [](const CellReadout& cell, ModelId wanted) { return cell.model < wanted; });
+  return at != cells.end() && at->model == model ? &*at : nullptr;
+}
+
+const ModelView* Snapshot::FindLive(std::string_view name) const {
+  for (const ModelView& view : models) {
+    if (view.model.name == name) return &view;
+  }
+  return nullptr;
+}
+
+}  // namespace pointsman::policy

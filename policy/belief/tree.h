@@ -1,0 +1,49 @@
+// The upper levels of the Gaussian tree: models and the root of the sources.
+//
+// Source: spec online_learner 1.4. n = (alpha, B_1..B_S, rho); the root holds
+// c0_1..c0_S. Sums over models are the caller's to order, by (name, epoch).
+// Pure; any thread.
+#pragma once
+
+#include "policy/belief/leaf.h"
+#include "policy/belief/small_matrix.h"
+#include "policy/world/options.h"
+
+namespace pointsman::policy {
+
+// One model solved given the root: Q, Q eta, Q P E and what it tells the root.
+struct ModelSystem {
+  bool usable = true;          // false: solved as if it had no evidence
+  SmallMatrix covariance;      // Q = (P + Lambda)^-1
+  SmallVector mean{};          // Q eta
+  SmallMatrix lift;            // Q P E, (2 + S) x S
+  SmallMatrix root_precision;  // E' P Q Lambda E, S x S
+  SmallVector root_score{};    // E' P Q eta
+};
+
+ModelSystem SolveModel(const LeafMessage& sum, std::size_t sources, const Widths& widths);
+
+struct RootSums {
+  SmallMatrix precision;
+  SmallVector score{};
+};
+
+// The root with its prior taken in: mean c and covariance C.
+struct Root {
+  SmallVector mean{};
+  SmallMatrix covariance;
+};
+
+void AddToRoot(RootSums& sums, const ModelSystem& model, std::size_t sources);
+Root SolveRoot(const RootSums& sums, std::size_t sources, const Widths& widths);
+
+// n-hat and N of a model.
+struct ModelPosterior {
+  bool usable = true;  // false: outside the bounds of 1.7, replaced by the prior given the root
+  SmallVector mean{};
+  SmallMatrix covariance;
+};
+
+ModelPosterior FinishModel(const ModelSystem& model, const Root& root, std::size_t sources, const Widths& widths);
+
+}  // namespace pointsman::policy
