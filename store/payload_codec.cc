@@ -1,0 +1,342 @@
+// The nineteen payloads to messages and back: one Put and one Get each, found by
+// overload, so that a payload without a conversion does not compile.
+#include <utility>
+
+#include "store/record_codec.h"
+
+namespace pointsman::store {
+
+namespace {
+
+using namespace policy;  // NOLINT(google-build-using-namespace): every type here is one of the domain
+
+std::uint64_t Wrap(std::int64_t value) { return static_cast<std::uint64_t>(value); }
+
+void Put(const DecisionMade& from, record::DecisionMade* to) {
+  PutContext(from.context, to->mutable_context());
+  for (const double number : {from.weights.quality, from.weights.cost, from.lambda}) to->add_weights(number);
+  to->set_tokens_in(from.tokens_in);
+  to->set_flags((from.gold_wanted ? 1U : 0U) | (from.forced ? 2U : 0U) | (from.no_explore ? 4U : 0U));
+  to->set_owner_uid(from.owner_uid);
+  to->set_tenant(from.tenant);
+  to->set_expires_after_us(static_cast<std::int64_t>(Wrap(from.expires_at_us) - Wrap(from.context.decided_at_us)));
+  to->set_eligible(from.eligible);
+  for (const LoggedCandidate& candidate : from.candidates) {
+    to->add_models(candidate.model.value);
+    to->add_probabilities(candidate.probability);
+    to->add_qualities(candidate.quality);
+    to->add_costs_usd(candidate.cost_usd);
+    to->add_utilities(candidate.utility);
+  }
+  for (const TaskProbability& task : from.tasks) {
+    to->add_tasks(task.task);
+    to->add_task_probabilities(task.probability);
+  }
+}
+
+bool Get(const record::DecisionMade& from, DecisionMade* to) {
+  if (!GetContext(from.context(), &to->context)) return false;
+  const int candidates = from.models_size();
+  if (from.weights_size() != 3 || from.flags() > 7 || candidates > static_cast<int>(kLoggedCandidatesMax) ||
+      from.probabilities_size() != candidates || from.qualities_size() != candidates ||
+      from.costs_usd_size() != candidates || from.utilities_size() != candidates || from.tasks_size() > 3 ||
+      from.task_probabilities_size() != from.tasks_size()) {
+    return false;
+  }
+  to->weights = Weights{from.weights(0), from.weights(1)};
+  to->lambda = from.weights(2);
+  to->tokens_in = from.tokens_in();
+  to->gold_wanted = (from.flags() & 1U) != 0;
+  to->forced = (from.flags() & 2U) != 0;
+  to->no_explore = (from.flags() & 4U) != 0;
+  to->owner_uid = from.owner_uid();
+  to->tenant = from.tenant();
+  to->expires_at_us = static_cast<std::int64_t>(Wrap(from.expires_after_us()) + Wrap(to->context.decided_at_us));
+  to->eligible = from.eligible();
+  for (int i = 0; i < candidates; ++i) {
+    to->candidates.push_back({ModelId{from.models(i)}, from.probabilities(i), from.qualities(i), from.costs_usd(i),
+                              from.utilities(i)});
+  }
+  for (int i = 0; i < from.tasks_size(); ++i) to->tasks.push_back({from.tasks(i), from.task_probabilities(i)});
+  return true;
+}
+
+void Put(const OutcomeReported& from, record::OutcomeReported* to) { PutOutcome(from, to); }
+bool Get(const record::OutcomeReported& from, OutcomeReported* to) { return GetOutcome(from, to); }
+
+void PutChannels(const Channels& from, record::Channels* to) {
+  for (const ChannelValue& entry : from) {
+    to->add_channels(entry.channel);
+    to->add_values(entry.value);
+    to->add_offsets(entry.offset);
+  }
+}
+
+bool GetChannels(const record::Channels& from, Channels* to) {
+  if (from.channels_size() > static_cast<int>(kChannelsMax) || from.values_size() != from.channels_size() ||
+      from.offsets_size() != from.channels_size()) {
+    return false;
+  }
+  for (int i = 0; i < from.channels_size(); ++i) {
+    if (from.channels(i) >= kChannelsMax) return false;
+    to->push_back({static_cast<std::uint8_t>(from.channels(i)), from.values(i), from.offsets(i)});
+  }
+  return true;
+}
+
+void Put(const RowChanged& from, record::RowChanged* to) {
+  PutContext(from.context, to->mutable_context());
+  if (!from.before.empty()) PutChannels(from.before, to->mutable_before());
+  if (!from.after.empty()) PutChannels(from.after, to->mutable_after());
+  to->set_weight_before(from.weight_before);
+  to->set_weight_after(from.weight_after);
+  to->set_last_folded(from.last_folded.value);
+  to->set_channel(from.channel);
+  to->set_subject(from.subject.value);
+  to->set_revision(from.revision);
+  to->set_value(from.value);
+  to->set_arrival_weight(from.arrival_weight);
+}
+
+bool Get(const record::RowChanged& from, RowChanged* to) {
+  if (!GetContext(from.context(), &to->context) || !GetChannels(from.before(), &to->before) ||
+      !GetChannels(from.after(), &to->after) || from.channel() >= kChannelsMax) {
+    return false;
+  }
+  to->weight_before = from.weight_before();
+  to->weight_after = from.weight_after();
+  to->last_folded = LogSeq{from.last_folded()};
+  to->channel = static_cast<std::uint8_t>(from.channel());
+  to->subject = SubjectHash{from.subject()};
+  to->revision = from.revision();
+  to->value = from.value();
+  to->arrival_weight = from.arrival_weight();
+  return true;
+}
+
+void Put(const PreferenceGiven& from, record::PreferenceGiven* to) {
+  PutContext(from.winner, to->mutable_winner());
+  PutContext(from.loser, to->mutable_loser());
+  to->set_outcome(from.outcome);
+  to->set_channel(from.channel);
+  to->set_subject(from.subject.value);
+  to->set_revision(from.revision);
+  if (from.replaced_outcome) to->set_replaced_outcome(*from.replaced_outcome);
+}
+
+bool Get(const record::PreferenceGiven& from, PreferenceGiven* to) {
+  if (!GetContext(from.winner(), &to->winner) || !GetContext(from.loser(), &to->loser) ||
+      from.channel() >= kChannelsMax) {
+    return false;
+  }
+  to->outcome = from.outcome();
+  to->channel = static_cast<std::uint8_t>(from.channel());
+  to->subject = SubjectHash{from.subject()};
+  to->revision = from.revision();
+  if (from.has_replaced_outcome()) to->replaced_outcome = from.replaced_outcome();
+  return true;
+}
+
+void Put(const DecisionExpired& from, record::DecisionExpired* to) {
+  to->set_count(from.count);
+  to->set_up_to(from.up_to.value);
+}
+bool Get(const record::DecisionExpired& from, DecisionExpired* to) {
+  *to = DecisionExpired{from.count(), LogSeq{from.up_to()}};
+  return true;
+}
+
+void Put(const Tick&, record::Tick*) {}
+bool Get(const record::Tick&, Tick*) { return true; }
+
+void PutPrice(const Price& from, record::Price* to) {
+  to->set_input_usd_per_million(from.input_usd_per_million);
+  to->set_output_usd_per_million(from.output_usd_per_million);
+}
+Price GetPrice(const record::Price& from) { return {from.input_usd_per_million(), from.output_usd_per_million()}; }
+
+void Put(const ModelAdded& from, record::ModelAdded* to) {
+  to->set_id(from.id.value);
+  to->set_name(from.name);
+  PutPrice(from.price, to->mutable_price());
+  to->set_context_tokens(from.context_tokens);
+}
+bool Get(const record::ModelAdded& from, ModelAdded* to) {
+  *to = ModelAdded{ModelId{from.id()}, from.name(), GetPrice(from.price()), from.context_tokens()};
+  return true;
+}
+
+void Put(const ModelStateChanged& from, record::ModelStateChanged* to) {
+  to->set_id(from.id.value);
+  to->set_state(static_cast<std::uint32_t>(from.state));
+}
+bool Get(const record::ModelStateChanged& from, ModelStateChanged* to) {
+  if (from.state() < 1 || from.state() > static_cast<std::uint32_t>(ModelState::kRetired)) return false;
+  *to = ModelStateChanged{ModelId{from.id()}, static_cast<ModelState>(from.state())};
+  return true;
+}
+
+void Put(const PriceChanged& from, record::PriceChanged* to) {
+  to->set_id(from.id.value);
+  PutPrice(from.price, to->mutable_price());
+}
+bool Get(const record::PriceChanged& from, PriceChanged* to) {
+  *to = PriceChanged{ModelId{from.id()}, GetPrice(from.price())};
+  return true;
+}
+
+void Put(const EpochDeclared& from, record::EpochDeclared* to) { to->set_id(from.id.value); }
+bool Get(const record::EpochDeclared& from, EpochDeclared* to) {
+  *to = EpochDeclared{ModelId{from.id()}};
+  return true;
+}
+
+void Put(const OptionsChanged& from, record::OptionsChanged* to) {
+  const Options& options = from.options;
+  for (const std::string& source : options.sources) to->add_sources(source);
+  to->set_rating_half_life_days(options.rating_half_life_days);
+  to->set_gold_half_life_days(options.gold_half_life_days);
+  to->set_gold_rate(options.gold_rate);
+  to->set_audit_rate_start(options.audit_rate_start);
+  to->set_audit_rate(options.audit_rate);
+  to->set_audit_start_decisions(options.audit_start_decisions);
+  to->set_exploration(static_cast<std::uint32_t>(options.exploration));
+  to->set_thompson_scale(options.thompson_scale);
+  to->set_probability_floor(options.probability_floor);
+  to->set_widths_overridden(options.widths_overridden);
+  PutWidths(options.widths, to->mutable_widths());
+  to->set_fallback_model(options.fallback_model);
+}
+
+bool Get(const record::OptionsChanged& from, OptionsChanged* to) {
+  Options& options = to->options;
+  if (from.sources_size() > static_cast<int>(kSourcesMax) || !GetWidths(from.widths(), &options.widths)) return false;
+  if (from.exploration() < 1 || from.exploration() > static_cast<std::uint32_t>(Exploration::kThompson)) return false;
+  options.sources.assign(from.sources().begin(), from.sources().end());
+  options.rating_half_life_days = from.rating_half_life_days();
+  options.gold_half_life_days = from.gold_half_life_days();
+  options.gold_rate = from.gold_rate();
+  options.audit_rate_start = from.audit_rate_start();
+  options.audit_rate = from.audit_rate();
+  options.audit_start_decisions = from.audit_start_decisions();
+  options.exploration = static_cast<Exploration>(from.exploration());
+  options.thompson_scale = from.thompson_scale();
+  options.probability_floor = from.probability_floor();
+  options.widths_overridden = from.widths_overridden();
+  options.fallback_model = from.fallback_model();
+  return true;
+}
+
+void Put(const GenerationActivated& from, record::GenerationActivated* to) {
+  to->set_generation(from.generation.value);
+  PutHash(from.bundle, to->mutable_bundle());
+  to->set_reason(from.reason);
+}
+bool Get(const record::GenerationActivated& from, GenerationActivated* to) {
+  to->generation = Generation{from.generation()};
+  to->reason = from.reason();
+  return GetHash(from.bundle(), &to->bundle);
+}
+
+void Put(const SubjectExcluded& from, record::SubjectExcluded* to) { to->set_subject(from.subject.value); }
+bool Get(const record::SubjectExcluded& from, SubjectExcluded* to) {
+  *to = SubjectExcluded{SubjectHash{from.subject()}};
+  return true;
+}
+
+void Put(const LearningSwitched& from, record::LearningSwitched* to) { to->set_frozen(from.frozen); }
+bool Get(const record::LearningSwitched& from, LearningSwitched* to) {
+  *to = LearningSwitched{from.frozen()};
+  return true;
+}
+
+void Put(const CellReset& from, record::CellReset* to) {
+  to->set_cluster(from.cluster.value);
+  to->set_model(from.model.value);
+}
+bool Get(const record::CellReset& from, CellReset* to) {
+  *to = CellReset{ClusterId{from.cluster()}, ModelId{from.model()}};
+  return true;
+}
+
+void Put(const AdminNote& from, record::AdminNote* to) { to->set_text(from.text); }
+bool Get(const record::AdminNote& from, AdminNote* to) {
+  *to = AdminNote{from.text()};
+  return true;
+}
+
+void Put(const Refitted& from, record::Refitted* to) {
+  to->mutable_noise()->Assign(from.noise.begin(), from.noise.end());
+  to->mutable_response()->Assign(from.response.begin(), from.response.end());
+  to->set_model_width(from.model_width);
+}
+bool Get(const record::Refitted& from, Refitted* to) {
+  to->noise.assign(from.noise().begin(), from.noise().end());
+  to->response.assign(from.response().begin(), from.response().end());
+  to->model_width = from.model_width();
+  return true;
+}
+
+// Where each payload lies in record.Event.
+record::DecisionMade* Slot(const DecisionMade&, record::Event* to) { return to->mutable_decision_made(); }
+record::OutcomeReported* Slot(const OutcomeReported&, record::Event* to) { return to->mutable_outcome_reported(); }
+record::RowChanged* Slot(const RatingGiven&, record::Event* to) { return to->mutable_rating_given(); }
+record::PreferenceGiven* Slot(const PreferenceGiven&, record::Event* to) { return to->mutable_preference_given(); }
+record::RowChanged* Slot(const GoldGiven&, record::Event* to) { return to->mutable_gold_given(); }
+record::RowChanged* Slot(const Retracted&, record::Event* to) { return to->mutable_retracted(); }
+record::DecisionExpired* Slot(const DecisionExpired&, record::Event* to) { return to->mutable_decision_expired(); }
+record::Tick* Slot(const Tick&, record::Event* to) { return to->mutable_tick(); }
+record::ModelAdded* Slot(const ModelAdded&, record::Event* to) { return to->mutable_model_added(); }
+record::ModelStateChanged* Slot(const ModelStateChanged&, record::Event* to) {
+  return to->mutable_model_state_changed();
+}
+record::PriceChanged* Slot(const PriceChanged&, record::Event* to) { return to->mutable_price_changed(); }
+record::EpochDeclared* Slot(const EpochDeclared&, record::Event* to) { return to->mutable_epoch_declared(); }
+record::OptionsChanged* Slot(const OptionsChanged&, record::Event* to) { return to->mutable_options_changed(); }
+record::GenerationActivated* Slot(const GenerationActivated&, record::Event* to) {
+  return to->mutable_generation_activated();
+}
+record::SubjectExcluded* Slot(const SubjectExcluded&, record::Event* to) { return to->mutable_subject_excluded(); }
+record::LearningSwitched* Slot(const LearningSwitched&, record::Event* to) { return to->mutable_learning_switched(); }
+record::CellReset* Slot(const CellReset&, record::Event* to) { return to->mutable_cell_reset(); }
+record::AdminNote* Slot(const AdminNote&, record::Event* to) { return to->mutable_admin_note(); }
+record::Refitted* Slot(const Refitted&, record::Event* to) { return to->mutable_refitted(); }
+
+template <typename Domain, typename Message>
+bool Take(const Message& from, Payload* to) {
+  return Get(from, &to->emplace<Domain>());
+}
+
+}  // namespace
+
+void PutPayload(const Payload& from, record::Event* to) {
+  std::visit([to](const auto& payload) { Put(payload, Slot(payload, to)); }, from);
+}
+
+bool GetPayload(const record::Event& from, Payload* to) {
+  switch (from.payload_case()) {
+    case record::Event::kDecisionMade: return Take<DecisionMade>(from.decision_made(), to);
+    case record::Event::kOutcomeReported: return Take<OutcomeReported>(from.outcome_reported(), to);
+    case record::Event::kRatingGiven: return Take<RatingGiven>(from.rating_given(), to);
+    case record::Event::kPreferenceGiven: return Take<PreferenceGiven>(from.preference_given(), to);
+    case record::Event::kGoldGiven: return Take<GoldGiven>(from.gold_given(), to);
+    case record::Event::kRetracted: return Take<Retracted>(from.retracted(), to);
+    case record::Event::kDecisionExpired: return Take<DecisionExpired>(from.decision_expired(), to);
+    case record::Event::kTick: return Take<Tick>(from.tick(), to);
+    case record::Event::kModelAdded: return Take<ModelAdded>(from.model_added(), to);
+    case record::Event::kModelStateChanged: return Take<ModelStateChanged>(from.model_state_changed(), to);
+    case record::Event::kPriceChanged: return Take<PriceChanged>(from.price_changed(), to);
+    case record::Event::kEpochDeclared: return Take<EpochDeclared>(from.epoch_declared(), to);
+    case record::Event::kOptionsChanged: return Take<OptionsChanged>(from.options_changed(), to);
+    case record::Event::kGenerationActivated: return Take<GenerationActivated>(from.generation_activated(), to);
+    case record::Event::kSubjectExcluded: return Take<SubjectExcluded>(from.subject_excluded(), to);
+    case record::Event::kLearningSwitched: return Take<LearningSwitched>(from.learning_switched(), to);
+    case record::Event::kCellReset: return Take<CellReset>(from.cell_reset(), to);
+    case record::Event::kAdminNote: return Take<AdminNote>(from.admin_note(), to);
+    case record::Event::kRefitted: return Take<Refitted>(from.refitted(), to);
+    case record::Event::PAYLOAD_NOT_SET: return false;
+  }
+  return false;
+}
+
+}  // namespace pointsman::store

@@ -1,0 +1,151 @@
+#include "store/record_codec.h"
+
+#include <cstring>
+
+#include "store/keys.h"
+
+namespace pointsman::store {
+
+namespace {
+
+constexpr int kContextNumbers = 6;
+constexpr int kWidthNumbers = 6;
+
+}  // namespace
+
+void PutHash(const BundleHash& from, std::string* to) {
+  if (!from.IsZero()) to->assign(KeyOf(from));
+}
+
+bool GetHash(std::string_view from, BundleHash* to) {
+  *to = BundleHash{};
+  if (from.empty()) return true;
+  if (from.size() != to->bytes.size()) return false;
+  std::memcpy(to->bytes.data(), from.data(), from.size());
+  return !to->IsZero();
+}
+
+bool GetDecision(std::string_view from, DecisionId* to) {
+  if (from.size() != to->bytes.size()) return false;
+  std::memcpy(to->bytes.data(), from.data(), from.size());
+  return true;
+}
+
+void PutContext(const policy::DecisionContext& from, record::Context* to) {
+  to->set_decision(std::string(KeyOf(from.decision)));
+  to->set_model(from.model.value);
+  to->set_generation(from.generation.value);
+  PutHash(from.bundle, to->mutable_bundle());
+  to->set_decided_at_us(from.decided_at_us);
+  for (const auto& entry : from.clusters) {
+    to->add_clusters(entry.cluster.value);
+    to->add_cluster_weights(entry.weight);
+  }
+  for (const auto& entry : from.anchors) {
+    to->add_anchors(entry.anchor);
+    to->add_anchor_weights(entry.weight);
+  }
+  for (const double number : {from.prior, from.prior_centred, from.predicted_quality, from.predicted_variance,
+                              from.propensity, from.gold_probability}) {
+    to->add_numbers(number);
+  }
+  to->set_audit(from.audit);
+}
+
+bool GetContext(const record::Context& from, policy::DecisionContext* to) {
+  *to = policy::DecisionContext{};
+  if (!GetDecision(from.decision(), &to->decision) || !GetHash(from.bundle(), &to->bundle)) return false;
+  to->model = ModelId{from.model()};
+  to->generation = Generation{from.generation()};
+  to->decided_at_us = from.decided_at_us();
+  if (from.clusters_size() != from.cluster_weights_size() || from.anchors_size() != from.anchor_weights_size() ||
+      from.clusters_size() > static_cast<int>(policy::ClusterWeights::capacity()) ||
+      from.anchors_size() > static_cast<int>(policy::AnchorWeights::capacity()) ||
+      from.numbers_size() != kContextNumbers) {
+    return false;
+  }
+  for (int i = 0; i < from.clusters_size(); ++i) {
+    to->clusters.push_back({ClusterId{from.clusters(i)}, from.cluster_weights(i)});
+  }
+  for (int i = 0; i < from.anchors_size(); ++i) to->anchors.push_back({from.anchors(i), from.anchor_weights(i)});
+  to->prior = from.numbers(0);
+  to->prior_centred = from.numbers(1);
+  to->predicted_quality = from.numbers(2);
+  to->predicted_variance = from.numbers(3);
+  to->propensity = from.numbers(4);
+  to->gold_probability = from.numbers(5);
+  to->audit = from.audit();
+  return true;
+}
+
+std::string_view FaultOfContext(const policy::DecisionContext& context) {
+  for (const auto& entry : context.clusters) {
+    if (!Finite(entry.weight) || entry.weight < 0) return "context.clusters";
+  }
+  for (const auto& entry : context.anchors) {
+    if (!Finite(entry.weight) || entry.weight < 0) return "context.anchors";
+  }
+  if (!Finite(context.prior, context.prior_centred)) return "context.prior";
+  if (!Finite(context.predicted_quality, context.predicted_variance)) return "context.predicted_quality";
+  if (!Finite(context.propensity) || context.propensity < 0 || context.propensity > 1) return "context.propensity";
+  if (!Finite(context.gold_probability) || context.gold_probability < 0 || context.gold_probability > 1) {
+    return "context.gold_probability";
+  }
+  return {};
+}
+
+void PutOutcome(const policy::OutcomeReported& from, record::OutcomeReported* to) {
+  to->set_decision(std::string(KeyOf(from.decision)));
+  to->set_model(from.model.value);
+  to->set_decided_at_us(from.decided_at_us);
+  to->set_tokens_in(from.tokens_in);
+  to->set_tokens_out(from.tokens_out);
+  to->set_latency_ms(from.latency_ms);
+  to->set_failed(from.failed);
+  to->set_verdict(static_cast<std::uint32_t>(from.verdict));
+  if (from.cost_usd) to->set_cost_usd(*from.cost_usd);
+  to->set_revision(from.revision);
+  if (from.replaced_tokens_out) to->set_replaced_tokens_out(*from.replaced_tokens_out);
+  to->set_replaced_failed(from.replaced_failed);
+}
+
+bool GetOutcome(const record::OutcomeReported& from, policy::OutcomeReported* to) {
+  *to = policy::OutcomeReported{};
+  if (!GetDecision(from.decision(), &to->decision)) return false;
+  if (from.verdict() > static_cast<std::uint32_t>(policy::Verdict::kFailed)) return false;
+  to->model = ModelId{from.model()};
+  to->decided_at_us = from.decided_at_us();
+  to->tokens_in = from.tokens_in();
+  to->tokens_out = from.tokens_out();
+  to->latency_ms = from.latency_ms();
+  to->failed = from.failed();
+  to->verdict = static_cast<policy::Verdict>(from.verdict());
+  if (from.has_cost_usd()) to->cost_usd = from.cost_usd();
+  to->revision = from.revision();
+  if (from.has_replaced_tokens_out()) to->replaced_tokens_out = from.replaced_tokens_out();
+  to->replaced_failed = from.replaced_failed();
+  return true;
+}
+
+std::string_view FaultOfOutcome(const policy::OutcomeReported& outcome) {
+  if (!Finite(outcome.latency_ms) || outcome.latency_ms < 0) return "latency_ms";
+  if (outcome.cost_usd && (!Finite(*outcome.cost_usd) || *outcome.cost_usd < 0)) return "cost_usd";
+  if (outcome.verdict > policy::Verdict::kFailed) return "verdict";
+  return {};
+}
+
+void PutWidths(const policy::Widths& from, record::Widths* to) {
+  for (const double number :
+       {from.model, from.trust, from.cell, from.source, from.source_model, from.source_cell}) {
+    to->add_numbers(number);
+  }
+}
+
+bool GetWidths(const record::Widths& from, policy::Widths* to) {
+  if (from.numbers_size() != kWidthNumbers) return false;
+  *to = policy::Widths{from.numbers(0), from.numbers(1), from.numbers(2),
+                       from.numbers(3), from.numbers(4), from.numbers(5)};
+  return true;
+}
+
+}  // namespace pointsman::store
