@@ -17,19 +17,23 @@ constexpr double kPriorRowsMin = 1;
 constexpr double kVarianceMin = 1e-6;
 constexpr double kVarianceMax = 4;
 constexpr double kNormal95 = 1.645;
-constexpr double kPerMillion = 1e-6;
+
+double Cost(const Price& price, std::uint32_t tokens_in, double tokens_out) {
+  return (static_cast<double>(tokens_in) * price.input_usd_per_million +
+          std::max(0.0, tokens_out) * price.output_usd_per_million) *
+         1e-6;
+}
 
 }  // namespace
 
+double ExpectedCost(const ModelView& model, std::uint32_t tokens_in) {
+  return Cost(model.model.price, tokens_in, std::exp(model.token_mean_log + model.token_variance_log / 2) - 1);
+}
+
 CostEstimate PredictCost(const ModelView& model, std::uint32_t tokens_in) {
-  const double mean = model.token_mean_log;
-  const double variance = model.token_variance_log;
-  const double expected_out = std::max(0.0, std::exp(mean + variance / 2) - 1);
-  const double high_out = std::max(0.0, std::exp(mean + kNormal95 * std::sqrt(variance)) - 1);
-  const Price& price = model.model.price;
-  const double input = static_cast<double>(tokens_in) * price.input_usd_per_million;
-  return {.expected_usd = (input + expected_out * price.output_usd_per_million) * kPerMillion,
-          .high_usd = (input + high_out * price.output_usd_per_million) * kPerMillion};
+  const double high_out = std::exp(model.token_mean_log + kNormal95 * std::sqrt(model.token_variance_log)) - 1;
+  return {.expected_usd = ExpectedCost(model, tokens_in),
+          .high_usd = Cost(model.model.price, tokens_in, high_out)};
 }
 
 void TokenPosterior(const TokenStatistics& offline, const ModelTally& tally, double* mean, double* variance) {

@@ -17,6 +17,8 @@ struct CostEstimate {
 };
 
 // `tokens_in` 0 means unknown and counts as 0.
+double ExpectedCost(const ModelView& model, std::uint32_t tokens_in);
+// The same with the quantile.
 CostEstimate PredictCost(const ModelView& model, std::uint32_t tokens_in);
 
 // Posterior of z from the offline statistics (as `prior_rows` observations, at

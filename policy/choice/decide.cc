@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <span>
 
 #include "base/contract.h"
@@ -55,9 +56,9 @@ class Forecast {
     considered.reserve(snapshot_.models.size());
     double reference_cost = 0;
     for (const ModelView& view : snapshot_.models) {
-      const CostEstimate cost = PredictCost(view, query_.tokens_in);
-      reference_cost = std::max(reference_cost, cost.expected_usd);
-      if (Allows(query_, view.model.name)) considered.push_back(Predict(view, cost.expected_usd));
+      const double cost = ExpectedCost(view, query_.tokens_in);
+      reference_cost = std::max(reference_cost, cost);
+      if (Allows(query_, view.model.name)) Predict(view, cost, considered.emplace_back());
     }
     for (Considered& one : considered) {
       Candidate& candidate = one.candidate;
@@ -68,8 +69,8 @@ class Forecast {
   }
 
  private:
-  Considered Predict(const ModelView& view, double cost_usd) {
-    Considered one{.view = &view, .candidate = {}};
+  void Predict(const ModelView& view, double cost_usd, Considered& one) {
+    one.view = &view;
     Candidate& candidate = one.candidate;
     candidate.model = view.model.id;
     candidate.cost_usd = cost_usd;
@@ -81,7 +82,6 @@ class Forecast {
     candidate.predicted_variance = estimate.variance;
     candidate.quality = std::clamp(estimate.mean, 0.0, 1.0);
     candidate.quality_deviation = std::sqrt(std::max(estimate.variance, 0.0));
-    return one;
   }
 
   // All models that the bundle does not know share one prior, a mean over all columns.
@@ -102,8 +102,8 @@ class Forecast {
 
 // Active, short enough, cheap enough, good enough; the quality floor is left out
 // where it would leave nobody.
-std::vector<Considered> Eligible(std::span<const Considered> considered, const Query& query) {
-  std::vector<Considered> eligible;
+std::vector<const Considered*> Eligible(std::span<const Considered> considered, const Query& query) {
+  std::vector<const Considered*> eligible;
   eligible.reserve(considered.size());
   bool any_above_floor = false;
   for (const Considered& one : considered) {
@@ -112,10 +112,10 @@ std::vector<Considered> Eligible(std::span<const Considered> considered, const Q
     if (model.context_tokens > 0 && query.tokens_in > model.context_tokens) continue;
     if (query.cost_cap_usd > 0 && one.candidate.cost_usd > query.cost_cap_usd) continue;
     any_above_floor = any_above_floor || one.candidate.quality >= query.quality_floor;
-    eligible.push_back(one);
+    eligible.push_back(&one);
   }
   if (query.quality_floor > 0 && any_above_floor) {
-    std::erase_if(eligible, [&](const Considered& one) { return one.candidate.quality < query.quality_floor; });
+    std::erase_if(eligible, [&](const Considered* one) { return one->candidate.quality < query.quality_floor; });
   }
   return eligible;
 }
@@ -141,12 +141,12 @@ const Considered& Fallback(std::span<const Considered> considered, const Options
   return *cheapest;
 }
 
-std::vector<double> Thompson(const Snapshot& snapshot, const Query& query, std::span<const Considered> eligible) {
+std::vector<double> Thompson(const Snapshot& snapshot, const Query& query, std::span<const Considered* const> eligible) {
   std::vector<Score> scores;
   scores.reserve(eligible.size());
-  for (const Considered& one : eligible) {
-    scores.push_back({.mean = one.candidate.utility,
-                      .standard_deviation = query.weights.quality * one.candidate.quality_deviation *
+  for (const Considered* one : eligible) {
+    scores.push_back({.mean = one->candidate.utility,
+                      .standard_deviation = query.weights.quality * one->candidate.quality_deviation *
                                             snapshot.options.thompson_scale});
   }
   const std::vector<double> best = ThompsonDistribution(scores, kThompsonEpsilon, kThompsonArms);
@@ -155,25 +155,29 @@ std::vector<double> Thompson(const Snapshot& snapshot, const Query& query, std::
   return WithFloor(best, std::span<const bool>(plausible.get(), scores.size()), snapshot.options.probability_floor);
 }
 
-std::vector<double> GreedyWithAudits(std::span<const Considered> eligible, double audit_rate) {
+std::vector<double> GreedyWithAudits(std::span<const Considered* const> eligible, double audit_rate) {
   std::vector<Score> scores;
   scores.reserve(eligible.size());
-  for (const Considered& one : eligible) scores.push_back({.mean = one.candidate.utility, .standard_deviation = 0});
+  for (const Considered* one : eligible) scores.push_back({.mean = one->candidate.utility, .standard_deviation = 0});
   const auto audited = std::make_unique<bool[]>(scores.size());
   std::fill_n(audited.get(), scores.size(), true);
   return AuditDistribution(scores, std::span<const bool>(audited.get(), scores.size()), audit_rate);
 }
 
 // Orders the candidates by utility, keeping (name, epoch) order among equals.
-void Rank(std::vector<Considered>& eligible, std::span<const double> distribution, Decision& decision) {
-  for (std::size_t i = 0; i < eligible.size(); ++i) eligible[i].candidate.probability = distribution[i];
-  std::stable_sort(eligible.begin(), eligible.end(), [](const Considered& a, const Considered& b) {
-    return a.candidate.utility > b.candidate.utility;
+void Rank(std::span<const Considered* const> eligible, std::span<const double> distribution, Decision& decision) {
+  std::vector<std::uint32_t> order(eligible.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    const double first = eligible[a]->candidate.utility;
+    const double second = eligible[b]->candidate.utility;
+    return first != second ? first > second : a < b;
   });
   decision.ranked.reserve(eligible.size());
-  for (const Considered& one : eligible) {
-    decision.ranked.push_back(one.candidate);
-    decision.ranked.back().name = one.view->model.name;
+  for (const std::uint32_t i : order) {
+    Candidate& candidate = decision.ranked.emplace_back(eligible[i]->candidate);
+    candidate.name = eligible[i]->view->model.name;
+    candidate.probability = distribution[i];
   }
 }
 
@@ -229,7 +233,7 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query) {
     return MakeError(Code::kNotFound, "unknown_model",
                      "none of the allowed models is in the pool; name at least one that is");
   }
-  std::vector<Considered> eligible = Eligible(considered, query);
+  const std::vector<const Considered*> eligible = Eligible(considered, query);
   if (eligible.empty()) {
     decision.forced = true;
     const Considered& fallback = Fallback(considered, snapshot.options);

@@ -10,9 +10,10 @@ namespace pointsman::policy::kernels {
 
 namespace {
 
-// Proposals beyond the wanted count, so that float rounding cannot drop a winner.
-constexpr std::size_t kSpare = 4;
-constexpr std::size_t kProposalsMax = kNearestMax + kSpare;
+// At least one proposal more than wanted, so that float rounding between the last
+// two cannot drop a winner; whole fours, because exact sums are made four at a time.
+constexpr std::size_t Proposals(std::size_t count) { return (count / 4 + 1) * 4; }
+constexpr std::size_t kProposalsMax = Proposals(kNearestMax);
 
 // The best so far, best first; equal scores keep the earlier (smaller) row first.
 class Best {
@@ -83,7 +84,7 @@ Nearest NearestFast(std::span<const float> rows, std::span<const float> bias, st
   // Blocks keep the scores on the stack: no allocation on the routing path.
   constexpr std::size_t kBlock = 256;
   std::array<float, kBlock> scores;
-  Best proposed(count + kSpare);
+  Best proposed(Proposals(count));
   const ScanFunction scan = Scan();
   for (std::size_t start = 0; start < row_count; start += kBlock) {
     const std::size_t size = std::min(kBlock, row_count - start);
