@@ -1,0 +1,198 @@
+#include "tests/admin/fake_ports.h"
+
+namespace pointsman::admin {
+
+StatusReport FakePorts::GetStatus() const {
+  StatusReport report;
+  report.version = "0.1.0";
+  report.generation = 3;
+  report.bundle = "00ff";
+  report.bundle_made_from = "table t (12 rows)";
+  report.embedder = "lsa";
+  report.dimension = 256;
+  report.last_sequence = (1ULL << 53) + 1;
+  report.synced_sequence = 1ULL << 53;
+  report.learned_sequence = 41;
+  report.checkpoint_sequence = 40;
+  report.base_sequence = 2;
+  report.state_hash = 0xFEDCBA9876543210ULL;
+  report.open_decisions = 5;
+  report.disk_bytes = 123456;
+  report.decisions = 7;
+  report.audits = 1;
+  report.outcomes = 6;
+  report.ratings = 4;
+  report.gold = 2;
+  report.preferences = 1;
+  report.retractions = 1;
+  report.expired = 1;
+  report.not_folded = 1;
+  report.quarantined_cells = 1;
+  report.lost_unsynced = 1;
+  report.refused = 9;
+  report.commit_waiting = 1;
+  report.commit_refused = 1;
+  report.connections = 3;
+  report.frozen = true;
+  report.audited_gold = 11;
+  report.audited_rmse = 0.25;
+  report.audited_z_squared = 1.5;
+  report.uptime_seconds = 61.5;
+  report.sources = {{"thumbs", 4, 0.125, 0.0625}};
+  report.warnings = {"ratings stand on prior bias only"};
+  return report;
+}
+
+ModelReport FakePorts::Model(const std::string& name, std::uint32_t id) {
+  ModelReport report;
+  report.id = id;
+  report.name = name;
+  report.epoch = 2;
+  report.state = "active";
+  report.price = {1.5, 6.0};
+  report.context_tokens = 8192;
+  report.in_bundle = true;
+  report.prior_quality = 0.5;
+  report.level = 0.0625;
+  report.level_deviation = 0.03125;
+  report.expected_tokens_out = 200;
+  report.decisions = 3;
+  report.outcomes = 2;
+  report.failures = 1;
+  report.ratings = 2;
+  report.gold = 1;
+  return report;
+}
+
+Result<ModelReport> FakePorts::AddModel(const Caller& caller, const std::string& name, const policy::Price& price,
+                                        std::uint32_t context_tokens) {
+  Keep(caller, "add " + name + " " + std::to_string(context_tokens));
+  if (name == "alpha") return MakeError(Code::kConflict, "live_epoch", "alpha is in the pool; retire it first");
+  ModelReport report = Model(name, 3);
+  report.price = price;
+  report.context_tokens = context_tokens;
+  return report;
+}
+
+Result<ModelReport> FakePorts::SetPrice(const Caller& caller, const std::string& name, const policy::Price& price) {
+  Keep(caller, "price " + name);
+  ModelReport report = Model(name, 3);
+  report.price = price;
+  return report;
+}
+
+Result<ModelReport> FakePorts::SetModelState(const Caller& caller, const std::string& name, const std::string& state) {
+  Keep(caller, "state " + name + " " + state);
+  if (name == "missing") return MakeError(Code::kNotFound, "unknown_model", "no model 'missing' in the pool");
+  ModelReport report = Model(name, 3);
+  report.state = state;
+  return report;
+}
+
+std::vector<ClusterReport> FakePorts::Clusters() const {
+  ClusterReport report;
+  report.number = 1;
+  report.name = "algebra";
+  report.size = 40;
+  report.leader = "alpha";
+  report.leader_quality = 0.75;
+  report.gold_weight = 2.5;
+  report.rating_weight = 7.5;
+  return {report};
+}
+
+Result<ClusterDetail> FakePorts::Cluster(std::uint32_t number) const {
+  if (number != 1) return MakeError(Code::kNotFound, "unknown_cluster", "there are clusters 0 to 1");
+  ClusterDetail detail;
+  detail.summary = Clusters().front();
+  detail.cells = {{"alpha", 0.5, 0.75, 0.0625, 2.5, 7.5, true}};
+  return detail;
+}
+
+GenerationReport FakePorts::Generation(std::uint32_t number) {
+  GenerationReport report;
+  report.number = number;
+  report.bundle = "abcd";
+  report.made_from = "table t (12 rows)";
+  report.labels = "consensus";
+  report.clusters = 4;
+  report.models = 2;
+  report.rows = 12;
+  report.activated_sequence = 9;
+  report.activated_at_us = 1'700'000'000'000'000;
+  report.reason = "bootstrap";
+  report.live = number == 2;
+  return report;
+}
+
+Result<GenerationReport> FakePorts::Activate(const Caller& caller, const std::string& target) {
+  Keep(caller, "activate " + target);
+  return Generation(3);
+}
+
+Result<GenerationReport> FakePorts::Rollback(const Caller& caller) {
+  Keep(caller, "rollback");
+  return Generation(3);
+}
+
+Result<BootstrapReport> FakePorts::StartBootstrap(const Caller& caller, const BootstrapRequest& request) {
+  Keep(caller, "bootstrap " + request.table_path + " " + request.labels + " " + std::to_string(request.clusters_max) +
+                   " " + std::to_string(request.seed) + (request.refit_embedder ? " refit" : "") +
+                   (request.activate ? " activate" : ""));
+  BootstrapReport report;
+  report.state = "running";
+  report.stage = "votes";
+  return report;
+}
+
+BootstrapReport FakePorts::BootstrapStatus() const {
+  const std::lock_guard lock(mutex_);
+  BootstrapReport report;
+  report.state = ++polls_ < 3 ? "running" : "done";
+  report.stage = "clusters";
+  report.progress = polls_ < 3 ? 0.5 : 1.0;
+  report.message = "made a bundle of 4 clusters";
+  report.bundle = "abcd";
+  report.generation = 3;
+  report.started_at_us = 1;
+  report.ended_at_us = 2;
+  return report;
+}
+
+Result<BootstrapReport> FakePorts::CancelBootstrap(const Caller& caller) {
+  Keep(caller, "cancel");
+  return MakeError(Code::kFailedPrecondition, "nothing_runs", "no job runs");
+}
+
+Result<Explanation> FakePorts::Explain(const std::string& decision) const {
+  if (explain_throws) throw std::runtime_error("a handler that throws");
+  if (decision != "0123") return MakeError(Code::kNotFound, "unknown_decision", "no such decision");
+  Explanation out;
+  out.token_id = decision;
+  out.sequence = 17;
+  out.decided_at_us = 1'700'000'000'000'000;
+  out.generation = 2;
+  out.chosen = "alpha";
+  out.propensity = 0.96875;
+  out.audit = out.forced = out.gold_wanted = true;
+  out.prior = 0.5;
+  out.predicted_quality = 0.625;
+  out.predicted_deviation = 0.125;
+  out.clusters = {{1, "algebra", 0.75}};
+  out.tasks = {{2, "maths/algebra/hard", 0.5}};
+  out.candidates = {{"alpha", 0.96875, 0.625, 0.001, 0.5}};
+  out.channels = {{"thumbs", 1.0, 2, true}};
+  out.outcome_known = true;
+  out.tokens_out = 99;
+  out.latency_ms = 12.5;
+  out.failed = true;
+  out.open = true;
+  return out;
+}
+
+Status FakePorts::SetFrozen(const Caller& caller, bool frozen) {
+  Keep(caller, frozen ? "freeze" : "resume");
+  return {};
+}
+
+}  // namespace pointsman::admin

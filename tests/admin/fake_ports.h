@@ -1,0 +1,66 @@
+// A daemon that exists only as values: every field is set, every call is kept.
+#pragma once
+
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "admin/ports.h"
+
+namespace pointsman::admin {
+
+class FakePorts final : public Ports {
+ public:
+  struct Call {
+    std::string what;
+    std::uint32_t uid = 0;
+  };
+
+  bool Alive() const override { return alive; }
+  Status Ready() const override {
+    if (ready) return {};
+    return MakeError(Code::kUnavailable, "loading", "folding the log; try again shortly");
+  }
+  StatusReport GetStatus() const override;
+  std::string MetricsText() const override { return "# TYPE pointsman_decisions_total counter\npointsman_decisions_total 7\n"; }
+  std::vector<ModelReport> Models() const override { return {Model("alpha", 1), Model("vendor/beta", 2)}; }
+  Result<ModelReport> AddModel(const Caller& caller, const std::string& name, const policy::Price& price,
+                               std::uint32_t context_tokens) override;
+  Result<ModelReport> SetPrice(const Caller& caller, const std::string& name, const policy::Price& price) override;
+  Result<ModelReport> SetModelState(const Caller& caller, const std::string& name, const std::string& state) override;
+  std::vector<ClusterReport> Clusters() const override;
+  Result<ClusterDetail> Cluster(std::uint32_t number) const override;
+  std::vector<GenerationReport> Generations() const override { return {Generation(1), Generation(2)}; }
+  Result<GenerationReport> Activate(const Caller& caller, const std::string& target) override;
+  Result<GenerationReport> Rollback(const Caller& caller) override;
+  Result<BootstrapReport> StartBootstrap(const Caller& caller, const BootstrapRequest& request) override;
+  BootstrapReport BootstrapStatus() const override;
+  Result<BootstrapReport> CancelBootstrap(const Caller& caller) override;
+  Result<Explanation> Explain(const std::string& decision) const override;
+  Status SetFrozen(const Caller& caller, bool frozen) override;
+
+  std::vector<Call> calls() const {
+    const std::lock_guard lock(mutex_);
+    return calls_;
+  }
+
+  bool alive = true;
+  bool ready = true;
+  bool explain_throws = false;
+  std::size_t metrics_bytes = 0;
+
+ private:
+  static ModelReport Model(const std::string& name, std::uint32_t id);
+  static GenerationReport Generation(std::uint32_t number);
+  void Keep(const Caller& caller, std::string what) {
+    const std::lock_guard lock(mutex_);
+    calls_.push_back({std::move(what), caller.uid});
+  }
+
+  mutable std::mutex mutex_;
+  std::vector<Call> calls_;
+  mutable int polls_ = 0;
+};
+
+}  // namespace pointsman::admin
