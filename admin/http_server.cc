@@ -150,7 +150,7 @@ class Protocol final : public httplib::Server {
     Post("[\\s\\S]*", serve);
     set_error_handler(HandlerWithResponse([this](const httplib::Request&, httplib::Response& response) {
       if (response.body.empty()) Fill(LibraryRefusal(response.status, limits_), response);
-      errors_.fetch_add(1, std::memory_order_relaxed);
+      CountError(response.status);
       return HandlerResponse::Handled;
     }));
     set_exception_handler([](const httplib::Request&, httplib::Response& response, std::exception_ptr) {
@@ -170,8 +170,15 @@ class Protocol final : public httplib::Server {
     });
   }
 
+  // Counted before the answer goes out, so that who has the answer sees the count.
+  void CountError(int status) {
+    errors_.fetch_add(1, std::memory_order_relaxed);
+    if (status == 408) timed_out_.fetch_add(1, std::memory_order_relaxed);
+    if (status == 413 || status == 414 || status == 431) too_large_.fetch_add(1, std::memory_order_relaxed);
+  }
   std::uint64_t errors() const { return errors_.load(std::memory_order_relaxed); }
-  void CountError() { errors_.fetch_add(1, std::memory_order_relaxed); }
+  std::uint64_t timed_out() const { return timed_out_.load(std::memory_order_relaxed); }
+  std::uint64_t too_large() const { return too_large_.load(std::memory_order_relaxed); }
   bool MayAdminister(uid_t uid) const { return role_ != Role::kAdmin || admin_uids_.count(uid) != 0; }
 
  private:
@@ -207,7 +214,7 @@ class Protocol final : public httplib::Server {
   Ports& ports_;
   const Role role_;
   std::set<uid_t> admin_uids_;
-  std::atomic<std::uint64_t> errors_{0};
+  std::atomic<std::uint64_t> errors_{0}, timed_out_{0}, too_large_{0};
 };
 
 Status CheckOptions(const HttpOptions& options) {
@@ -259,8 +266,7 @@ struct HttpServer::Impl {
   std::size_t open = 0;
   bool stopping = false;
 
-  std::atomic<std::uint64_t> accepted{0}, refused_full{0}, refused_peer{0}, timed_out{0}, too_large{0},
-      accept_failed{0};
+  std::atomic<std::uint64_t> accepted{0}, refused_full{0}, refused_peer{0}, accept_failed{0};
 };
 
 void HttpServer::Impl::AcceptLoop() {
@@ -302,7 +308,7 @@ void HttpServer::Impl::Admit(int fd) {
 
 void HttpServer::Impl::RefuseFull(int fd) {
   refused_full.fetch_add(1, std::memory_order_relaxed);
-  protocol.CountError();
+  protocol.CountError(503);
   const RouteReply reply = Refuse(
       MakeError(Code::kResourceExhausted, "too_many_connections", "all connections are taken; try again shortly"), 503);
   const std::string answer = RawAnswer(503, "Service Unavailable", reply);
@@ -338,18 +344,13 @@ void HttpServer::Impl::ServeOne(int fd) {
   try {
     ServeStream(stream, peer);
   } catch (const std::exception& caught) {
-    protocol.CountError();
+    protocol.CountError(500);
     log::Failure("a connection at {} failed: {}", options.socket_path, log::Escape(caught.what()));
   } catch (...) {
-    protocol.CountError();
+    protocol.CountError(500);
     log::Failure("a connection at {} failed with something that is no exception", options.socket_path);
   }
   serving = nullptr;
-  if (stream.fault() == LimitedStream::Fault::kTooSlow) timed_out.fetch_add(1, std::memory_order_relaxed);
-  if (stream.fault() == LimitedStream::Fault::kHeadersTooLarge ||
-      stream.fault() == LimitedStream::Fault::kBodyTooLarge) {
-    too_large.fetch_add(1, std::memory_order_relaxed);
-  }
   // Out of the set before the descriptor is closed, so that Stop never touches
   // one that has been given to somebody else.
   const std::lock_guard lock(mutex);
@@ -360,7 +361,7 @@ void HttpServer::Impl::ServeOne(int fd) {
 void HttpServer::Impl::ServeStream(LimitedStream& stream, const ucred& peer) {
   if (peer.uid == kOverflowUid || !protocol.MayAdminister(peer.uid)) {
     refused_peer.fetch_add(1, std::memory_order_relaxed);
-    protocol.CountError();
+    protocol.CountError(403);
     const RouteReply reply = Refuse(MakeError(Code::kPermissionDenied, "peer_not_permitted",
                                               "uid " + std::to_string(peer.uid) + " may not use this socket"));
     const std::string answer = RawAnswer(403, "Forbidden", reply);
@@ -368,10 +369,10 @@ void HttpServer::Impl::ServeStream(LimitedStream& stream, const ucred& peer) {
     return;
   }
   serving = &stream;
-  if (!protocol.Process(stream, peer) && stream.fault() == LimitedStream::Fault::kTooSlow &&
-      stream.received_anything()) {
+  if (!protocol.Process(stream, peer) && stream.fault() == LimitedStream::Fault::kTooSlow) {
     // Cut within the request line, where the library says nothing.
-    protocol.CountError();
+    protocol.CountError(408);
+    if (!stream.received_anything()) return;
     const RouteReply reply = LibraryRefusal(408, limits);
     const std::string answer = RawAnswer(408, "Request Timeout", reply);
     if (stream.Write(answer.data(), answer.size()) < 0) return;
@@ -436,8 +437,8 @@ HttpStatistics HttpServer::Statistics() const {
   out.accepted = impl_->accepted.load(std::memory_order_relaxed);
   out.refused_full = impl_->refused_full.load(std::memory_order_relaxed);
   out.refused_peer = impl_->refused_peer.load(std::memory_order_relaxed);
-  out.timed_out = impl_->timed_out.load(std::memory_order_relaxed);
-  out.too_large = impl_->too_large.load(std::memory_order_relaxed);
+  out.timed_out = impl_->protocol.timed_out();
+  out.too_large = impl_->protocol.too_large();
   out.accept_failed = impl_->accept_failed.load(std::memory_order_relaxed);
   out.answered_error = impl_->protocol.errors();
   return out;
