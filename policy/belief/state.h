@@ -91,6 +91,25 @@ struct NoiseModel {
   bool operator==(const NoiseModel&) const = default;
 };
 
+// A decision whose row the cells hold otherwise than its last event says: it came
+// while learning was frozen, partly from an excluded subject, or a cell was reset
+// under it. `folded` is what the cells hold, so that the next change subtracts
+// exactly that.
+struct IrregularRow {
+  Channels folded;
+  double weight = 1;     // arrival weight with which it was folded
+  LogSeq folded_at;      // 0: never
+  PatternMask refused = 0;  // channels whose last word came from an excluded subject
+  // Per cluster of the row (in the live bundle): channels that a reset threw away.
+  std::array<PatternMask, 4> hidden{};
+  bool operator==(const IrregularRow&) const = default;
+};
+// More than this are not remembered: the oldest decision is dropped from the list,
+// and later changes of its row are folded as if it were regular.
+inline constexpr std::size_t kIrregularRowsMax = std::size_t{1} << 17;
+// Declared epochs of one model that the fold takes into account.
+inline constexpr std::size_t kEpochsMax = 64;
+
 struct State {
   LogSeq last_seq;
   std::int64_t now_us = 0;  // stamp of the last event
@@ -107,6 +126,10 @@ struct State {
   std::map<ModelId, ModelTally> tallies;
   std::map<CellKey, Cell> cells;
   std::map<PairKey, PairTally> pairs;
+  std::map<DecisionId, IrregularRow> irregular;
+  // Stamps of EpochDeclared per model, ascending. Rows decided until then weigh a
+  // quarter for each (variance times 4).
+  std::map<ModelId, std::vector<std::int64_t>> epochs;
 
   // Cells whose posterior must be solved again, and rows that a checkpoint must
   // write; both outside the canonical bytes.

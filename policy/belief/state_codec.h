@@ -1,0 +1,53 @@
+// Keys and bytes of state rows; ForEachStateRow, StateRow and LoadStateRow
+// (state.h) are built from these. Stored: never change the meaning of a letter.
+//
+// Numbers in values are little-endian, without padding; f64 is IEEE 754 with -0
+// written as +0; text is u32 length + bytes. Numbers in keys are big-endian, so
+// that the order of bytes is the order of numbers. The first byte of a key is the
+// kind of row, and rows are visited in ascending key order:
+//
+//  'a'                        log position: u8 1, u64 last_seq, i64 now_us, u32 generation, 32 bytes bundle,
+//                             f64 model_width, u8 frozen
+//  'b'                        options: u8 1, u8 n, n texts (sources), f64 rating and gold half-life in days,
+//                             f64 gold_rate, audit_rate_start, audit_rate, u64 audit_start_decisions,
+//                             u8 exploration, f64 thompson_scale, probability_floor, u8 widths_overridden,
+//                             6 f64 widths (model, trust, cell, source, source_model, source_cell), text fallback
+//  'c' u32 model u32 cluster  cell: u8 1, u8 quarantined, u64 reset_at, audits (u32 rows, i32 base, f64 W, X, XX,
+//                             U, XU), u8 patterns, each: u8 mask, u32 rows, i32 base, f64 W, O, X, XX, then per
+//                             channel of the mask, ascending, f64 U, XU
+//  'd'                        counters: u8 1, u64 decisions, audits, outcomes, 5 u64 feedback, u64 retractions,
+//                             preferences, expired, not_folded, audited_gold, f64 audited_squared_error,
+//                             audited_z_squared
+//  'e' u64 subject            excluded: u8 1
+//  'g' u32 generation         generation: u8 1, 32 bytes bundle, u64 activated_at, i64 activated_at_us, text reason
+//  'i' 16 bytes decision      irregular row: u8 1, u8 n, n x (u8 channel, f64 value, f64 offset), f64 weight,
+//                             u64 folded_at, u8 refused, 4 u8 hidden
+//  'm' u32 model              pool: u8 1, text name, u32 epoch, u8 state, f64 input and output price, u32 context
+//  'n'                        noise: u8 1, u8 n, n f64 covariance, 4 f64 response, 5 u8 graded
+//  'p' u32 model u32 other u8 channel   preferences: u8 1, f64 wins, u64 count
+//  't' u32 model              tally: u8 1, u64 decisions, outcomes, failures, ratings, gold, f64 token_rows,
+//                             token_sum, token_squares
+//  'x' u32 model              declared epochs: u8 1, u8 n, n i64 stamps
+#pragma once
+
+#include <string>
+
+#include "policy/belief/state.h"
+
+namespace pointsman::policy {
+
+inline constexpr char kMetaRow[] = "a";
+inline constexpr char kOptionsRow[] = "b";
+inline constexpr char kCountersRow[] = "d";
+inline constexpr char kNoiseRow[] = "n";
+
+std::string CellRow(const CellKey& key);
+std::string ExcludedRow(SubjectHash subject);
+std::string GenerationRow(Generation generation);
+std::string IrregularRowKey(const DecisionId& decision);
+std::string ModelRow(ModelId model);
+std::string PairRow(const PairKey& key);
+std::string TallyRow(ModelId model);
+std::string EpochsRow(ModelId model);
+
+}  // namespace pointsman::policy

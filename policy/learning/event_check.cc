@@ -1,0 +1,99 @@
+#include "policy/learning/event_check.h"
+
+#include <cmath>
+
+namespace pointsman::policy {
+
+namespace {
+
+// Ranges are written so that NaN fails.
+bool InUnit(double value) { return value >= 0 && value <= 1; }
+
+Status CheckChannels(const State& state, const Channels& channels) {
+  int last = -1;
+  for (const ChannelValue& channel : channels) {
+    if (channel.channel <= last || channel.channel > state.options.sources.size()) {
+      return BadEvent("channels must ascend and name gold or a configured source");
+    }
+    if (!InUnit(channel.value) || !(std::abs(channel.offset) <= 1)) return BadEvent("a channel's value is out of range");
+    last = channel.channel;
+  }
+  return {};
+}
+
+}  // namespace
+
+Error BadEvent(const std::string& what) {
+  return MakeError(Code::kInvalidArgument, "bad_event", "the event cannot be folded: " + what);
+}
+
+Status CheckModel(const State& state, ModelId model) {
+  if (state.pool.Find(model) != nullptr) return {};
+  return BadEvent("the pool has no model with number " + std::to_string(model.value));
+}
+
+Status CheckContext(const State& state, const DecisionContext& context) {
+  if (auto s = CheckModel(state, context.model); !s.ok()) return s;
+  if (context.decided_at_us > kTimeMaxUs || context.decided_at_us < -kTimeMaxUs) {
+    return BadEvent("the decision's time is out of range");
+  }
+  if (context.clusters.empty()) return BadEvent("a decision lies in at least one cluster");
+  double sum = 0;
+  for (std::size_t i = 0; i < context.clusters.size(); ++i) {
+    const ClusterWeight& entry = context.clusters[i];
+    if (i > 0 && entry.cluster <= context.clusters[i - 1].cluster) return BadEvent("clusters must ascend");
+    if (!InUnit(entry.weight)) return BadEvent("a cluster's weight is out of range");
+    sum += entry.weight;
+  }
+  if (!(std::abs(sum - 1) <= 1e-6)) return BadEvent("cluster weights must sum to 1");
+  for (const AnchorWeight& anchor : context.anchors) {
+    if (!InUnit(anchor.weight)) return BadEvent("an anchor's weight is out of range");
+  }
+  if (!InUnit(context.prior) || !(std::abs(context.prior_centred) <= 1)) return BadEvent("the prior is out of range");
+  if (!std::isfinite(context.predicted_quality) || !(context.predicted_variance >= 0) ||
+      !std::isfinite(context.predicted_variance)) {
+    return BadEvent("the prediction is out of range");
+  }
+  if (!InUnit(context.propensity) || !InUnit(context.gold_probability)) {
+    return BadEvent("a probability is out of range");
+  }
+  return {};
+}
+
+Status CheckRow(const State& state, const RowChanged& change, LogSeq seq) {
+  if (auto s = CheckContext(state, change.context); !s.ok()) return s;
+  if (auto s = CheckChannels(state, change.before); !s.ok()) return s;
+  if (auto s = CheckChannels(state, change.after); !s.ok()) return s;
+  if (change.channel > state.options.sources.size()) return BadEvent("the channel is not configured");
+  for (const double weight : {change.weight_before, change.weight_after, change.arrival_weight}) {
+    if (!(weight > 0 && weight <= 1)) return BadEvent("an arrival weight must lie in (0,1]");
+  }
+  if (!InUnit(change.value)) return BadEvent("the value must lie in [0,1]");
+  if (change.last_folded >= seq) return BadEvent("a row cannot have been folded later than this event");
+  return {};
+}
+
+Status CheckRefitted(const State& state, const Refitted& refitted) {
+  const std::size_t channels_max = state.options.sources.size() + 1;
+  if (!refitted.noise.empty()) {
+    std::size_t n = 1;
+    while (n < channels_max && n * n != refitted.noise.size()) ++n;
+    if (n * n != refitted.noise.size()) return BadEvent("the noise covariance has the wrong size");
+    for (std::size_t i = 0; i < refitted.noise.size(); ++i) {
+      const bool diagonal = i % (n + 1) == 0;
+      if (!(std::abs(refitted.noise[i]) <= 10) || (diagonal && !(refitted.noise[i] > 0))) {
+        return BadEvent("the noise covariance is out of range");
+      }
+    }
+  }
+  if (refitted.response.size() >= channels_max && !refitted.response.empty()) {
+    return BadEvent("more response slopes than sources");
+  }
+  for (const double slope : refitted.response) {
+    if (!(slope > 0 && slope <= 10)) return BadEvent("a response slope is out of range");
+  }
+  if (!(refitted.model_width >= 0 && refitted.model_width <= 10)) return BadEvent("the model width is out of range");
+  return {};
+}
+
+}  // namespace pointsman::policy

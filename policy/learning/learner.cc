@@ -1,0 +1,366 @@
+#include "policy/learning/learner.h"
+
+#include <utility>
+
+#include "base/exact_math.h"
+#include "policy/belief/noise.h"
+#include "policy/belief/state_codec.h"
+#include "policy/learning/event_check.h"
+#include "policy/learning/row_fold.h"
+#include "policy/learning/row_translation.h"
+
+namespace pointsman::policy {
+
+namespace {
+
+const RowChanged* AsRow(const Payload& payload) {
+  if (const auto* rating = std::get_if<RatingGiven>(&payload)) return rating;
+  if (const auto* gold = std::get_if<GoldGiven>(&payload)) return gold;
+  return std::get_if<Retracted>(&payload);
+}
+
+bool HasChannel(const Channels& channels, std::uint8_t channel) {
+  for (const ChannelValue& value : channels) {
+    if (value.channel == channel) return true;
+  }
+  return false;
+}
+
+class FoldingLearner final : public Learner {
+ public:
+  FoldingLearner(const BundleCatalogue& bundles, const History& history, State state,
+                 std::shared_ptr<const Bundle> bundle)
+      : bundles_(bundles),
+        history_(history),
+        state_(std::move(state)),
+        bundle_(std::move(bundle)),
+        translator_(std::make_unique<RowTranslator>(bundles_, state_.bundle, bundle_)) {}
+
+  Status Learn(const Event& event) override {
+    REQUIRE(event.seq.value == state_.last_seq.value + 1, "a gap in the log");
+    if (event.at_us < state_.now_us && state_.last_seq.value > 0) return BadEvent("its stamp lies before the last one");
+    if (event.at_us > kTimeMaxUs || event.at_us < -kTimeMaxUs) return BadEvent("its stamp is out of range");
+    Status status = std::visit([&](const auto& payload) { return Apply(event, payload); }, event.payload);
+    if (!status.ok()) return status;
+    state_.last_seq = event.seq;
+    state_.now_us = event.at_us;
+    Mark(kMetaRow);
+    return {};
+  }
+
+  const State& state() const override { return state_; }
+  State& mutable_state() override { return state_; }
+  std::shared_ptr<const Bundle> bundle() const override { return bundle_; }
+
+ private:
+  void Mark(std::string row) { state_.dirty_rows.insert(std::move(row)); }
+  ModelTally& Tally(ModelId model) {
+    Mark(TallyRow(model));
+    return state_.tallies[model];
+  }
+
+  // Each checks first and changes the state only when nothing can fail any more.
+  Status Apply(const Event& event, const DecisionMade& made);
+  Status Apply(const Event& event, const OutcomeReported& outcome);
+  Status Apply(const Event& event, const RatingGiven& rating) { return ApplyRow(event, rating, false); }
+  Status Apply(const Event& event, const GoldGiven& gold) { return ApplyRow(event, gold, false); }
+  Status Apply(const Event& event, const Retracted& retracted) { return ApplyRow(event, retracted, true); }
+  Status Apply(const Event& event, const PreferenceGiven& preference);
+  Status Apply(const Event& event, const DecisionExpired& expired);
+  Status Apply(const Event&, const Tick&) { return {}; }
+  Status Apply(const Event& event, const ModelAdded& added);
+  Status Apply(const Event& event, const ModelStateChanged& changed);
+  Status Apply(const Event& event, const PriceChanged& changed);
+  Status Apply(const Event& event, const EpochDeclared& declared);
+  Status Apply(const Event& event, const OptionsChanged& changed);
+  Status Apply(const Event& event, const GenerationActivated& activated);
+  Status Apply(const Event& event, const SubjectExcluded& excluded);
+  Status Apply(const Event& event, const LearningSwitched& switched);
+  Status Apply(const Event& event, const CellReset& reset);
+  Status Apply(const Event& event, const AdminNote& note);
+  Status Apply(const Event& event, const Refitted& refitted);
+
+  Status ApplyRow(const Event& event, const RowChanged& change, bool retracted);
+  void CountRow(const RowChanged& change, bool retracted);
+  void ScoreAudit(const RowChanged& change);
+  // Folds all earlier feedback into fresh cells of `live` under `options`.
+  Result<State> Refold(LogSeq before, const Options& options, const BundleHash& hash, RowTranslator& translator) const;
+  void Install(State&& folded);
+
+  const BundleCatalogue& bundles_;
+  const History& history_;
+  State state_;
+  std::shared_ptr<const Bundle> bundle_;
+  std::unique_ptr<RowTranslator> translator_;
+};
+
+Status FoldingLearner::Apply(const Event&, const DecisionMade& made) {
+  if (auto s = CheckContext(state_, made.context); !s.ok()) return s;
+  ++state_.counters.decisions;
+  if (made.context.audit) ++state_.counters.audits;
+  ++Tally(made.context.model).decisions;
+  Mark(kCountersRow);
+  return {};
+}
+
+// Outcomes are measurements, not opinions: they count while learning is frozen.
+Status FoldingLearner::Apply(const Event&, const OutcomeReported& outcome) {
+  if (auto s = CheckModel(state_, outcome.model); !s.ok()) return s;
+  ModelTally& tally = Tally(outcome.model);
+  const auto count_tokens = [&](double sign, std::uint32_t tokens) {
+    const double z = exact::Log(1 + static_cast<double>(tokens));
+    tally.token_rows += sign;
+    tally.token_sum += sign * z;
+    tally.token_squares += sign * z * z;
+  };
+  if (outcome.replaced_tokens_out.has_value()) {
+    if (outcome.replaced_failed) {
+      if (tally.failures > 0) --tally.failures;
+    } else {
+      count_tokens(-1, *outcome.replaced_tokens_out);
+    }
+  } else {
+    ++tally.outcomes;
+    ++state_.counters.outcomes;
+  }
+  // A failed call says nothing about the length of an answer.
+  if (outcome.failed) {
+    ++tally.failures;
+  } else {
+    count_tokens(+1, outcome.tokens_out);
+  }
+  Mark(kCountersRow);
+  return {};
+}
+
+void FoldingLearner::CountRow(const RowChanged& change, bool retracted) {
+  Mark(kCountersRow);
+  if (retracted) {
+    ++state_.counters.retractions;
+    return;
+  }
+  ++state_.counters.feedback[change.channel];
+  ModelTally& tally = Tally(change.context.model);
+  ++(change.channel == 0 ? tally.gold : tally.ratings);
+  if (change.value != 0 && change.value != 1 && !state_.noise.graded[change.channel]) {
+    state_.noise.graded[change.channel] = true;
+    state_.republish_all = true;
+    Mark(kNoiseRow);
+  }
+}
+
+// The live calibration figure: a random-audit label against the prediction that
+// was logged with the decision, before the label is learnt.
+void FoldingLearner::ScoreAudit(const RowChanged& change) {
+  if (!change.context.audit || HasChannel(change.before, 0) || !HasChannel(change.after, 0)) return;
+  const double error = change.value - change.context.predicted_quality;
+  ++state_.counters.audited_gold;
+  state_.counters.audited_squared_error += error * error;
+  state_.counters.audited_z_squared +=
+      error * error / (change.context.predicted_variance + GoldVariance(state_.noise));
+}
+
+Status FoldingLearner::ApplyRow(const Event& event, const RowChanged& change, bool retracted) {
+  if (auto s = CheckRow(state_, change, event.seq); !s.ok()) return s;
+  auto row = translator_->Translate(change.context, state_.pool);
+  if (!row.ok()) return row.error();
+  const bool excluded = state_.excluded.contains(change.subject);
+  if (!excluded && !retracted && change.channel == 0) ScoreAudit(change);
+  CountRow(change, retracted);
+  if (!FoldRow(state_, change, row.value(), event.seq)) ++state_.counters.not_folded;
+  return {};
+}
+
+// Preferences are tallied for people; they do not move the belief.
+Status FoldingLearner::Apply(const Event&, const PreferenceGiven& preference) {
+  if (auto s = CheckContext(state_, preference.winner); !s.ok()) return s;
+  if (auto s = CheckContext(state_, preference.loser); !s.ok()) return s;
+  const auto in_unit = [](double outcome) { return outcome >= 0 && outcome <= 1; };
+  if (!in_unit(preference.outcome) || !in_unit(preference.replaced_outcome.value_or(0))) {
+    return BadEvent("a preference's outcome must lie in [0,1]");
+  }
+  ++state_.counters.preferences;
+  Mark(kCountersRow);
+  if (state_.excluded.contains(preference.subject)) {
+    ++state_.counters.not_folded;
+    return {};
+  }
+  const ModelId winner = preference.winner.model;
+  const ModelId loser = preference.loser.model;
+  if (winner == loser) return {};
+  const PairKey key{std::min(winner, loser), std::max(winner, loser), preference.channel};
+  const auto wins = [&](double outcome) { return key.model == winner ? outcome : 1 - outcome; };
+  PairTally& tally = state_.pairs[key];
+  if (preference.replaced_outcome.has_value() && tally.count > 0) {
+    tally.wins -= wins(*preference.replaced_outcome);
+  } else {
+    ++tally.count;
+  }
+  tally.wins += wins(preference.outcome);
+  Mark(PairRow(key));
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event&, const DecisionExpired& expired) {
+  state_.counters.expired += expired.count;
+  Mark(kCountersRow);
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event&, const ModelAdded& added) {
+  if (added.id != state_.pool.NextId()) return BadEvent("models are numbered in the order of their events");
+  auto id = state_.pool.Add(added.name, added.price, added.context_tokens);
+  if (!id.ok()) return id.error();
+  Mark(ModelRow(added.id));
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event&, const ModelStateChanged& changed) {
+  if (auto s = state_.pool.SetState(changed.id, changed.state); !s.ok()) return s;
+  Mark(ModelRow(changed.id));
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event&, const PriceChanged& changed) {
+  if (auto s = state_.pool.SetPrice(changed.id, changed.price); !s.ok()) return s;
+  Mark(ModelRow(changed.id));
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event& event, const EpochDeclared& declared) {
+  if (auto s = CheckModel(state_, declared.id); !s.ok()) return s;
+  DeclareEpoch(state_, declared.id, event.at_us);
+  return {};
+}
+
+Result<State> FoldingLearner::Refold(LogSeq before, const Options& options, const BundleHash& hash,
+                                     RowTranslator& translator) const {
+  State folded;
+  folded.options = options;
+  folded.pool = state_.pool;
+  folded.epochs = state_.epochs;
+  BundleHash in_force;
+  const Status status = history_.ForEach(before, [&](const Event& event) -> Status {
+    if (const RowChanged* change = AsRow(event.payload)) {
+      if (auto s = CheckRow(folded, *change, event.seq); !s.ok()) return s;
+      auto row = translator.Translate(change->context, folded.pool);
+      if (!row.ok()) return row.error();
+      FoldRow(folded, *change, row.value(), event.seq);
+    } else if (const auto* switched = std::get_if<LearningSwitched>(&event.payload)) {
+      folded.frozen = switched->frozen;
+    } else if (const auto* excluded = std::get_if<SubjectExcluded>(&event.payload)) {
+      folded.excluded.insert(excluded->subject);
+    } else if (const auto* activated = std::get_if<GenerationActivated>(&event.payload)) {
+      in_force = activated->bundle;
+    } else if (const auto* reset = std::get_if<CellReset>(&event.payload)) {
+      // A reset names a cluster of the bundle that was live then; it has no
+      // meaning in another one.
+      if (in_force == hash) ResetCell(folded, {reset->model, reset->cluster}, event.seq);
+    }
+    return {};
+  });
+  if (!status.ok()) return status.error();
+  return folded;
+}
+
+void FoldingLearner::Install(State&& folded) {
+  for (const auto& [key, cell] : state_.cells) Mark(CellRow(key));
+  for (const auto& [decision, row] : state_.irregular) Mark(IrregularRowKey(decision));
+  state_.cells = std::move(folded.cells);
+  state_.irregular = std::move(folded.irregular);
+  for (const auto& [key, cell] : state_.cells) Mark(CellRow(key));
+  for (const auto& [decision, row] : state_.irregular) Mark(IrregularRowKey(decision));
+  state_.unpublished.clear();
+  state_.republish_all = true;
+}
+
+Status FoldingLearner::Apply(const Event& event, const OptionsChanged& changed) {
+  if (auto s = ValidateOptionsChange(state_.options, changed.options); !s.ok()) return s;
+  const Options& before = state_.options;
+  const bool other_times = before.rating_half_life_days != changed.options.rating_half_life_days ||
+                           before.gold_half_life_days != changed.options.gold_half_life_days;
+  // Stored sums are in units of the half-lives: other ones mean folding again.
+  if (other_times && !state_.cells.empty()) {
+    auto folded = Refold(event.seq, changed.options, state_.bundle, *translator_);
+    if (!folded.ok()) return folded.error();
+    Install(std::move(folded.value()));
+  }
+  state_.options = changed.options;
+  state_.republish_all = true;
+  Mark(kOptionsRow);
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event& event, const GenerationActivated& activated) {
+  if (activated.generation <= state_.generation) return BadEvent("generations only rise");
+  std::shared_ptr<const Bundle> live = ColdBundle();
+  if (!activated.bundle.IsZero()) {
+    auto found = bundles_.Find(activated.bundle);
+    if (!found.ok()) return found.error();
+    live = found.value();
+    if (auto s = ValidateBundle(*live); !s.ok()) return s;
+  }
+  auto translator = std::make_unique<RowTranslator>(bundles_, activated.bundle, live);
+  auto folded = Refold(event.seq, state_.options, activated.bundle, *translator);
+  if (!folded.ok()) return folded.error();
+  Install(std::move(folded.value()));
+  bundle_ = std::move(live);
+  translator_ = std::move(translator);
+  state_.generation = activated.generation;
+  state_.bundle = activated.bundle;
+  state_.generations.push_back(
+      {activated.generation, activated.bundle, event.seq, event.at_us, activated.reason});
+  Mark(GenerationRow(activated.generation));
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event&, const SubjectExcluded& excluded) {
+  if (excluded.subject.value == 0) return BadEvent("subject 0 is the decision itself and cannot be excluded");
+  state_.excluded.insert(excluded.subject);
+  Mark(ExcludedRow(excluded.subject));
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event&, const LearningSwitched& switched) {
+  state_.frozen = switched.frozen;
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event& event, const CellReset& reset) {
+  if (auto s = CheckModel(state_, reset.model); !s.ok()) return s;
+  if (reset.cluster.value > bundle_->cluster_count()) return BadEvent("the live bundle has no such cluster");
+  ResetCell(state_, {reset.model, reset.cluster}, event.seq);
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event&, const AdminNote& note) {
+  if (note.text.size() > 1024) return BadEvent("a note has at most 1024 bytes");
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event&, const Refitted& refitted) {
+  if (auto s = CheckRefitted(state_, refitted); !s.ok()) return s;
+  if (!refitted.noise.empty()) state_.noise.covariance = refitted.noise;
+  for (std::size_t s = 0; s < refitted.response.size(); ++s) state_.noise.response[s] = refitted.response[s];
+  if (refitted.model_width > 0) state_.model_width = refitted.model_width;
+  state_.republish_all = true;
+  Mark(kNoiseRow);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Learner>> Learner::Create(const BundleCatalogue& bundles, const History& history, State state) {
+  std::shared_ptr<const Bundle> live = ColdBundle();
+  if (!state.bundle.IsZero()) {
+    auto found = bundles.Find(state.bundle);
+    if (!found.ok()) return found.error();
+    live = found.value();
+    if (auto s = ValidateBundle(*live); !s.ok()) return s.error();
+  }
+  state.republish_all = true;
+  return std::unique_ptr<Learner>(
+      std::make_unique<FoldingLearner>(bundles, history, std::move(state), std::move(live)));
+}
+
+}  // namespace pointsman::policy
