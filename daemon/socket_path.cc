@@ -40,8 +40,8 @@ Status CheckPath(const std::string& path) {
 }
 
 Status CheckDirectory(const std::string& path) {
-  std::string directory = std::filesystem::path(path).parent_path().string();
-  if (directory.empty()) directory = ".";
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  const std::string directory(parent.empty() ? "." : parent.string());
   const Descriptor opened(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!opened.valid()) {
     const int number = errno;
