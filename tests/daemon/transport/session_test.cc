@@ -119,7 +119,8 @@ TEST_F(SessionTest, RequestsBeforeALostBoundaryAreStillAnswered) {
 TEST_F(SessionTest, AnUnknownKindIsAnsweredAndItsPayloadSkipped) {
   Start();
   RawClient client(options.socket_path);
-  ASSERT_TRUE(client.Send(FrameBytes(77, 5, std::string(50'000, 'z')) + FrameBytes(0, 6, "") + FrameBytes(255, 7, "x")));
+  ASSERT_TRUE(
+      client.Send(FrameBytes(77, 5, std::string(50'000, 'z')) + FrameBytes(0, 6, "") + FrameBytes(255, 7, "x")));
   for (const std::uint64_t correlation : {5U, 6U, 7U}) {
     const auto refused = client.Receive();
     ASSERT_TRUE(refused.has_value());

@@ -137,11 +137,11 @@ struct RawFrame {
 
 inline std::string FrameBytes(std::uint8_t kind, std::uint64_t correlation, const std::string& payload) {
   std::string bytes(kFrameHeaderBytes, '\0');
-  EncodeFrameHeader({.payload_bytes = static_cast<std::uint32_t>(payload.size()),
-                     .kind = static_cast<FrameKind>(kind),
-                     .correlation = correlation},
-                    std::span<std::uint8_t, kFrameHeaderBytes>(reinterpret_cast<std::uint8_t*>(bytes.data()),
-                                                               kFrameHeaderBytes));
+  EncodeFrameHeader(
+      {.payload_bytes = static_cast<std::uint32_t>(payload.size()),
+       .kind = static_cast<FrameKind>(kind),
+       .correlation = correlation},
+      std::span<std::uint8_t, kFrameHeaderBytes>(reinterpret_cast<std::uint8_t*>(bytes.data()), kFrameHeaderBytes));
   return bytes + payload;
 }
 
@@ -197,10 +197,10 @@ class RawClient {
   std::optional<RawFrame> Receive() {
     while (true) {
       if (input_.size() >= kFrameHeaderBytes) {
-        const auto header = DecodeFrameHeader(
-            std::span<const std::uint8_t, kFrameHeaderBytes>(reinterpret_cast<const std::uint8_t*>(input_.data()),
-                                                             kFrameHeaderBytes),
-            64U << 20);
+        const auto header =
+            DecodeFrameHeader(std::span<const std::uint8_t, kFrameHeaderBytes>(
+                                  reinterpret_cast<const std::uint8_t*>(input_.data()), kFrameHeaderBytes),
+                              64U << 20);
         if (!header.ok()) return std::nullopt;
         const std::size_t whole = kFrameHeaderBytes + header->payload_bytes;
         if (input_.size() >= whole) {
