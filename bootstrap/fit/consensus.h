@@ -1,0 +1,53 @@
+// Consensus scores as published, and plain expectation-maximisation.
+//
+// Published: spec cascal_meta_router A.2 (CASCAL's released code): robust
+// z-scores of mean token log-probabilities become vote weights; a vote's score is
+// the softmax share (or raw sum) of its letter. Deviation, proposed there: an
+// unreadable answer abstains (weight 0, score 0) and is never strong.
+//
+// Plain EM: spec consensus_prior, "Start in full". All scores are items x models
+// in [0,1] (raw sums: in [0, models]); 0 where there is no vote. Pure.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "bootstrap/fit/votes.h"
+
+namespace pointsman::bootstrap {
+
+inline constexpr std::size_t kPublishedLetters = 20;  // A..T, also letters that nobody chose
+
+// Median and scaled median absolute deviation of one model's log-probabilities.
+struct RobustScale {
+  double median = 0;
+  double sigma = 1;  // > 0
+};
+
+// sigma = 1.4826 * MAD; if that is 0 or not finite the population standard
+// deviation; if still 0, 1. Values that are not finite are left out.
+RobustScale FitRobustScale(std::span<const double> values);
+// 1 / (1 + exp(-z)) clamped to [.01, .99]; a value that is not finite gives .5.
+double VoteWeight(double log_probability, const RobustScale& scale);
+
+enum class ConsensusLink { kSoftmax, kRawSum };
+
+struct PublishedOptions {
+  ConsensusLink link = ConsensusLink::kSoftmax;
+  double temperature = 1;  // at least 1e-6 is used
+};
+
+// Scores of one item: `letters` and `weights` have one entry a model.
+std::vector<double> PublishedItemScores(std::span<const std::int16_t> letters, std::span<const double> weights,
+                                        const PublishedOptions& options);
+
+// `log_probability` is items x models, or empty where the table has none: then
+// every vote weighs .5. REQUIREs votes.options <= kPublishedLetters.
+std::vector<double> PublishedConsensus(const Votes& votes, std::span<const double> log_probability,
+                                       const PublishedOptions& options);
+
+// One reliability per model; `rounds` of E and M. Cost: rounds * items * models.
+std::vector<double> PlainEm(const Votes& votes, int rounds = 10);
+
+}  // namespace pointsman::bootstrap
