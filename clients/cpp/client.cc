@@ -19,6 +19,7 @@ constexpr std::size_t kHeaderBytes = 16;
 constexpr std::uint8_t kVersion = 1;
 constexpr std::uint8_t kErrorKind = 255;
 constexpr std::size_t kFirstBytes = 16 * 1024;
+constexpr std::size_t kInFlightMax = 32;  // half of what the daemon owes one connection
 
 // The wire's numbers; see docs/WIRE.md.
 constexpr std::uint32_t kInvalidArgument = 1 + 1;
@@ -248,12 +249,64 @@ struct Client::Impl {
       const Frame frame = Receive(deadline, &failed);
       if (failed) return *failed;
       if (frame.id != id && frame.id != 0) continue;  // of a call that was given up
-      return Parse<Reply, Request>(frame, id);
+      return Parse<Reply>(frame, id, KindOf<Request>::value | 0x80);
     }
   }
 
   template <typename Reply, typename Request>
-  Outcome<Reply> Parse(const Frame& frame, std::uint64_t id) {
+  std::vector<Outcome<Reply>> Pipeline(const std::vector<Request>& requests) {
+    std::vector<Outcome<Reply>> replies;
+    replies.reserve(requests.size());
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      replies.push_back(MakeFailure(kUnavailable, "closed", "this client is closed; connect again"));
+    }
+    if (descriptor < 0) return replies;
+    std::vector<bool> answered(requests.size());
+    const std::uint64_t first_id = last_id + 1;
+    std::size_t sent = 0;
+    std::size_t received = 0;
+    std::optional<Failure> failed;
+    while (received < requests.size() && !failed) {
+      sending.clear();
+      for (; sent < requests.size() && sent - received < kInFlightMax; ++sent) {
+        if (!Append(requests[sent], ++last_id, &sending)) {
+          failed = Broken(kInvalidArgument, "too_large", "a request is too large");
+          break;
+        }
+      }
+      if (!failed) failed = Send(sending, Deadline(options.timeout_ms));
+      // Half of the window before sending again, so that requests share a send.
+      const std::size_t until = sent == requests.size() ? sent : received + kInFlightMax / 2;
+      while (!failed && received < until)
+        failed = Collect(KindOf<Request>::value | 0x80, first_id, &answered, &replies, &received);
+    }
+    for (std::size_t i = 0; failed && i < replies.size(); ++i) {
+      if (!answered[i]) replies[i] = *failed;
+    }
+    return replies;
+  }
+
+  // Puts the next reply into its place; gives the failure that ends the pipeline.
+  template <typename Reply>
+  std::optional<Failure> Collect(std::uint8_t kind, std::uint64_t first_id, std::vector<bool>* answered,
+                                 std::vector<Outcome<Reply>>* replies, std::size_t* received) {
+    std::optional<Failure> failed;
+    const Frame frame = Receive(Deadline(options.timeout_ms), &failed);
+    if (failed) return failed;
+    const std::uint64_t index = frame.id - first_id;
+    const bool about_connection = frame.id == 0;
+    if (!about_connection && (index >= answered->size() || (*answered)[index])) return std::nullopt;
+    auto reply = Parse<Reply>(frame, about_connection ? first_id : frame.id, kind);
+    if (descriptor < 0) return reply.failure();
+    (*replies)[index] = std::move(reply);
+    (*answered)[index] = true;
+    ++*received;
+    return std::nullopt;
+  }
+
+  // `kind`: of the reply that fits the request.
+  template <typename Reply>
+  Outcome<Reply> Parse(const Frame& frame, std::uint64_t id, std::uint8_t kind) {
     const int bytes = static_cast<int>(frame.payload.size());
     if (frame.kind == kErrorKind) {
       wire::ErrorReply error;
@@ -263,8 +316,7 @@ struct Client::Impl {
       return FromReply(error);
     }
     Reply reply;
-    if (frame.id != id || frame.kind != (KindOf<Request>::value | 0x80) ||
-        !reply.ParseFromArray(frame.payload.data(), bytes)) {
+    if (frame.id != id || frame.kind != kind || !reply.ParseFromArray(frame.payload.data(), bytes)) {
       return Broken(kInternal, "bad_reply", "an answer that does not fit the request");
     }
     return reply;
@@ -322,6 +374,19 @@ Outcome<wire::Ack> Client::Call(const wire::Gold& request) { return impl_->Call<
 Outcome<wire::Ack> Client::Call(const wire::Retract& request) { return impl_->Call<wire::Ack>(request); }
 Outcome<wire::StatusReply> Client::Call(const wire::Status& request) { return impl_->Call<wire::StatusReply>(request); }
 Outcome<wire::Ping> Client::Call(const wire::Ping& request) { return impl_->Call<wire::Ping>(request); }
+
+std::vector<Outcome<wire::RouteReply>> Client::Pipeline(const std::vector<wire::Route>& requests) {
+  return impl_->Pipeline<wire::RouteReply>(requests);
+}
+std::vector<Outcome<wire::Ack>> Client::Pipeline(const std::vector<wire::Outcome>& requests) {
+  return impl_->Pipeline<wire::Ack>(requests);
+}
+std::vector<Outcome<wire::Ack>> Client::Pipeline(const std::vector<wire::Rate>& requests) {
+  return impl_->Pipeline<wire::Ack>(requests);
+}
+std::vector<Outcome<wire::Ack>> Client::Pipeline(const std::vector<wire::Gold>& requests) {
+  return impl_->Pipeline<wire::Ack>(requests);
+}
 
 bool Client::closed() const { return impl_->descriptor < 0; }
 

@@ -73,6 +73,13 @@ class Client {
   Outcome<wire::StatusReply> Call(const wire::Status& request);
   Outcome<wire::Ping> Call(const wire::Ping& request);
 
+  // Sends many with up to 32 in flight; result i answers request i. The timeout
+  // runs anew with each reply. After a transport error the rest carry it too.
+  std::vector<Outcome<wire::RouteReply>> Pipeline(const std::vector<wire::Route>& requests);
+  std::vector<Outcome<wire::Ack>> Pipeline(const std::vector<wire::Outcome>& requests);
+  std::vector<Outcome<wire::Ack>> Pipeline(const std::vector<wire::Rate>& requests);
+  std::vector<Outcome<wire::Ack>> Pipeline(const std::vector<wire::Gold>& requests);
+
   bool closed() const;
 
  private:
