@@ -24,6 +24,8 @@ constexpr double kQuerySpread = 0.60;
 constexpr double kRowSpread = 0.40;
 constexpr double kFamilySpread = 0.50;
 constexpr double kFamilyAnswer = 0.25;
+constexpr double kTopicShare = 0.75;
+constexpr double kClosingShare = 0.4;
 constexpr double kTrapBase = 0.10;
 constexpr double kTrapPerLevel = 0.06;
 constexpr double kTrapCrowd = 0.85;
@@ -35,6 +37,27 @@ double Logistic(double x) { return 1.0 / (1.0 + exact::Exp(-x)); }
 
 std::string_view Pick(std::span<const std::string_view> from, SplitMix64& random) {
   return from[static_cast<std::size_t>(random.Below(from.size()))];
+}
+
+void Replace(std::string& text, std::string_view mark, std::string_view by) {
+  const std::size_t at = text.find(mark);
+  if (at != std::string::npos) text.replace(at, mark.size(), by);
+}
+
+// `pattern` with the node's domain and topic. The topic is the node's name without
+// its level, which stays hidden.
+std::string Topical(const bootstrap::StarterNode& node, std::string_view pattern) {
+  const auto* domain = std::find(kSimulatedDomainNames.begin(), kSimulatedDomainNames.end(), node.domain);
+  const std::string_view word =
+      domain == kSimulatedDomainNames.end()
+          ? std::string_view(node.domain)
+          : kSimulatedDomainWords[static_cast<std::size_t>(domain - kSimulatedDomainNames.begin())];
+  const std::size_t space = node.name.find(' ');
+  const std::string topic = space == std::string::npos ? node.subcategory : node.name.substr(space + 1);
+  std::string text(pattern);
+  Replace(text, "%d", word);
+  Replace(text, "%t", topic);
+  return text;
 }
 
 char Letter(std::size_t option) { return static_cast<char>('A' + option); }
@@ -128,9 +151,10 @@ class World {
     std::string text;
     for (int i = 0; i < kTries; ++i) {
       text.clear();
-      if (hidden.plain) {
-        text.append(Pick(PlainSentences(), random)).append(" ");
-      } else if (random.Unit() < 0.7) {
+      if (hidden.plain) text.append(Pick(PlainSentences(), random)).append(" ");
+      if (random.Unit() < kTopicShare) {
+        text.append(Topical(NodeOf(hidden.query), Pick(TopicSentences(), random))).append(" ");
+      } else if (!hidden.plain) {
         text.append(Pick(OpeningSentences(), random)).append(" ");
       }
       text += starter_.queries[hidden.query].query;
@@ -138,7 +162,7 @@ class World {
         text.append(" ").append(Pick(JoiningPhrases(), random)).append(" ");
         text += starter_.queries[hidden.other].query;
       }
-      if (random.Unit() < 0.7) text.append(" ").append(Pick(ClosingSentences(), random));
+      if (random.Unit() < kClosingShare) text.append(" ").append(Pick(ClosingSentences(), random));
       if (texts_.insert(text).second) return text;
     }
     text += " (" + std::to_string(index) + ")";  // all contexts of this query are used up
@@ -160,8 +184,8 @@ class World {
     const char gold = Letter(static_cast<std::size_t>(random.Below(kOptions)));
     row.gold = std::string(1, gold);
     hidden.popular = OtherLetter(row.gold, random);
-    const double common = hidden.share * difficulty_[hidden.query] +
-                          (1 - hidden.share) * difficulty_[hidden.other] + kRowSpread * random.Normal();
+    const double common = hidden.share * difficulty_[hidden.query] + (1 - hidden.share) * difficulty_[hidden.other] +
+                          kRowSpread * random.Normal();
     std::array<double, kSimulatedFamilies> family_logit{};
     std::array<char, kSimulatedFamilies> family_letter{};
     for (std::size_t f = 0; f < kSimulatedFamilies; ++f) {
@@ -196,16 +220,15 @@ class World {
 
   static void FillCell(const SimulatedSkill& skill, char answer, bool right, HiddenRow& hidden, std::size_t text_bytes,
                        SplitMix64& random, bootstrap::TableCell* cell) {
-    const double tokens =
-        skill.tokens_out * (1 + 0.25 * hidden.level) * exact::Exp(kTokenSpread * random.Normal());
+    const double tokens = skill.tokens_out * (1 + 0.25 * hidden.level) * exact::Exp(kTokenSpread * random.Normal());
     cell->present = true;
     cell->score = right ? 1.0 : 0.0;
     cell->answer = std::string(1, answer);
     cell->tokens_in = std::ceil(static_cast<double>(text_bytes) / 4.0);
     cell->tokens_out = std::max(1.0, std::floor(tokens));
     cell->cost_usd = (cell->tokens_in * skill.price_in + cell->tokens_out * skill.price_out) * 1e-6;
-    const double length = (exact::Log(cell->tokens_out) - exact::Log(kTersest)) /
-                          (exact::Log(kLongest) - exact::Log(kTersest));
+    const double length =
+        (exact::Log(cell->tokens_out) - exact::Log(kTersest)) / (exact::Log(kLongest) - exact::Log(kTersest));
     hidden.length.push_back(std::clamp(length, 0.0, 1.0));
   }
 

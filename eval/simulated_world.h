@@ -11,11 +11,13 @@
 // Families share errors. atlas-large and atlas-small: sound everywhere. borealis-chat
 // (writing, language, planning; long, pleasing answers) and borealis-code
 // (mathematics, programming, data). cinder-13b and cinder-7b: cheap. dune-scholar:
-// law, medicine, history. ember-reason: the strongest, dear, terse, and on its own.
+// law, medicine, history. ember-reason: as a rule the strongest, dear, terse, and on
+// its own.
 //
 // ## A row
-// A starter query in a context ("I am a nurse. ... Please be brief."), so that all
-// texts differ; its task is "domain.subcategory": the level stays hidden. Options
+// A starter query in a context ("For my law course, the part on contracts. ...
+// Please be brief."), so that all texts differ; three in four name domain and topic.
+// The task is "domain.subcategory": the level stays hidden. Options
 // are the letters A-H; `gold` is the right one. Each model has an answer (a
 // letter), score (0 or 1), tokens and cost, and a value of source "thumbs".
 //
@@ -42,7 +44,12 @@
 // ## Ratings
 // "thumbs" is 1 with ThumbsUpProbability: users reward length, and see quality less
 // well the harder the subject is. Bias (mean of thumbs - score) of the shipped
-// constants: about +.2 to +.3 for borealis-chat, about -.1 for ember-reason.
+// constants: about +.22 for borealis-chat, about -.14 for ember-reason.
+//
+// ## What there is to gain (mean score, 4,000 rows, seeds 1 to 3)
+// random .49; best single model .65 to .69; best model by domain with full
+// information .76 to .78, by 16 to 64 k-means clusters of LSA vectors .68 to .72;
+// choosing by hidden quality .82 to .84; oracle .97 to .98.
 #pragma once
 
 #include <cstddef>
@@ -57,9 +64,9 @@ namespace pointsman::eval {
 
 struct SimulationOptions {
   std::uint64_t seed = 1;
-  std::size_t rows = 4000;     // 1 to 200,000
-  double mixed_share = 0.30;   // of rows that mix two nodes, [0,1]
-  double plain_share = 0.18;   // of rows for laypeople, [0,1]
+  std::size_t rows = 4000;    // 1 to 200,000
+  double mixed_share = 0.30;  // of rows that mix two nodes, [0,1]
+  double plain_share = 0.18;  // of rows for laypeople, [0,1]
 };
 
 // What the pool's owner knows of a model. US dollars per million tokens.
@@ -80,7 +87,7 @@ struct HiddenRow {
   double level = 0;         // [0,2], mixed as the nodes are
   bool plain = false;       // for a layperson
   bool trap = false;
-  char popular = 'A';       // the popular wrong answer
+  char popular = 'A';  // the popular wrong answer
   // Both by model: probability of a right answer given all but its own luck, and
   // the answer's length between terse (0) and verbose (1).
   std::vector<double> quality;

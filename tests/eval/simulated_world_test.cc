@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "bootstrap/data/starter_set.h"
+
 namespace pointsman::eval {
 namespace {
 
@@ -258,7 +260,8 @@ TEST(SimulatedWorld, ModelsOfOneFamilyShareMoreErrorsThanStrangers) {
     const SimulatedWorld& world = WorldOf(seed);
     within += (SharedErrors(world, "atlas-large", "atlas-small") + SharedErrors(world, "cinder-13b", "cinder-7b")) / 6;
     across += (SharedErrors(world, "atlas-large", "cinder-7b") + SharedErrors(world, "cinder-13b", "atlas-small")) / 6;
-    loner += (SharedErrors(world, "ember-reason", "atlas-large") + SharedErrors(world, "ember-reason", "cinder-7b")) / 6;
+    loner +=
+        (SharedErrors(world, "ember-reason", "atlas-large") + SharedErrors(world, "ember-reason", "cinder-7b")) / 6;
   }
   EXPECT_GT(within, across + 0.005);
   EXPECT_LT(loner, across - 0.15);
@@ -317,6 +320,24 @@ TEST(SimulatedWorld, MixedRowsHoldBothQueriesInTheirText) {
     EXPECT_LE(hidden.share, 0.8);
   }
   EXPECT_NEAR(static_cast<double>(mixed) / 4000, 0.30, 0.04);
+}
+
+TEST(SimulatedWorld, NoContextNamesTheLevelOfItsQuery) {
+  const SimulatedWorld& world = WorldOf(1);
+  auto starter = bootstrap::ReadStarterSet(StarterDirectory());
+  ASSERT_TRUE(starter.ok()) << starter.error().message;
+  std::size_t topical = 0;
+  for (std::size_t i = 0; i < world.hidden.size(); ++i) {
+    const auto& query = starter->queries[world.hidden[i].query];
+    const auto& node = starter->nodes[query.node];
+    const std::string& text = world.table.rows[i].query;
+    ASSERT_THAT(text, testing::HasSubstr(query.query));
+    EXPECT_THAT(text, testing::Not(testing::HasSubstr(node.name)));
+    const std::string context = text.substr(0, text.find(query.query));
+    if (context.find(node.name.substr(node.name.find(' ') + 1)) != std::string::npos) ++topical;
+    EXPECT_EQ(context.find('%'), std::string::npos) << context;
+  }
+  EXPECT_NEAR(static_cast<double>(topical) / 4000, 0.75, 0.04);
 }
 
 TEST(SimulatedWorld, OptionsOutOfRangeAreRefused) {
