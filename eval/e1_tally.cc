@@ -1,0 +1,139 @@
+#include "eval/e1_tally.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/contract.h"
+
+namespace pointsman::eval {
+
+namespace {
+
+constexpr std::size_t kStretches = 20;
+constexpr std::size_t kBins = 15;
+
+struct Moments {
+  double count = 0;
+  double sum = 0;
+  double squares = 0;
+  void Add(double value) {
+    count += 1;
+    sum += value;
+    squares += value * value;
+  }
+  double Mean() const { return count > 0 ? sum / count : kUnknown; }
+  double StandardError() const {
+    if (count < 2) return 0;
+    const double variance = std::max(0.0, (squares - sum * sum / count) / (count - 1));
+    return std::sqrt(variance / count);
+  }
+};
+
+// Over the steps from `begin` (a share of the run) to its end.
+Figure FigureFrom(std::span<const ArmRun> runs, double begin) {
+  Moments over_seeds;
+  Moments over_steps;
+  Figure figure{.mean = 0, .se = 0, .least = 1};
+  for (const ArmRun& run : runs) {
+    const auto first = static_cast<std::size_t>(std::llround(begin * static_cast<double>(run.steps.size())));
+    Moments seed;
+    for (std::size_t i = first; i < run.steps.size(); ++i) seed.Add(static_cast<double>(run.steps[i].score));
+    over_seeds.Add(seed.Mean());
+    over_steps = seed;
+    figure.least = std::min(figure.least, seed.Mean());
+  }
+  figure.mean = over_seeds.Mean();
+  figure.se = runs.size() > 1 ? over_seeds.StandardError() : over_steps.StandardError();
+  return figure;
+}
+
+std::vector<double> OverTime(std::span<const ArmRun> runs) {
+  std::vector<Moments> stretches(kStretches);
+  for (const ArmRun& run : runs) {
+    for (std::size_t i = 0; i < run.steps.size(); ++i) {
+      stretches[i * kStretches / run.steps.size()].Add(static_cast<double>(run.steps[i].score));
+    }
+  }
+  std::vector<double> means;
+  for (const Moments& stretch : stretches) {
+    if (stretch.count > 0) means.push_back(stretch.Mean());
+  }
+  return means;
+}
+
+std::vector<ModelUse> Uses(std::span<const ArmRun> runs, std::span<const std::string> models, double decisions) {
+  struct Sums {
+    Moments score;
+    Moments predicted;
+    Moments cost;
+  };
+  std::vector<Sums> sums(models.size());
+  for (const ArmRun& run : runs) {
+    for (const Step& step : run.steps) {
+      Sums& of = sums[step.model];
+      of.score.Add(static_cast<double>(step.score));
+      if (std::isfinite(step.predicted)) of.predicted.Add(static_cast<double>(step.predicted));
+      if (std::isfinite(step.cost_usd)) of.cost.Add(static_cast<double>(step.cost_usd));
+    }
+  }
+  std::vector<ModelUse> uses;
+  for (std::size_t m = 0; m < models.size(); ++m) {
+    if (sums[m].score.count == 0) continue;
+    uses.push_back({.model = models[m],
+                    .share = sums[m].score.count / decisions,
+                    .predicted = sums[m].predicted.Mean(),
+                    .quality = sums[m].score.Mean(),
+                    .cost_usd = sums[m].cost.Mean()});
+  }
+  std::stable_sort(uses.begin(), uses.end(), [](const ModelUse& a, const ModelUse& b) { return a.share > b.share; });
+  return uses;
+}
+
+}  // namespace
+
+ArmReport Summarise(const std::string& name, std::span<const ArmRun> runs, std::uint32_t passes,
+                    std::span<const std::string> models) {
+  REQUIRE(!runs.empty() && passes >= 1, "runs of at least one seed");
+  ArmReport report;
+  report.name = name;
+  report.total = FigureFrom(runs, 0);
+  report.second_half = FigureFrom(runs, 0.5);
+  report.last_pass = FigureFrom(runs, 1 - 1.0 / passes);
+  Moments cost;
+  for (const ArmRun& run : runs) {
+    report.decisions += run.steps.size();
+    report.audits += run.audits;
+    report.gold += run.gold;
+    report.ratings += run.ratings;
+    for (const Step& step : run.steps) {
+      if (std::isfinite(step.cost_usd)) cost.Add(static_cast<double>(step.cost_usd));
+    }
+  }
+  report.cost_mean_usd = cost.Mean();
+  report.over_time = OverTime(runs);
+  report.models = Uses(runs, models, static_cast<double>(report.decisions));
+  return report;
+}
+
+double CalibrationError(std::span<const ArmRun> runs) {
+  std::vector<std::pair<float, float>> pairs;  // prediction, score
+  for (const ArmRun& run : runs) {
+    for (std::size_t i = run.steps.size() / 2; i < run.steps.size(); ++i) {
+      if (std::isfinite(run.steps[i].predicted)) pairs.emplace_back(run.steps[i].predicted, run.steps[i].score);
+    }
+  }
+  if (pairs.size() < kBins) return kUnknown;
+  std::stable_sort(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  double error = 0;
+  for (std::size_t bin = 0; bin < kBins; ++bin) {
+    double gap = 0;
+    for (std::size_t i = bin * pairs.size() / kBins; i < (bin + 1) * pairs.size() / kBins; ++i) {
+      gap += static_cast<double>(pairs[i].first) - static_cast<double>(pairs[i].second);
+    }
+    error += std::abs(gap) / static_cast<double>(pairs.size());
+  }
+  return error;
+}
+
+}  // namespace pointsman::eval

@@ -1,0 +1,188 @@
+#include "eval/learner_arm.h"
+
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/contract.h"
+#include "base/unit_draw.h"
+#include "policy/belief/posterior.h"
+#include "policy/choice/decide.h"
+#include "policy/learning/attribution.h"
+#include "policy/learning/learner.h"
+
+namespace pointsman::eval {
+
+namespace {
+
+constexpr std::int64_t kNeverMicros = INT64_MAX / 2;
+constexpr std::uint8_t kGoldChannel = 0;
+constexpr std::uint8_t kRatingChannel = 1;
+
+// One bundle, or none.
+class OneBundle final : public policy::BundleCatalogue {
+ public:
+  explicit OneBundle(std::shared_ptr<const policy::Bundle> bundle) : bundle_(std::move(bundle)) {}
+  Result<std::shared_ptr<const policy::Bundle>> Find(const BundleHash& hash) const override {
+    if (bundle_ != nullptr && bundle_->hash == hash) return bundle_;
+    return MakeError(Code::kNotFound, "unknown_bundle", "this run has one bundle");
+  }
+
+ private:
+  std::shared_ptr<const policy::Bundle> bundle_;
+};
+
+// The only activation is the first thing that happens, before any feedback.
+class NoHistory final : public policy::History {
+ public:
+  Status ForEach(LogSeq, const std::function<Status(const policy::Event&)>&) const override { return {}; }
+};
+
+std::shared_ptr<const policy::Bundle> WithHash(const std::shared_ptr<const policy::Bundle>& bundle) {
+  if (bundle == nullptr || !bundle->hash.IsZero()) return bundle;
+  auto named = std::make_shared<policy::Bundle>(*bundle);
+  named->hash.bytes[0] = 1;  // any name will do in a world with one bundle
+  return named;
+}
+
+}  // namespace
+
+struct LearnerArm::Impl {
+  Impl(const LearnerArmOptions& given, std::shared_ptr<const policy::Bundle> named)
+      : options(given), bundle(std::move(named)), bundles(bundle), random(given.seed) {}
+
+  Status Append(policy::Payload payload, policy::Origin origin) {
+    policy::Event event;
+    event.seq = LogSeq{learner->state().last_seq.value + 1};
+    event.at_us = now_us;
+    event.origin = origin;
+    event.payload = std::move(payload);
+    changed = true;
+    return learner->Learn(event);
+  }
+
+  Status Start() {
+    auto made = policy::Learner::Create(bundles, history, policy::State{});
+    if (!made.ok()) return made.error();
+    learner = std::move(made).value();
+    if (Status s = Append(policy::OptionsChanged{options.options}, policy::Origin::kConfig); !s.ok()) return s;
+    for (std::size_t m = 0; m < options.models.size(); ++m) {
+      policy::ModelAdded added;
+      added.id = ModelId{static_cast<std::uint32_t>(m + 1)};
+      added.name = options.models[m];
+      if (Status s = Append(added, policy::Origin::kConfig); !s.ok()) return s;
+    }
+    if (bundle == nullptr) return {};
+    policy::GenerationActivated activated;
+    activated.generation = Generation{1};
+    activated.bundle = bundle->hash;
+    activated.reason = "eval";
+    return Append(activated, policy::Origin::kOperator);
+  }
+
+  DecisionId NextId() {
+    DecisionId id;
+    const std::uint64_t halves[2] = {random(), random()};
+    std::memcpy(id.bytes.data(), halves, sizeof halves);
+    return id;
+  }
+
+  Status Feed(std::uint8_t channel, double value) {
+    policy::FeedbackReport report;
+    report.decision = row.context.decision;
+    report.channel = channel;
+    report.value = value;
+    const LogSeq seq{learner->state().last_seq.value + 1};
+    auto attributed = policy::AttributeFeedback(row, report, seq, now_us);
+    if (!attributed.ok()) return attributed.error();
+    row = std::move(attributed->row);
+    ENSURE(attributed->payload.has_value(), "a first report is never a duplicate");
+    return Append(*attributed->payload, policy::Origin::kClient);
+  }
+
+  Status FeedOutcome(const ArmFeedback& feedback) {
+    if (!std::isfinite(feedback.tokens_out)) return {};
+    policy::OutcomeReport report;
+    report.decision = row.context.decision;
+    report.tokens_in = std::isfinite(feedback.tokens_in) ? static_cast<std::uint32_t>(feedback.tokens_in) : 0;
+    report.tokens_out = static_cast<std::uint32_t>(feedback.tokens_out);
+    if (std::isfinite(feedback.cost_usd)) report.cost_usd = feedback.cost_usd;
+    auto attributed = policy::AttributeOutcome(row, report, now_us);
+    if (!attributed.ok()) return attributed.error();
+    row = std::move(attributed->row);
+    ENSURE(attributed->payload.has_value(), "a first outcome is never a duplicate");
+    return Append(*attributed->payload, policy::Origin::kClient);
+  }
+
+  LearnerArmOptions options;
+  std::shared_ptr<const policy::Bundle> bundle;
+  OneBundle bundles;
+  NoHistory history;
+  SplitMix64 random;
+  std::unique_ptr<policy::Learner> learner;
+  policy::Publisher publisher;
+  std::shared_ptr<const policy::Snapshot> snapshot;
+  policy::DecisionRow row;  // of the last decision
+  std::int64_t now_us = 0;
+  bool changed = true;
+};
+
+LearnerArm::LearnerArm(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+LearnerArm::~LearnerArm() = default;
+
+Result<std::unique_ptr<LearnerArm>> LearnerArm::Create(const LearnerArmOptions& options) {
+  if (Status valid = policy::ValidateOptions(options.options); !valid.ok()) return valid.error();
+  auto impl = std::make_unique<Impl>(options, WithHash(options.bundle));
+  if (Status started = impl->Start(); !started.ok()) return started.error();
+  return std::unique_ptr<LearnerArm>(new LearnerArm(std::move(impl)));
+}
+
+std::shared_ptr<const policy::Snapshot> LearnerArm::snapshot() const { return impl_->snapshot; }
+
+Result<ArmChoice> LearnerArm::Route(const StreamItem& item) {
+  Impl& self = *impl_;
+  self.now_us += self.options.micros_per_decision;
+  if (self.changed) {
+    self.snapshot = self.publisher.Publish(self.learner->mutable_state(), self.learner->bundle());
+    self.changed = false;
+  }
+  policy::Query query;
+  query.embedding = item.embedding;
+  query.weights = self.options.weights;
+  query.id = self.NextId();
+  auto decision = policy::Decide(*self.snapshot, query);
+  if (!decision.ok()) return decision.error();
+  const policy::Candidate& chosen = decision->ranked[decision->chosen];
+  ArmChoice choice;
+  choice.model = chosen.model.value - 1;
+  choice.predicted = chosen.quality;
+  choice.propensity = decision->propensity;
+  choice.audit = decision->audit;
+  choice.gold_wanted = self.options.learn && decision->gold_wanted;
+  choice.number = item.number;
+  if (!self.options.learn) return choice;
+  policy::DecisionMade made = policy::ToEvent(*self.snapshot, query, *decision, self.now_us);
+  made.expires_at_us = kNeverMicros;
+  self.row = policy::DecisionRow{};
+  self.row.context = made.context;
+  self.row.decided_seq = LogSeq{self.learner->state().last_seq.value + 1};
+  self.row.expires_at_us = kNeverMicros;
+  if (Status learnt = self.Append(std::move(made), policy::Origin::kClient); !learnt.ok()) return learnt.error();
+  return choice;
+}
+
+Status LearnerArm::Report(const ArmChoice& choice, const ArmFeedback& feedback) {
+  Impl& self = *impl_;
+  if (!self.options.learn) return {};
+  REQUIRE(self.row.context.model.value == choice.model + 1, "feedback belongs to the last decision");
+  if (Status s = self.FeedOutcome(feedback); !s.ok()) return s;
+  if (feedback.rating.has_value() && self.options.ratings) {
+    if (Status s = self.Feed(kRatingChannel, *feedback.rating); !s.ok()) return s;
+  }
+  if (feedback.gold.has_value()) return self.Feed(kGoldChannel, *feedback.gold);
+  return {};
+}
+
+}  // namespace pointsman::eval

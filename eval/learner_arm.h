@@ -1,0 +1,49 @@
+// The learner in this process: the daemon's own policy and fold, without sockets
+// and disk. A log is kept in memory: route -> DecisionMade; feedback -> attribution
+// -> event -> fold; a snapshot is published before each decision.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "eval/arm.h"
+#include "policy/belief/snapshot.h"
+#include "policy/world/bundle.h"
+#include "policy/world/options.h"
+
+namespace pointsman::eval {
+
+struct LearnerArmOptions {
+  policy::Options options;           // sources: at most one here, channel 1
+  policy::Weights weights{1, 0};
+  std::vector<std::string> models;   // columns of the table, in its order
+  // Null: cold, without clusters. Its hash may be unset.
+  std::shared_ptr<const policy::Bundle> bundle;
+  std::uint64_t seed = 0;            // of decision ids, hence of every draw
+  bool learn = true;                 // false: nothing is reported back (the static warm start)
+  bool ratings = true;               // false: ratings are dropped (gold only)
+  std::int64_t micros_per_decision = 1'000'000;  // event time between decisions
+};
+
+class LearnerArm final : public Arm {
+ public:
+  // Errors: those of ValidateOptions and of the learner.
+  static Result<std::unique_ptr<LearnerArm>> Create(const LearnerArmOptions& options);
+  ~LearnerArm() override;
+
+  Result<ArmChoice> Route(const StreamItem& item) override;
+  Status Report(const ArmChoice& choice, const ArmFeedback& feedback) override;
+
+  // The snapshot of the last decision; null before the first.
+  std::shared_ptr<const policy::Snapshot> snapshot() const;
+
+ private:
+  struct Impl;
+  explicit LearnerArm(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pointsman::eval
