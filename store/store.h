@@ -107,6 +107,8 @@ class Store : public policy::BundleCatalogue, public policy::History {
   virtual Status PutBundle(const policy::Bundle& bundle) = 0;
 
   virtual StoreStatistics Statistics() const = 0;
+  // Statistics().last_seq alone, cheap enough to ask after every batch.
+  virtual LogSeq LastSeq() const { return Statistics().last_seq; }
   // Walks everything: density, checksums, rows against hash, decisions against
   // log. Errors: DATA_LOSS with the place.
   virtual Status Check() const = 0;

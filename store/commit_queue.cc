@@ -1,0 +1,245 @@
+#include "store/commit_queue.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace pointsman::store {
+
+namespace {
+
+struct Waiting {
+  Request request;
+  bool sync = false;
+  Completion done;
+};
+
+// A caller of RunExclusive waits on its stack for this.
+struct Exclusive {
+  const std::function<Status(Store&)>* work = nullptr;
+  std::optional<Status> outcome;
+};
+
+Error Stopped() {
+  return MakeError(Code::kUnavailable, "stopping", "the daemon is stopping; send the request again when it is back");
+}
+
+}  // namespace
+
+// Invariants, under `mutex`:
+//   - waiting.size() <= options.capacity;
+//   - once `failed` or `stopping`, nothing enters the queues;
+//   - every request that entered gets its completion exactly once.
+struct CommitQueue::Impl {
+  Impl(Store& s, const Clock& c, const CommitQueueOptions& o, Hooks h)
+      : store(s), clock(c), options(o), hooks(std::move(h)) {}
+
+  // Constant.
+  Store& store;
+  const Clock& clock;
+  const CommitQueueOptions options;
+  const Hooks hooks;
+
+  // Guarded by mutex.
+  mutable std::mutex mutex;
+  std::condition_variable work_came;
+  std::condition_variable exclusive_done;
+  std::deque<Waiting> waiting;
+  std::deque<Exclusive*> exclusives;
+  bool stopping = false;
+  CommitQueueStatistics statistics;
+
+  // Commit thread only.
+  std::int64_t idle_since_nanos = 0;
+  std::optional<Error> fatal;
+  bool fatal_reported = false;
+
+  std::thread thread;
+
+  void Run();
+  void RunExclusives(std::deque<Exclusive*> jobs);
+  void CommitBatch(std::vector<Waiting> batch);
+  void AppendTick();
+  Status CommitRequests(const std::vector<Request>& requests, bool sync, std::vector<Result<Receipt>>* outcomes);
+  void SetFatal(const Error& error);
+  void ReportFatal();
+  bool TickIsDue() const {
+    return options.tick_seconds > 0 &&
+           clock.MonotonicNanos() - idle_since_nanos >= options.tick_seconds * 1'000'000'000;
+  }
+};
+
+void CommitQueue::Impl::Run() {
+  idle_since_nanos = clock.MonotonicNanos();
+  // The wait is on the machine's steady clock; whether a tick is due is asked of
+  // `clock`, so a stalled or manual clock gives no ticks and a slow one late ones.
+  const auto longest_wait = std::chrono::seconds(options.tick_seconds > 0 ? options.tick_seconds : 3600);
+  for (;;) {
+    std::vector<Waiting> batch;
+    std::deque<Exclusive*> jobs;
+    {
+      std::unique_lock<std::mutex> lock(mutex);
+      work_came.wait_for(lock, longest_wait,
+                         [this] { return stopping || !waiting.empty() || !exclusives.empty(); });
+      if (stopping && waiting.empty() && exclusives.empty()) return;
+      jobs.swap(exclusives);
+      const std::size_t count = std::min(waiting.size(), options.batch_max);
+      batch.reserve(count);
+      for (std::size_t i = 0; i < count; ++i) {
+        batch.push_back(std::move(waiting.front()));
+        waiting.pop_front();
+      }
+    }
+    if (!batch.empty()) CommitBatch(std::move(batch));
+    if (!jobs.empty()) RunExclusives(std::move(jobs));
+    if (!fatal && TickIsDue()) AppendTick();
+    ReportFatal();
+  }
+}
+
+void CommitQueue::Impl::RunExclusives(std::deque<Exclusive*> jobs) {
+  for (Exclusive* job : jobs) {
+    Status outcome = fatal ? Status(Error{Code::kUnavailable, fatal->reason, fatal->message}) : (*job->work)(store);
+    if (!fatal && !outcome.ok() && outcome.error().reason == "store_failed") SetFatal(outcome.error());
+    const std::lock_guard<std::mutex> guard(mutex);
+    job->outcome = std::move(outcome);
+    exclusive_done.notify_all();
+  }
+}
+
+Status CommitQueue::Impl::CommitRequests(const std::vector<Request>& requests, bool sync,
+                                         std::vector<Result<Receipt>>* outcomes) {
+  if (fatal) return Error{Code::kUnavailable, fatal->reason, fatal->message};
+  const LogSeq before = store.LastSeq();
+  const Status committed = store.Commit(requests, clock.WallMicros(), sync, outcomes);
+  if (!committed.ok()) {
+    if (committed.error().reason != "storage_full") SetFatal(committed.error());
+    return Error{Code::kUnavailable, committed.error().reason, committed.error().message};
+  }
+  ENSURE(outcomes->size() == requests.size(), "a commit has one outcome per request");
+  const LogSeq after = store.LastSeq();
+  if (after > before) {
+    idle_since_nanos = clock.MonotonicNanos();
+    if (hooks.on_committed) hooks.on_committed(after);
+  }
+  return {};
+}
+
+void CommitQueue::Impl::CommitBatch(std::vector<Waiting> batch) {
+  std::vector<Request> requests;
+  requests.reserve(batch.size());
+  bool sync = false;
+  for (Waiting& entry : batch) {
+    requests.push_back(std::move(entry.request));
+    sync = sync || entry.sync;
+  }
+  std::vector<Result<Receipt>> outcomes;
+  const Status committed = CommitRequests(requests, sync, &outcomes);
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    ++statistics.batches;
+    statistics.requests += batch.size();
+  }
+  const Durability durability = sync ? Durability::kSynced : Durability::kProcess;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (!batch[i].done) continue;
+    if (!committed.ok()) {
+      batch[i].done(committed.error(), Durability::kNone);
+    } else {
+      batch[i].done(outcomes[i], outcomes[i].ok() ? durability : Durability::kNone);
+    }
+  }
+}
+
+void CommitQueue::Impl::AppendTick() {
+  idle_since_nanos = clock.MonotonicNanos();
+  std::vector<Request> tick(1);
+  tick[0].what = policy::Payload{policy::Tick{}};
+  tick[0].origin = policy::Origin::kStore;
+  std::vector<Result<Receipt>> outcomes;
+  // A full disk is met again by the next tick; everything else is fatal and told.
+  static_cast<void>(CommitRequests(tick, /*sync=*/false, &outcomes));
+}
+
+void CommitQueue::Impl::SetFatal(const Error& error) {
+  fatal = error;
+  const std::lock_guard<std::mutex> guard(mutex);
+  statistics.failed = true;
+}
+
+// After the failed batch has its answers: answers whoever waits, tells the owner.
+void CommitQueue::Impl::ReportFatal() {
+  if (!fatal || fatal_reported) return;
+  fatal_reported = true;
+  std::deque<Waiting> orphans;
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    orphans.swap(waiting);
+  }
+  for (const Waiting& orphan : orphans) {
+    if (orphan.done) orphan.done(Error{Code::kUnavailable, fatal->reason, fatal->message}, Durability::kNone);
+  }
+  if (hooks.on_fatal) hooks.on_fatal(*fatal);
+}
+
+CommitQueue::CommitQueue(Store& store, const Clock& clock, const CommitQueueOptions& options, Hooks hooks)
+    : impl_(std::make_unique<Impl>(store, clock, options, std::move(hooks))) {
+  REQUIRE(options.capacity > 0 && options.batch_max > 0, "a queue has room and a batch has requests");
+  impl_->thread = std::thread([this] { impl_->Run(); });
+}
+
+CommitQueue::~CommitQueue() { Stop(); }
+
+Status CommitQueue::Submit(Request request, bool sync, Completion done) {
+  {
+    const std::lock_guard<std::mutex> guard(impl_->mutex);
+    if (impl_->stopping) return Stopped();
+    if (impl_->statistics.failed) {
+      return MakeError(Code::kUnavailable, "store_failed", "the store failed; the daemon stops and starts again");
+    }
+    if (impl_->waiting.size() >= impl_->options.capacity) {
+      ++impl_->statistics.refused_full;
+      return MakeError(Code::kResourceExhausted, "commit_queue_full",
+                       std::to_string(impl_->options.capacity) + " requests wait for the disk; try again later");
+    }
+    impl_->waiting.push_back({std::move(request), sync, std::move(done)});
+  }
+  impl_->work_came.notify_one();
+  return {};
+}
+
+Status CommitQueue::RunExclusive(const std::function<Status(Store&)>& work) {
+  REQUIRE(std::this_thread::get_id() != impl_->thread.get_id(), "the commit thread cannot wait for itself");
+  Exclusive job;
+  job.work = &work;
+  std::unique_lock<std::mutex> lock(impl_->mutex);
+  if (impl_->stopping) return Stopped();
+  impl_->exclusives.push_back(&job);
+  impl_->work_came.notify_one();
+  impl_->exclusive_done.wait(lock, [&job] { return job.outcome.has_value(); });
+  return *job.outcome;
+}
+
+void CommitQueue::Stop() {
+  {
+    const std::lock_guard<std::mutex> guard(impl_->mutex);
+    impl_->stopping = true;
+  }
+  impl_->work_came.notify_one();
+  if (impl_->thread.joinable()) impl_->thread.join();
+}
+
+CommitQueueStatistics CommitQueue::Statistics() const {
+  const std::lock_guard<std::mutex> guard(impl_->mutex);
+  CommitQueueStatistics statistics = impl_->statistics;
+  statistics.waiting = impl_->waiting.size();
+  return statistics;
+}
+
+}  // namespace pointsman::store

@@ -1,0 +1,170 @@
+#include "store/rocks_support.h"
+
+#include <fcntl.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <sys/file.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <utility>
+
+#include "base/log.h"
+
+namespace pointsman::store {
+
+namespace {
+
+// RocksDB's own text LOG file is what aborts on a full disk (DESIGN 8); its
+// warnings go to our log instead.
+class WarningLogger final : public rocksdb::Logger {
+ public:
+  WarningLogger() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    Logv(rocksdb::InfoLogLevel::INFO_LEVEL, format, arguments);
+  }
+  void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    if (level < rocksdb::InfoLogLevel::WARN_LEVEL || level == rocksdb::InfoLogLevel::HEADER_LEVEL) return;
+    std::array<char, 512> line{};
+    std::vsnprintf(line.data(), line.size(), format, arguments);
+    for (char& letter : line) {
+      if (letter != '\0' && (letter < ' ' || letter > '~')) letter = ' ';
+    }
+    if (level == rocksdb::InfoLogLevel::WARN_LEVEL) {
+      log::Warning("rocksdb: {}", line.data());
+    } else {
+      log::Failure("rocksdb: {}", line.data());
+    }
+  }
+};
+
+constexpr int kOpenFilesMax = 256;
+constexpr std::uint64_t kBlockCacheBytes = 32ULL << 20;
+
+rocksdb::Options MakeOptions(std::uint64_t write_buffer_bytes) {
+  rocksdb::Options options;
+  options.info_log = std::make_shared<WarningLogger>();
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.paranoid_checks = true;
+  options.max_open_files = kOpenFilesMax;
+  options.max_file_opening_threads = 1;
+  options.max_background_jobs = 2;
+  // Families that are seldom written must not keep old WAL files for ever.
+  options.max_total_wal_size = 4 * write_buffer_bytes;
+  options.write_buffer_size = write_buffer_bytes;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.compression = rocksdb::kLZ4Compression;
+  rocksdb::BlockBasedTableOptions table;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> AllFamilies(const rocksdb::Options& options) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const char* name : kColumnFamilies) families.emplace_back(name, options);
+  return families;
+}
+
+}  // namespace
+
+Error StoreDamaged(const std::string& reason, const std::string& what) {
+  return MakeError(Code::kDataLoss, reason,
+                   what + "; the store stays as it is: restore it from a backup, with its highwater file");
+}
+
+Error RocksError(const rocksdb::Status& status, const std::string& action) {
+  const std::string text = "cannot " + action + ": " + status.ToString();
+  if (status.IsNoSpace()) return MakeError(Code::kUnavailable, "storage_full", text + "; free space on that disk");
+  if (status.IsIOError() && status.ToString().find("lock ") != std::string::npos) {
+    return MakeError(Code::kBusy, "store_locked", text + "; another process has the store: stop it first");
+  }
+  // Missing files are damage too; a store that never was is not opened this way.
+  if (status.IsCorruption() || status.IsInvalidArgument() || status.IsPathNotFound()) {
+    return StoreDamaged("store_damaged", text);
+  }
+  return MakeError(Code::kUnavailable, "storage_io", text);
+}
+
+Database::~Database() {
+  if (!db_) return;
+  for (auto* handle : handles_) static_cast<void>(db_->DestroyColumnFamilyHandle(handle));
+}
+
+Database::Database(Database&& other) noexcept : db_(std::move(other.db_)), handles_(std::move(other.handles_)) {
+  other.handles_.clear();
+}
+
+Result<Database> Database::Open(const std::string& directory, std::uint64_t write_buffer_bytes, Mode mode) {
+  rocksdb::Options options = MakeOptions(write_buffer_bytes);
+  options.create_if_missing = mode == Mode::kCreate;
+  options.create_missing_column_families = mode == Mode::kCreate;
+  Database database;
+  rocksdb::DB* raw = nullptr;
+  const auto families = AllFamilies(options);
+  const rocksdb::Status opened =
+      mode == Mode::kReadOnly
+          ? rocksdb::DB::OpenForReadOnly(options, directory, families, &database.handles_, &raw)
+          : rocksdb::DB::Open(options, directory, families, &database.handles_, &raw);
+  database.db_.reset(raw);
+  if (!opened.ok()) return RocksError(opened, "open the store in " + directory);
+  return database;
+}
+
+Result<std::string> Database::PeekMeta(const std::string& directory, std::string_view key) {
+  const rocksdb::Options options = MakeOptions(1U << 20);
+  const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
+      {kColumnFamilies[0], options}, {kColumnFamilies[static_cast<std::size_t>(Family::kMeta)], options}};
+  Database database;
+  rocksdb::DB* raw = nullptr;
+  const rocksdb::Status opened =
+      rocksdb::DB::OpenForReadOnly(options, directory, families, &database.handles_, &raw);
+  database.db_.reset(raw);
+  if (!opened.ok()) return RocksError(opened, "read the store in " + directory);
+  std::string value;
+  const rocksdb::Status got = raw->Get({}, database.handles_[1], ToSlice(key), &value);
+  if (got.IsNotFound()) return MakeError(Code::kNotFound, "no_such_row", "the store has no row " + std::string(key));
+  if (!got.ok()) return RocksError(got, "read the store in " + directory);
+  return value;
+}
+
+Result<std::string> Database::Get(Family in, std::string_view key, const rocksdb::Snapshot* snapshot) const {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  std::string value;
+  const rocksdb::Status status = db_->Get(options, family(in), ToSlice(key), &value);
+  if (status.IsNotFound()) return MakeError(Code::kNotFound, "no_such_row", "the store has no such row");
+  if (!status.ok()) return RocksError(status, "read the store");
+  return value;
+}
+
+std::unique_ptr<rocksdb::Iterator> Database::Scan(Family in, const rocksdb::Snapshot* snapshot) const {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  options.fill_cache = false;
+  return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(options, family(in)));
+}
+
+Result<DirectoryLock> DirectoryLock::Acquire(const std::string& directory, bool exclusive) {
+  FileDescriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) {
+    if (errno == ENOENT) return MakeError(Code::kNotFound, "no_store", "there is no store in " + directory);
+    return FileError("open", directory, errno);
+  }
+  if (::flock(fd.get(), (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) {
+      return MakeError(Code::kBusy, "store_locked",
+                       "another process has the store in " + directory + "; stop it first");
+    }
+    return FileError("lock", directory, errno);
+  }
+  return DirectoryLock(std::move(fd));
+}
+
+}  // namespace pointsman::store
