@@ -30,9 +30,6 @@ Error TooLarge(std::size_t bytes, std::size_t limit) {
                    fmt::format("the reply would be {} bytes, at most {} are sent; ask for less at once", bytes, limit));
 }
 
-// Who forges tokens is counted; see PeerGate.
-bool IsOffence(const Error& error) { return error.reason == "forged_or_foreign"; }
-
 // Serialises into `out`, which has room for header and payload.
 void EncodeFrame(FrameKind kind, std::uint64_t correlation, const google::protobuf::MessageLite& message,
                  std::size_t bytes, std::uint8_t* out) {
@@ -46,9 +43,8 @@ void EncodeFrame(FrameKind kind, std::uint64_t correlation, const google::protob
 // long as the handle lives, and the session weakly.
 class OwedReply final : public LateReply {
  public:
-  OwedReply(std::shared_ptr<IoLoop> loop, std::weak_ptr<Session> session, FrameKind kind, std::uint64_t correlation,
-            uid_t uid)
-      : loop_(std::move(loop)), session_(std::move(session)), kind_(kind), correlation_(correlation), uid_(uid) {}
+  OwedReply(std::shared_ptr<IoLoop> loop, std::weak_ptr<Session> session, FrameKind kind, std::uint64_t correlation)
+      : loop_(std::move(loop)), session_(std::move(session)), kind_(kind), correlation_(correlation) {}
 
   ~OwedReply() override {
     if (answered_.exchange(true)) return;
@@ -66,7 +62,6 @@ class OwedReply final : public LateReply {
 
   void Fail(const Error& error) override {
     REQUIRE(!answered_.exchange(true), "a LateReply is answered once");
-    if (IsOffence(error)) loop_->shared().gate.Offend(uid_);
     PostError(error);
   }
 
@@ -100,7 +95,6 @@ class OwedReply final : public LateReply {
   const std::weak_ptr<Session> session_;
   const FrameKind kind_;
   const std::uint64_t correlation_;
-  const uid_t uid_;
   std::atomic<bool> answered_{false};
 };
 
@@ -317,7 +311,6 @@ void Session::Now(const google::protobuf::MessageLite& message) {
 void Session::Fail(const Error& error) {
   REQUIRE(processing_ && !answered_, "a request is answered once, during Handle");
   answered_ = true;
-  if (IsOffence(error)) loop_.shared().gate.Offend(peer_.uid);
   AppendError(correlation_, error);
 }
 
@@ -328,7 +321,7 @@ std::shared_ptr<LateReply> Session::Later() {
     Fail(TooManyLate(Limits().late_replies_max));
     return std::make_shared<RefusedReply>();
   }
-  auto owed = std::make_shared<OwedReply>(loop_.shared_from_this(), weak_from_this(), kind_, correlation_, peer_.uid);
+  auto owed = std::make_shared<OwedReply>(loop_.shared_from_this(), weak_from_this(), kind_, correlation_);
   answered_ = true;
   ++late_;
   return owed;

@@ -1,0 +1,311 @@
+#include "daemon/admin_ports.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <future>
+#include <memory>
+#include <utility>
+
+#include "daemon/hex.h"
+#include "daemon/version.h"
+#include "policy/belief/posterior.h"
+
+namespace pointsman::daemon {
+namespace {
+
+constexpr std::chrono::seconds kLookLimit{10};
+
+Actor Operator(const admin::Caller& caller) { return {policy::Origin::kOperator, caller.uid}; }
+
+struct StateLook {
+  LogSeq seq;
+  std::uint64_t hash = 0;
+  Generation generation;
+  BundleHash bundle;
+  policy::Counters counters;
+  bool frozen = false;
+};
+
+// State and hash from one moment. Errors: of LearnerLoop::Inspect; DEADLINE_EXCEEDED.
+Result<StateLook> LookAtState(LearnerLoop& learner) {
+  auto promise = std::make_shared<std::promise<StateLook>>();
+  auto future = promise->get_future();
+  const Status asked = learner.Inspect(true, [promise](const policy::State& state, std::uint64_t hash) {
+    promise->set_value({state.last_seq, hash, state.generation, state.bundle, state.counters, state.frozen});
+  });
+  if (!asked.ok()) return asked.error();
+  if (future.wait_for(kLookLimit) != std::future_status::ready) {
+    return MakeError(Code::kDeadlineExceeded, "learner_busy", "the learner is busy; try again later");
+  }
+  return future.get();
+}
+
+void FillCounters(const policy::Counters& counters, admin::StatusReport* report) {
+  report->decisions = counters.decisions;
+  report->audits = counters.audits;
+  report->outcomes = counters.outcomes;
+  report->gold = counters.feedback[0];
+  for (std::size_t c = 1; c < counters.feedback.size(); ++c) report->ratings += counters.feedback[c];
+  report->preferences = counters.preferences;
+  report->retractions = counters.retractions;
+  report->expired = counters.expired;
+  report->not_folded = counters.not_folded;
+  report->audited_gold = counters.audited_gold;
+  if (counters.audited_gold > 0) {
+    const auto n = static_cast<double>(counters.audited_gold);
+    report->audited_rmse = std::sqrt(counters.audited_squared_error / n);
+    report->audited_z_squared = counters.audited_z_squared / n;
+  }
+}
+
+void AddWarnings(const policy::Snapshot& snapshot, const Status& learning, admin::StatusReport* report) {
+  if (!learning.ok()) report->warnings.push_back("learning has stopped: " + learning.error().message);
+  if (snapshot.models.empty()) {
+    report->warnings.push_back("the pool is empty: add a model with `pointsman models add`");
+  }
+  if (report->generation == 0) {
+    report->warnings.push_back("no bundle is live: every query is treated alike; run `pointsman bootstrap run`");
+  }
+  if (report->ratings >= 100 && report->gold == 0) {
+    report->warnings.push_back("ratings stand on prior bias only: no gold label has come yet");
+  }
+  if (report->frozen) report->warnings.push_back("learning is frozen: feedback is logged but not learnt from");
+  if (report->quarantined_cells > 0) {
+    report->warnings.push_back(fmt::format("{} cells are in quarantine and read as untouched",
+                                           report->quarantined_cells));
+  }
+  if (report->lost_unsynced > 0) {
+    report->warnings.push_back(fmt::format("the last crash lost {} unsynced events; no acknowledged feedback is among "
+                                           "them",
+                                           report->lost_unsynced));
+  }
+}
+
+}  // namespace
+
+AdminPorts::AdminPorts(ServiceContext& context, LearnerLoop& learner, Mutations& mutations, JobRunner& jobs,
+                       std::function<std::uint64_t()> connections)
+    : context_(context),
+      learner_(learner),
+      mutations_(mutations),
+      jobs_(jobs),
+      connections_(std::move(connections)),
+      started_nanos_(context.clock.MonotonicNanos()) {}
+
+bool AdminPorts::Alive() const { return !context_.queue.Statistics().failed; }
+
+Status AdminPorts::Ready() const {
+  if (context_.stopping.load()) {
+    return MakeError(Code::kUnavailable, "shutting_down", "the daemon is shutting down");
+  }
+  if (context_.queue.Statistics().failed) {
+    return MakeError(Code::kUnavailable, "storage_failed", "a write to the store failed; the daemon must restart");
+  }
+  const Status learning = learner_.Health();
+  if (!learning.ok()) {
+    return MakeError(Code::kUnavailable, "learning_stopped", "learning has stopped: " + learning.error().message);
+  }
+  return {};
+}
+
+admin::StatusReport AdminPorts::GetStatus() const {
+  const auto view = context_.cell.Load();
+  const policy::Snapshot& snapshot = *view->snapshot;
+  admin::StatusReport report;
+  report.version = kVersion;
+  StateLook look{snapshot.seq, 0, snapshot.generation, snapshot.bundle->hash, snapshot.counters, snapshot.frozen};
+  if (const auto fresh = LookAtState(learner_); fresh.ok()) look = fresh.value();
+  report.generation = look.generation.value;
+  report.bundle = look.bundle.IsZero() ? "" : Hex(look.bundle.bytes);
+  report.bundle_made_from = snapshot.bundle->made_from;
+  report.embedder = snapshot.bundle->embedder.kind;
+  report.dimension = snapshot.bundle->embedder.dimension;
+  report.learned_sequence = look.seq.value;
+  report.state_hash = look.hash;
+  report.frozen = look.frozen;
+  FillCounters(look.counters, &report);
+  const store::StoreStatistics log = context_.store.Statistics();
+  report.last_sequence = log.last_seq.value;
+  report.synced_sequence = log.synced_seq.value;
+  report.checkpoint_sequence = log.checkpoint_seq.value;
+  report.base_sequence = log.base_seq.value;
+  report.open_decisions = log.open_decisions;
+  report.disk_bytes = log.disk_bytes;
+  report.lost_unsynced = log.lost_unsynced;
+  report.quarantined_cells = snapshot.quarantined_cells;
+  report.refused = context_.metrics.refused();
+  const store::CommitQueueStatistics queue = context_.queue.Statistics();
+  report.commit_waiting = queue.waiting;
+  report.commit_refused = queue.refused_full;
+  report.connections = connections_ ? connections_() : 0;
+  report.uptime_seconds = static_cast<double>(context_.clock.MonotonicNanos() - started_nanos_) * 1e-9;
+  const auto& sources = snapshot.options.sources;
+  for (std::size_t s = 0; s < sources.size() && s < policy::kSourcesMax; ++s) {
+    report.sources.push_back({sources[s], look.counters.feedback[s + 1], snapshot.source_bias[s],
+                              std::sqrt(std::max(snapshot.source_variance[s], 0.0))});
+  }
+  AddWarnings(snapshot, learner_.Health(), &report);
+  return report;
+}
+
+std::string AdminPorts::MetricsText() const { return context_.metrics.Text(GetStatus(), Models()); }
+
+std::vector<admin::ModelReport> AdminPorts::Models() const {
+  struct Look {
+    policy::Pool pool;
+    std::map<ModelId, policy::ModelTally> tallies;
+  };
+  const auto view = context_.cell.Load();
+  std::vector<admin::ModelReport> reports;
+  const auto look = learner_.Query<Look>(kLookLimit, [](const policy::State& state) {
+    return Look{state.pool, state.tallies};
+  });
+  if (!look.ok()) {
+    for (const policy::ModelView& model : view->snapshot->models) {
+      reports.push_back(ReportOfModel(model.model, &model, model.tally));
+    }
+    return reports;
+  }
+  for (const policy::Model& model : look->pool.models()) {
+    const auto& views = view->snapshot->models;
+    const auto found =
+        std::find_if(views.begin(), views.end(), [&](const auto& one) { return one.model.id == model.id; });
+    const auto tally = look->tallies.find(model.id);
+    reports.push_back(ReportOfModel(model, found == views.end() ? nullptr : &*found,
+                                    tally == look->tallies.end() ? policy::ModelTally{} : tally->second));
+  }
+  return reports;
+}
+
+Result<admin::ModelReport> AdminPorts::ReportOf(const std::string& name) const {
+  const auto models = Models();
+  // Ascending epochs: the last of that name is the one just changed.
+  const auto found =
+      std::find_if(models.rbegin(), models.rend(), [&](const auto& model) { return model.name == name; });
+  if (found != models.rend()) return *found;
+  return MakeError(Code::kNotFound, "unknown_model", "this model is not in the pool");
+}
+
+Result<admin::ModelReport> AdminPorts::AddModel(const admin::Caller& caller, const std::string& name,
+                                                const policy::Price& price, std::uint32_t context_tokens) {
+  const auto id = mutations_.AddModel(Operator(caller), name, price, context_tokens);
+  if (!id.ok()) return id.error();
+  return ReportOf(name);
+}
+
+Result<admin::ModelReport> AdminPorts::SetPrice(const admin::Caller& caller, const std::string& name,
+                                                const policy::Price& price) {
+  const Status done = mutations_.SetPrice(Operator(caller), name, price);
+  if (!done.ok()) return done.error();
+  return ReportOf(name);
+}
+
+Result<admin::ModelReport> AdminPorts::SetModelState(const admin::Caller& caller, const std::string& name,
+                                                     const std::string& state) {
+  policy::ModelState wanted = policy::ModelState::kActive;
+  if (state == "draining") {
+    wanted = policy::ModelState::kDraining;
+  } else if (state == "retired") {
+    wanted = policy::ModelState::kRetired;
+  } else if (state != "active") {
+    return MakeError(Code::kInvalidArgument, "model_state", "the state must be active, draining or retired");
+  }
+  const Status done = mutations_.SetModelState(Operator(caller), name, wanted);
+  if (!done.ok()) return done.error();
+  return ReportOf(name);
+}
+
+std::vector<admin::ClusterReport> AdminPorts::Clusters() const {
+  return ClusterReports(*context_.cell.Load()->snapshot);
+}
+
+Result<admin::ClusterDetail> AdminPorts::Cluster(std::uint32_t number) const {
+  return DetailOfCluster(*context_.cell.Load()->snapshot, number);
+}
+
+std::vector<admin::GenerationReport> AdminPorts::Generations() const {
+  const auto records = learner_.Query<std::vector<policy::GenerationRecord>>(
+      kLookLimit, [](const policy::State& state) { return state.generations; });
+  std::vector<admin::GenerationReport> reports;
+  if (!records.ok()) return reports;
+  for (const policy::GenerationRecord& record : records.value()) {
+    admin::GenerationReport report;
+    report.number = record.generation.value;
+    report.bundle = Hex(record.bundle.bytes);
+    report.activated_sequence = record.activated_at.value;
+    report.activated_at_us = record.activated_at_us;
+    report.reason = record.reason;
+    if (const auto bundle = context_.store.Find(record.bundle); bundle.ok()) {
+      const policy::Bundle& made = *bundle.value();
+      report.made_from = made.made_from;
+      report.labels = made.labels;
+      report.clusters = static_cast<std::uint32_t>(made.cluster_count());
+      report.models = static_cast<std::uint32_t>(made.models.size());
+      report.rows = made.rows;
+    }
+    reports.push_back(std::move(report));
+  }
+  if (!reports.empty()) reports.back().live = true;
+  return reports;
+}
+
+Result<admin::GenerationReport> AdminPorts::ReportOf(Generation generation) const {
+  for (admin::GenerationReport& report : Generations()) {
+    if (report.number == generation.value) return std::move(report);
+  }
+  return MakeError(Code::kNotFound, "unknown_generation", fmt::format("there is no generation {}", generation.value));
+}
+
+// A generation number, or the beginning of a hash. A bundle that was stored but
+// never live is found by its whole hash only.
+Result<BundleHash> AdminPorts::FindTarget(const std::string& target) const {
+  BundleHash hash;
+  if (ParseHex(target, hash.bytes)) return hash;
+  const auto generations = Generations();
+  constexpr std::size_t kPrefixMin = 8;
+  std::uint32_t number = 0;
+  const auto [end, fault] = std::from_chars(target.data(), target.data() + target.size(), number);
+  const bool is_number = fault == std::errc() && end == target.data() + target.size() && target.size() < kPrefixMin;
+  for (auto it = generations.rbegin(); it != generations.rend(); ++it) {
+    const bool fits = is_number ? it->number == number : target.size() >= kPrefixMin && it->bundle.starts_with(target);
+    if (!fits) continue;
+    ParseHex(it->bundle, hash.bytes);
+    return hash;
+  }
+  return MakeError(Code::kNotFound, "unknown_generation",
+                   "no generation has this number or bundle; `pointsman generations list` shows them. A bundle that "
+                   "was never live is named by its whole hash");
+}
+
+Result<admin::GenerationReport> AdminPorts::Activate(const admin::Caller& caller, const std::string& target) {
+  const auto hash = FindTarget(target);
+  if (!hash.ok()) return hash.error();
+  const auto generation = mutations_.Activate(Operator(caller), hash.value(), "activated by verb", false);
+  if (!generation.ok()) return generation.error();
+  return ReportOf(generation.value());
+}
+
+Result<admin::GenerationReport> AdminPorts::Rollback(const admin::Caller& caller) {
+  const auto generation = mutations_.Rollback(Operator(caller));
+  if (!generation.ok()) return generation.error();
+  return ReportOf(generation.value());
+}
+
+Result<admin::BootstrapReport> AdminPorts::StartBootstrap(const admin::Caller& caller,
+                                                          const admin::BootstrapRequest& request) {
+  return jobs_.Start(caller.uid, request);
+}
+
+admin::BootstrapReport AdminPorts::BootstrapStatus() const { return jobs_.Report(); }
+
+Result<admin::BootstrapReport> AdminPorts::CancelBootstrap(const admin::Caller&) { return jobs_.Cancel(); }
+
+Status AdminPorts::SetFrozen(const admin::Caller& caller, bool frozen) {
+  return mutations_.SetFrozen(Operator(caller), frozen);
+}
+
+}  // namespace pointsman::daemon

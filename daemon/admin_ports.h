@@ -1,0 +1,75 @@
+// What administration may ask, implemented over the daemon's parts.
+//
+// Threads: every method from any thread but io, commit and learner. Reports come
+// from the published snapshot, from the store, or from a look at the state between
+// two batches of the learner; none holds up routing.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "admin/ports.h"
+#include "daemon/job_runner.h"
+#include "daemon/learner_loop.h"
+#include "daemon/mutations.h"
+#include "daemon/service_context.h"
+
+namespace pointsman::daemon {
+
+class AdminPorts final : public admin::Ports {
+ public:
+  // All outlive the ports. `connections`: open ones of the route socket.
+  AdminPorts(ServiceContext& context, LearnerLoop& learner, Mutations& mutations, JobRunner& jobs,
+             std::function<std::uint64_t()> connections);
+
+  bool Alive() const override;
+  Status Ready() const override;
+  admin::StatusReport GetStatus() const override;
+  std::string MetricsText() const override;
+
+  std::vector<admin::ModelReport> Models() const override;
+  Result<admin::ModelReport> AddModel(const admin::Caller& caller, const std::string& name,
+                                      const policy::Price& price, std::uint32_t context_tokens) override;
+  Result<admin::ModelReport> SetPrice(const admin::Caller& caller, const std::string& name,
+                                      const policy::Price& price) override;
+  Result<admin::ModelReport> SetModelState(const admin::Caller& caller, const std::string& name,
+                                           const std::string& state) override;
+
+  std::vector<admin::ClusterReport> Clusters() const override;
+  Result<admin::ClusterDetail> Cluster(std::uint32_t number) const override;
+
+  std::vector<admin::GenerationReport> Generations() const override;
+  Result<admin::GenerationReport> Activate(const admin::Caller& caller, const std::string& target) override;
+  Result<admin::GenerationReport> Rollback(const admin::Caller& caller) override;
+
+  Result<admin::BootstrapReport> StartBootstrap(const admin::Caller& caller,
+                                                const admin::BootstrapRequest& request) override;
+  admin::BootstrapReport BootstrapStatus() const override;
+  Result<admin::BootstrapReport> CancelBootstrap(const admin::Caller& caller) override;
+
+  Result<admin::Explanation> Explain(const std::string& decision) const override;
+
+  Status SetFrozen(const admin::Caller& caller, bool frozen) override;
+
+ private:
+  Result<admin::ModelReport> ReportOf(const std::string& name) const;
+  Result<admin::GenerationReport> ReportOf(Generation generation) const;
+  Result<BundleHash> FindTarget(const std::string& target) const;
+
+  ServiceContext& context_;
+  LearnerLoop& learner_;
+  Mutations& mutations_;
+  JobRunner& jobs_;
+  const std::function<std::uint64_t()> connections_;
+  const std::int64_t started_nanos_;
+};
+
+// The reports that need nothing but a snapshot; pure.
+std::vector<admin::ClusterReport> ClusterReports(const policy::Snapshot& snapshot);
+// Errors: NOT_FOUND.
+Result<admin::ClusterDetail> DetailOfCluster(const policy::Snapshot& snapshot, std::uint32_t number);
+admin::ModelReport ReportOfModel(const policy::Model& model, const policy::ModelView* view,
+                                 const policy::ModelTally& tally);
+
+}  // namespace pointsman::daemon

@@ -1,0 +1,108 @@
+// The reports of admin_ports.h that are read off one snapshot.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "daemon/admin_ports.h"
+#include "policy/belief/posterior.h"
+#include "policy/belief/prior.h"
+
+namespace pointsman::daemon {
+namespace {
+
+std::string StateName(policy::ModelState state) {
+  switch (state) {
+    case policy::ModelState::kActive:
+      return "active";
+    case policy::ModelState::kDraining:
+      return "draining";
+    case policy::ModelState::kRetired:
+      return "retired";
+  }
+  return "unknown";
+}
+
+admin::CellReport ReportOfCell(const policy::Snapshot& snapshot, const policy::ModelView& view,
+                               std::uint32_t number) {
+  const policy::Bundle& bundle = *snapshot.bundle;
+  policy::ClusterWeights only;
+  only.push_back({ClusterId{number}, 1.0});
+  admin::CellReport report;
+  report.model = view.model.name;
+  report.prior = view.column < 0 ? policy::MeanPrior(bundle, -1)
+                                 : bundle.skill(number, static_cast<std::size_t>(view.column));
+  const policy::Estimate estimate =
+      policy::ReadPosterior(snapshot, view, only, report.prior, report.prior - view.mean_prior);
+  report.quality = std::clamp(estimate.mean, 0.0, 1.0);
+  report.quality_deviation = std::sqrt(std::max(estimate.variance, 0.0));
+  const auto& block = number < snapshot.clusters.size() ? snapshot.clusters[number] : nullptr;
+  const policy::CellReadout* readout = block == nullptr ? nullptr : block->Find(view.model.id);
+  if (readout != nullptr) {
+    report.gold_weight = readout->gold_weight;
+    report.rating_weight = readout->rating_weight;
+    report.conflict = readout->conflict;
+  }
+  return report;
+}
+
+}  // namespace
+
+Result<admin::ClusterDetail> DetailOfCluster(const policy::Snapshot& snapshot, std::uint32_t number) {
+  const policy::Bundle& bundle = *snapshot.bundle;
+  if (number > bundle.cluster_count()) {
+    return MakeError(Code::kNotFound, "unknown_cluster",
+                     fmt::format("there is no cluster {}; the live generation has 0 to {}", number,
+                                 bundle.cluster_count()));
+  }
+  admin::ClusterDetail detail;
+  detail.summary.number = number;
+  detail.summary.name = number == 0 ? "background" : bundle.cluster_names[number - 1];
+  detail.summary.size = number < bundle.cluster_sizes.size() ? bundle.cluster_sizes[number] : 0;
+  for (const policy::ModelView& view : snapshot.models) {
+    detail.cells.push_back(ReportOfCell(snapshot, view, number));
+    detail.summary.gold_weight += detail.cells.back().gold_weight;
+    detail.summary.rating_weight += detail.cells.back().rating_weight;
+  }
+  std::stable_sort(detail.cells.begin(), detail.cells.end(),
+                   [](const auto& a, const auto& b) { return a.quality > b.quality; });
+  if (!detail.cells.empty()) {
+    detail.summary.leader = detail.cells.front().model;
+    detail.summary.leader_quality = detail.cells.front().quality;
+  }
+  return detail;
+}
+
+std::vector<admin::ClusterReport> ClusterReports(const policy::Snapshot& snapshot) {
+  std::vector<admin::ClusterReport> reports;
+  for (std::uint32_t k = 0; k <= snapshot.bundle->cluster_count(); ++k) {
+    const auto detail = DetailOfCluster(snapshot, k);
+    if (detail.ok()) reports.push_back(detail->summary);
+  }
+  return reports;
+}
+
+admin::ModelReport ReportOfModel(const policy::Model& model, const policy::ModelView* view,
+                                 const policy::ModelTally& tally) {
+  admin::ModelReport report;
+  report.id = model.id.value;
+  report.name = model.name;
+  report.epoch = model.epoch;
+  report.state = StateName(model.state);
+  report.price = model.price;
+  report.context_tokens = model.context_tokens;
+  report.decisions = tally.decisions;
+  report.outcomes = tally.outcomes;
+  report.failures = tally.failures;
+  report.ratings = tally.ratings;
+  report.gold = tally.gold;
+  if (view == nullptr) return report;
+  report.in_bundle = view->column >= 0;
+  report.prior_quality = view->mean_prior;
+  report.level = view->mean[0];
+  report.level_deviation = std::sqrt(std::max(view->covariance[0], 0.0));
+  report.expected_tokens_out = std::exp(view->token_mean_log + view->token_variance_log / 2) - 1;
+  return report;
+}
+
+}  // namespace pointsman::daemon

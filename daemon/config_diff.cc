@@ -1,0 +1,74 @@
+#include "daemon/config_diff.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/log.h"
+#include "store/bundle_file.h"
+
+namespace pointsman::daemon {
+namespace {
+
+constexpr std::chrono::seconds kLookLimit{60};
+constexpr Actor kFromConfig{policy::Origin::kConfig, 0};
+
+}  // namespace
+
+Status ApplyConfig(const Config& config, LearnerLoop& learner, Mutations& mutations) {
+  const auto pool =
+      learner.Query<policy::Pool>(kLookLimit, [](const policy::State& state) { return state.pool; });
+  if (!pool.ok()) return pool.error();
+  for (const ConfiguredModel& model : config.models) {
+    const auto& known = pool->models();
+    const auto same_name = [&](const policy::Model& one) { return one.name == model.name; };
+    if (std::none_of(known.begin(), known.end(), same_name)) {
+      const auto added = mutations.AddModel(kFromConfig, model.name, model.price, model.context_tokens);
+      if (!added.ok()) return added.error();
+      log::Info("model {} joined the pool", log::Escape(model.name));
+      continue;
+    }
+    const policy::Model* live = pool->FindLive(model.name);
+    if (live != nullptr && !(live->price == model.price)) {
+      log::Warning("the price of {} in the configuration differs from the pool's; the pool's stays. "
+                   "`pointsman models price` changes it",
+                   log::Escape(model.name));
+    }
+  }
+  return mutations.SetOptions(kFromConfig, config.options);
+}
+
+Status ActivateFirstBundle(const Config& config, LearnerLoop& learner, Mutations& mutations) {
+  if (config.first_bundle.empty()) return {};
+  const auto live =
+      learner.Query<Generation>(kLookLimit, [](const policy::State& state) { return state.generation; });
+  if (!live.ok()) return live.error();
+  if (live->value > 0) return {};
+  const auto bundle = store::ReadBundleFile(config.first_bundle);
+  if (!bundle.ok()) return bundle.error();
+  const Status stored = mutations.PutBundle(bundle.value());
+  if (!stored.ok()) return stored;
+  const auto generation = mutations.Activate(kFromConfig, bundle->hash, "first bundle of the configuration", false);
+  if (!generation.ok()) return generation.error();
+  return {};
+}
+
+std::vector<std::string> NeedsRestart(const Config& running, const Config& reloaded) {
+  std::vector<std::string> keys;
+  const auto note = [&](bool same, const char* key) {
+    if (!same) keys.emplace_back(key);
+  };
+  note(running.store_directory == reloaded.store_directory, "store.directory");
+  note(running.route_socket == reloaded.route_socket, "sockets.route");
+  note(running.api_socket == reloaded.api_socket, "sockets.api");
+  note(running.admin_socket == reloaded.admin_socket, "sockets.admin");
+  note(running.group == reloaded.group, "sockets.group");
+  note(running.gold_uids == reloaded.gold_uids, "sockets.gold_uids");
+  note(running.default_weights.quality == reloaded.default_weights.quality &&
+           running.default_weights.cost == reloaded.default_weights.cost,
+       "routing.preset");
+  note(running.decision_ttl_minutes == reloaded.decision_ttl_minutes, "routing.decision_ttl_minutes");
+  note(running.limits == reloaded.limits, "limits");
+  return keys;
+}
+
+}  // namespace pointsman::daemon

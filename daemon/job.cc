@@ -1,0 +1,152 @@
+#include "daemon/job.h"
+
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "bootstrap/data/table_reader.h"
+#include "bootstrap/job/bundle_builder.h"
+#include "store/bundle_file.h"
+
+namespace pointsman::daemon {
+namespace {
+
+int Complain(const Error& error) {
+  std::fprintf(stderr, "pointsmand job: %s\n", error.message.c_str());
+  return static_cast<int>(ExitFor(error.code));
+}
+
+void Report(const JobProgress& progress) {
+  const std::string line = ProgressLine(progress) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fflush(stdout);
+}
+
+// Idle priority of CPU and disk, and death with the parent.
+bool Prepare(const JobOptions& options) {
+  setpriority(PRIO_PROCESS, 0, 19);
+  constexpr int kWhoProcess = 1;
+  constexpr int kIdleClass = 3 << 13;
+  syscall(SYS_ioprio_set, kWhoProcess, 0, kIdleClass);
+  if (options.parent == 0) return true;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // The parent may have died before the line above.
+  return getppid() == static_cast<pid_t>(options.parent);
+}
+
+// JSON text of printable ASCII; everything else becomes '?'.
+std::string Quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c >= 0x20 && c < 0x7f ? c : '?';
+  }
+  return out + '"';
+}
+
+// The text after `"key":` in `line`, up to the value's end.
+std::optional<std::string> Field(std::string_view line, std::string_view key) {
+  const std::string wanted = fmt::format("\"{}\":", key);
+  const std::size_t at = line.find(wanted);
+  if (at == std::string_view::npos) return std::nullopt;
+  std::string_view rest = line.substr(at + wanted.size());
+  if (rest.empty()) return std::nullopt;
+  if (rest.front() != '"') return std::string(rest.substr(0, rest.find_first_of(",}")));
+  std::string value;
+  for (std::size_t i = 1; i < rest.size(); ++i) {
+    if (rest[i] == '"') return value;
+    if (rest[i] == '\\' && i + 1 < rest.size()) ++i;
+    value += rest[i];
+  }
+  return std::nullopt;
+}
+
+std::uint64_t NumberField(std::string_view line, std::string_view key) {
+  const auto text = Field(line, key);
+  std::uint64_t value = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), value);
+  return value;
+}
+
+Status Build(const JobOptions& options) {
+  bootstrap::BuildOptions build;
+  if (options.labels == "scores") {
+    build.labels = bootstrap::Labels::kScores;
+  } else if (options.labels != "consensus") {
+    return MakeError(Code::kInvalidArgument, "labels", "--labels must be consensus or scores");
+  }
+  build.clusters_max = options.clusters_max;
+  build.seed = options.seed;
+  build.made_at_us = SystemClock().WallMicros();
+  build.progress = [](std::string_view stage, std::uint64_t done, std::uint64_t total) {
+    Report({std::string(stage), done, total, ""});
+  };
+  Result<policy::Bundle> kept = policy::Bundle{};
+  if (!options.keep_embedder_of.empty()) {
+    kept = store::ReadBundleFile(options.keep_embedder_of);
+    if (!kept.ok()) return kept.error();
+    build.keep_embedder_of = &kept.value();
+  }
+  Report({"read", 0, 1, ""});
+  const auto table = bootstrap::ReadTable(options.table_path);
+  if (!table.ok()) return table.error();
+  Report({"read", 1, 1, ""});
+  auto bundle = bootstrap::BuildBundle(table.value(), build);
+  if (!bundle.ok()) return bundle.error();
+  const Status written = store::WriteBundleFile(options.out_path, bundle.value());
+  if (!written.ok()) return written;
+  std::string message = fmt::format("{} clusters from {} rows of {}", bundle->cluster_count(), bundle->rows,
+                                    table->name);
+  if (table->broken_lines > 0) {
+    message += fmt::format("; {} broken lines left out, the first is line {}: {}", table->broken_lines,
+                           table->errors.empty() ? 0 : table->errors.front().line,
+                           table->errors.empty() ? "" : table->errors.front().message);
+  }
+  Report({"done", 1, 1, message});
+  return {};
+}
+
+}  // namespace
+
+int RunJob(const JobOptions& options) {
+  if (!Prepare(options)) return static_cast<int>(Exit::kOk);
+  try {
+    const Status built = Build(options);
+    if (!built.ok()) return Complain(built.error());
+    return static_cast<int>(Exit::kOk);
+  } catch (const std::bad_alloc&) {
+    return Complain(MakeError(Code::kResourceExhausted, "memory", "out of memory; use a smaller table"));
+  } catch (const std::exception& fault) {
+    return Complain(MakeError(Code::kInternal, "exception", fault.what()));
+  }
+}
+
+std::string ProgressLine(const JobProgress& progress) {
+  std::string line = fmt::format("{{\"stage\":{},\"done\":{},\"total\":{}", Quoted(progress.stage), progress.done,
+                                 progress.total);
+  if (!progress.message.empty()) line += ",\"message\":" + Quoted(progress.message);
+  return line + "}";
+}
+
+std::optional<JobProgress> ParseProgressLine(std::string_view line) {
+  if (line.empty() || line.front() != '{' || line.back() != '}') return std::nullopt;
+  const auto stage = Field(line, "stage");
+  if (!stage) return std::nullopt;
+  JobProgress progress;
+  progress.stage = *stage;
+  progress.done = NumberField(line, "done");
+  progress.total = NumberField(line, "total");
+  progress.message = Field(line, "message").value_or("");
+  return progress;
+}
+
+}  // namespace pointsman::daemon

@@ -1,0 +1,164 @@
+#include "daemon/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <limits>
+#include <utility>
+
+namespace pointsman::daemon {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+constexpr std::array<const char*, 10> kKindNames{"unknown", "route", "route_batch", "outcome", "rate",
+                                                 "prefer",  "gold",  "retract",     "status",  "ping"};
+
+class Exposition {
+ public:
+  MetricFamily& Family(std::string name, std::string help, MetricType type) {
+    families_.push_back({"pointsman_" + std::move(name), std::move(help), type, {}});
+    return families_.back();
+  }
+  static void Add(MetricFamily& family, double value, std::vector<ClientMetric::Label> labels = {}) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    if (family.type == MetricType::Counter) {
+      metric.counter.value = value;
+    } else {
+      metric.gauge.value = value;
+    }
+    family.metric.push_back(std::move(metric));
+  }
+  void Counter(std::string name, std::string help, std::uint64_t value) {
+    Add(Family(std::move(name), std::move(help), MetricType::Counter), static_cast<double>(value));
+  }
+  void Gauge(std::string name, std::string help, double value) {
+    Add(Family(std::move(name), std::move(help), MetricType::Gauge), value);
+  }
+  std::vector<MetricFamily>& families() { return families_; }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+void AddLog(Exposition& out, const admin::StatusReport& status) {
+  out.Counter("decisions_total", "Decisions in the log.", status.decisions);
+  out.Counter("audits_total", "Decisions drawn as random audits.", status.audits);
+  out.Counter("outcomes_total", "Outcomes in the log.", status.outcomes);
+  out.Counter("gold_total", "Gold labels in the log.", status.gold);
+  out.Counter("preferences_total", "Preferences in the log.", status.preferences);
+  out.Counter("retractions_total", "Retractions in the log.", status.retractions);
+  out.Counter("expired_total", "Decisions whose time for feedback ended.", status.expired);
+  out.Counter("not_folded_total", "Feedback accepted but not learnt from.", status.not_folded);
+  out.Counter("lost_unsynced_total", "Unsynced events lost in the last crash.", status.lost_unsynced);
+  MetricFamily& ratings = out.Family("ratings_total", "Ratings in the log, by source.", MetricType::Counter);
+  MetricFamily bias{"pointsman_source_bias", "Mean rating minus gold, by source.", MetricType::Gauge, {}};
+  for (const auto& source : status.sources) {
+    Exposition::Add(ratings, static_cast<double>(source.reports), {{"source", source.name}});
+    Exposition::Add(bias, source.bias, {{"source", source.name}});
+  }
+  out.families().push_back(std::move(bias));
+}
+
+void AddGauges(Exposition& out, const admin::StatusReport& status) {
+  out.Gauge("generation", "Live generation.", status.generation);
+  out.Gauge("last_sequence", "Last event of the log.", static_cast<double>(status.last_sequence));
+  out.Gauge("synced_sequence", "Last event known to be on disk.", static_cast<double>(status.synced_sequence));
+  out.Gauge("learned_sequence", "Last event that routes know of.", static_cast<double>(status.learned_sequence));
+  out.Gauge("checkpoint_sequence", "Last event of the checkpoint.", static_cast<double>(status.checkpoint_sequence));
+  out.Gauge("open_decisions", "Decisions that still take feedback.", static_cast<double>(status.open_decisions));
+  out.Gauge("disk_bytes", "Bytes of the store on disk.", static_cast<double>(status.disk_bytes));
+  out.Gauge("commit_waiting", "Requests waiting for the commit thread.", static_cast<double>(status.commit_waiting));
+  out.Gauge("connections", "Open connections of the route socket.", static_cast<double>(status.connections));
+  out.Gauge("quarantined_cells", "Cells read as untouched because a number went bad.",
+            static_cast<double>(status.quarantined_cells));
+  out.Gauge("learning_frozen", "1 while learning is frozen.", status.frozen ? 1 : 0);
+  out.Gauge("audited_gold_rmse", "Error of predictions on random-audit gold.", status.audited_rmse);
+  out.Gauge("audited_gold_z_squared", "Mean squared standardised error there; 1 is honest.",
+            status.audited_z_squared);
+  out.Gauge("uptime_seconds", "Seconds since the start.", status.uptime_seconds);
+  out.Counter("commit_refused_total", "Requests refused by a full commit queue.", status.commit_refused);
+}
+
+void AddModels(Exposition& out, const std::vector<admin::ModelReport>& models) {
+  MetricFamily decisions{"pointsman_model_decisions_total", "Decisions, by model.", MetricType::Counter, {}};
+  MetricFamily failures{"pointsman_model_failures_total", "Failed calls, by model.", MetricType::Counter, {}};
+  MetricFamily level{"pointsman_model_level", "Learned shift against the prior.", MetricType::Gauge, {}};
+  // One series a pool member; beyond this many they would be a burden.
+  constexpr std::size_t kModelsMax = 200;
+  for (std::size_t i = 0; i < models.size() && i < kModelsMax; ++i) {
+    const admin::ModelReport& model = models[i];
+    const std::vector<ClientMetric::Label> labels{{"model", model.name}, {"epoch", std::to_string(model.epoch)}};
+    Exposition::Add(decisions, static_cast<double>(model.decisions), labels);
+    Exposition::Add(failures, static_cast<double>(model.failures), labels);
+    Exposition::Add(level, model.level, labels);
+  }
+  for (auto* family : {&decisions, &failures, &level}) out.families().push_back(std::move(*family));
+}
+
+}  // namespace
+
+void Metrics::CountRequest(FrameKind kind) {
+  const auto index = static_cast<std::size_t>(kind);
+  requests_[index < kKinds ? index : 0].fetch_add(1, std::memory_order_relaxed);
+}
+
+void Metrics::CountRefused(Code code) {
+  refused_[static_cast<std::size_t>(code)].fetch_add(1, std::memory_order_relaxed);
+}
+
+void Metrics::ObserveRoute(double seconds) {
+  std::size_t bucket = 0;
+  while (bucket < kBuckets.size() && seconds > kBuckets[bucket]) ++bucket;
+  route_buckets_[bucket].fetch_add(1, std::memory_order_relaxed);
+  route_nanos_.fetch_add(static_cast<std::uint64_t>(seconds * 1e9), std::memory_order_relaxed);
+}
+
+std::uint64_t Metrics::refused() const {
+  std::uint64_t sum = 0;
+  for (const auto& count : refused_) sum += count.load(std::memory_order_relaxed);
+  return sum;
+}
+
+std::uint64_t Metrics::refused(Code code) const {
+  return refused_[static_cast<std::size_t>(code)].load(std::memory_order_relaxed);
+}
+
+std::string Metrics::Text(const admin::StatusReport& status, const std::vector<admin::ModelReport>& models) const {
+  Exposition out;
+  MetricFamily& requests = out.Family("requests_total", "Requests by kind, refused ones too.", MetricType::Counter);
+  for (std::size_t i = 0; i < kKinds; ++i) {
+    Exposition::Add(requests, static_cast<double>(requests_[i].load(std::memory_order_relaxed)),
+                    {{"kind", kKindNames[i]}});
+  }
+  MetricFamily& refused = out.Family("refused_total", "Requests answered with an error.", MetricType::Counter);
+  for (std::size_t i = 2; i < kCodes; ++i) {
+    Exposition::Add(refused, static_cast<double>(refused_[i].load(std::memory_order_relaxed)),
+                    {{"code", std::string(CodeName(static_cast<Code>(i)))}});
+  }
+  out.Counter("decisions_not_logged_total", "Routes answered with durability none.", not_logged());
+  out.Counter("forced_total", "Routes answered by the fallback model.", forced_.load(std::memory_order_relaxed));
+
+  MetricFamily& route = out.Family("route_seconds", "Time that a route takes inside the service.",
+                                   MetricType::Histogram);
+  ClientMetric histogram;
+  std::uint64_t cumulative = 0;
+  for (std::size_t i = 0; i < route_buckets_.size(); ++i) {
+    cumulative += route_buckets_[i].load(std::memory_order_relaxed);
+    histogram.histogram.bucket.push_back(
+        {cumulative, i < kBuckets.size() ? kBuckets[i] : std::numeric_limits<double>::infinity()});
+  }
+  histogram.histogram.sample_count = cumulative;
+  histogram.histogram.sample_sum = static_cast<double>(route_nanos_.load(std::memory_order_relaxed)) * 1e-9;
+  route.metric.push_back(std::move(histogram));
+
+  AddLog(out, status);
+  AddGauges(out, status);
+  AddModels(out, models);
+  return prometheus::TextSerializer().Serialize(out.families());
+}
+
+}  // namespace pointsman::daemon

@@ -1,0 +1,152 @@
+#include "daemon/mutations.h"
+
+#include <fmt/format.h>
+
+#include <future>
+#include <memory>
+#include <utility>
+
+#include "base/log.h"
+#include "embed/embedder.h"
+
+namespace pointsman::daemon {
+
+Result<Mutations::Known> Mutations::Look() {
+  const Status learnt = learner_.WaitUntilLearned(last_, wait_);
+  if (!learnt.ok()) return learnt.error();
+  return learner_.Query<Known>(wait_, [](const policy::State& state) {
+    return Known{state.pool, state.options, state.generation, state.bundle, state.generations, state.frozen};
+  });
+}
+
+Status Mutations::Append(const Actor& actor, policy::Payload payload) {
+  auto promise = std::make_shared<std::promise<Result<store::Receipt>>>();
+  auto future = promise->get_future();
+  const Status submitted =
+      queue_.Submit({std::move(payload), actor.origin, actor.uid}, true,
+                    [promise](Result<store::Receipt> outcome, store::Durability) { promise->set_value(std::move(outcome)); });
+  if (!submitted.ok()) return submitted;
+  const Result<store::Receipt> receipt = future.get();
+  if (!receipt.ok()) return receipt.error();
+  last_ = receipt->seq;
+  return learner_.WaitUntilLearned(last_, wait_);
+}
+
+Result<ModelId> Mutations::LiveModel(const Known& known, const std::string& name) const {
+  const policy::Model* model = known.pool.FindLive(name);
+  if (model != nullptr) return model->id;
+  return MakeError(Code::kNotFound, "unknown_model",
+                   fmt::format("no live model is called \"{}\"; `pointsman models list` shows them", log::Escape(name)));
+}
+
+Result<ModelId> Mutations::AddModel(const Actor& actor, const std::string& name, const policy::Price& price,
+                                    std::uint32_t context_tokens) {
+  const std::lock_guard lock(mutex_);
+  auto known = Look();
+  if (!known.ok()) return known.error();
+  const auto id = known->pool.Add(name, price, context_tokens);
+  if (!id.ok()) return id.error();
+  const Status done = Append(actor, policy::ModelAdded{id.value(), name, price, context_tokens});
+  if (!done.ok()) return done.error();
+  return id.value();
+}
+
+Status Mutations::SetPrice(const Actor& actor, const std::string& name, const policy::Price& price) {
+  const std::lock_guard lock(mutex_);
+  auto known = Look();
+  if (!known.ok()) return known.error();
+  const auto id = LiveModel(known.value(), name);
+  if (!id.ok()) return id.error();
+  const Status valid = known->pool.SetPrice(id.value(), price);
+  if (!valid.ok()) return valid;
+  return Append(actor, policy::PriceChanged{id.value(), price});
+}
+
+Status Mutations::SetModelState(const Actor& actor, const std::string& name, policy::ModelState state) {
+  const std::lock_guard lock(mutex_);
+  auto known = Look();
+  if (!known.ok()) return known.error();
+  const auto id = LiveModel(known.value(), name);
+  if (!id.ok()) return id.error();
+  const Status valid = known->pool.SetState(id.value(), state);
+  if (!valid.ok()) return valid;
+  return Append(actor, policy::ModelStateChanged{id.value(), state});
+}
+
+Status Mutations::SetOptions(const Actor& actor, const policy::Options& options) {
+  const std::lock_guard lock(mutex_);
+  const auto known = Look();
+  if (!known.ok()) return known.error();
+  if (known->options == options) return {};
+  const Status valid = policy::ValidateOptionsChange(known->options, options);
+  if (!valid.ok()) return valid;
+  return Append(actor, policy::OptionsChanged{options});
+}
+
+Status Mutations::SetFrozen(const Actor& actor, bool frozen) {
+  const std::lock_guard lock(mutex_);
+  const auto known = Look();
+  if (!known.ok()) return known.error();
+  if (known->frozen == frozen) return {};
+  return Append(actor, policy::LearningSwitched{frozen});
+}
+
+Result<Generation> Mutations::ActivateLocked(const Actor& actor, const Known& known, const BundleHash& hash,
+                                             const std::string& reason, bool other_embedder) {
+  const auto bundle = store_.Find(hash);
+  if (!bundle.ok()) return bundle.error();
+  const policy::Bundle& next = *bundle.value();
+  const Status valid = policy::ValidateBundle(next);
+  if (!valid.ok()) return MakeError(Code::kDataLoss, "bad_bundle", valid.error().message);
+  const auto embedder = embed::EmbedderFor(next);
+  if (!embedder.ok()) {
+    return MakeError(Code::kFailedPrecondition, "unusable_embedder",
+                     fmt::format("the bundle's embedder ({}) cannot be used by this daemon: {}; make the bundle again "
+                                 "with this version",
+                                 log::Escape(next.embedder.kind), embedder.error().message));
+  }
+  if (known.generation.value > 0 && !other_embedder && next.bridge_from != known.bundle) {
+    const auto live = store_.Find(known.bundle);
+    if (!live.ok()) return live.error();
+    if (live.value()->embedder != next.embedder) {
+      return MakeError(Code::kFailedPrecondition, "embedder_changed",
+                       fmt::format("the bundle embeds with {} ({} dimensions), generation {} with other parameters of "
+                                   "{} ({} dimensions), and there is no bridge: evidence could not follow. Bootstrap "
+                                   "with the live embedder, or say refit_embedder to start the evidence anew",
+                                   log::Escape(next.embedder.kind), next.embedder.dimension, known.generation.value,
+                                   log::Escape(live.value()->embedder.kind), live.value()->embedder.dimension));
+    }
+  }
+  const Generation generation{known.generation.value + 1};
+  const Status done = Append(actor, policy::GenerationActivated{generation, hash, reason});
+  if (!done.ok()) return done.error();
+  log::Info("generation {} is live: {}", generation.value, reason);
+  return generation;
+}
+
+Result<Generation> Mutations::Activate(const Actor& actor, const BundleHash& hash, const std::string& reason,
+                                       bool other_embedder) {
+  const std::lock_guard lock(mutex_);
+  const auto known = Look();
+  if (!known.ok()) return known.error();
+  return ActivateLocked(actor, known.value(), hash, reason, other_embedder);
+}
+
+Result<Generation> Mutations::Rollback(const Actor& actor) {
+  const std::lock_guard lock(mutex_);
+  const auto known = Look();
+  if (!known.ok()) return known.error();
+  // The latest generation whose bundle is not the live one.
+  for (auto it = known->generations.rbegin(); it != known->generations.rend(); ++it) {
+    if (it->bundle == known->bundle) continue;
+    return ActivateLocked(actor, known.value(), it->bundle, fmt::format("rollback to {}", it->generation.value), true);
+  }
+  return MakeError(Code::kFailedPrecondition, "no_earlier_generation",
+                   "no other bundle was live before this one; there is nothing to roll back to");
+}
+
+Status Mutations::PutBundle(const policy::Bundle& bundle) {
+  return queue_.RunExclusive([&bundle](store::Store& store) { return store.PutBundle(bundle); });
+}
+
+}  // namespace pointsman::daemon

@@ -1,0 +1,87 @@
+// Mutations: the administrative changes, each one event in the log.
+//
+// One at a time: a change is checked against a state that has folded every
+// earlier change, written with a sync, and done when the snapshot that routes has
+// learnt it. So numbers that an event carries (model id, generation) are the ones
+// that the fold expects.
+//
+// Threads: any but the commit, learner and io threads; calls wait.
+#pragma once
+
+#include <chrono>
+#include <mutex>
+#include <string>
+
+#include "base/result.h"
+#include "daemon/learner_loop.h"
+#include "policy/learning/event.h"
+#include "store/commit_queue.h"
+
+namespace pointsman::daemon {
+
+struct Actor {
+  policy::Origin origin = policy::Origin::kOperator;
+  std::uint32_t uid = 0;
+};
+
+class Mutations {
+ public:
+  // All outlive this. `wait`: how long a change may take to be learnt.
+  Mutations(store::Store& store, store::CommitQueue& queue, LearnerLoop& learner,
+            std::chrono::milliseconds wait = std::chrono::seconds(120))
+      : store_(store), queue_(queue), learner_(learner), wait_(wait) {}
+
+  // Errors of all: those of the checks named; UNAVAILABLE (disk full, stopping);
+  // DEADLINE_EXCEEDED: written, but not learnt in time.
+
+  // Errors: INVALID_ARGUMENT, CONFLICT (a live epoch of that name).
+  Result<ModelId> AddModel(const Actor& actor, const std::string& name, const policy::Price& price,
+                           std::uint32_t context_tokens);
+  // `name`: the live epoch. Errors: NOT_FOUND, OUT_OF_RANGE.
+  Status SetPrice(const Actor& actor, const std::string& name, const policy::Price& price);
+  // Errors: NOT_FOUND, FAILED_PRECONDITION.
+  Status SetModelState(const Actor& actor, const std::string& name, policy::ModelState state);
+  // Nothing is written when they are in force already. Errors: of ValidateOptionsChange.
+  Status SetOptions(const Actor& actor, const policy::Options& options);
+  Status SetFrozen(const Actor& actor, bool frozen);
+
+  // Makes the stored bundle `hash` the next generation. With `other_embedder` a
+  // change of the embedder without a bridge is accepted: earlier feedback then
+  // counts in the background only.
+  // Errors: NOT_FOUND, DATA_LOSS (bundle), FAILED_PRECONDITION embedder_changed or
+  // unusable_embedder.
+  Result<Generation> Activate(const Actor& actor, const BundleHash& hash, const std::string& reason,
+                              bool other_embedder);
+  // The bundle that was live before the live one, under the next number.
+  // Errors: FAILED_PRECONDITION no_earlier_generation.
+  Result<Generation> Rollback(const Actor& actor);
+
+  // Stores a bundle, synced, on the commit thread.
+  Status PutBundle(const policy::Bundle& bundle);
+
+ private:
+  // A copy of what checks need, after all earlier changes.
+  struct Known {
+    policy::Pool pool;
+    policy::Options options;
+    Generation generation;
+    BundleHash bundle;
+    std::vector<policy::GenerationRecord> generations;
+    bool frozen = false;
+  };
+  // With mutex_ held.
+  Result<Known> Look();
+  Status Append(const Actor& actor, policy::Payload payload);
+  Result<ModelId> LiveModel(const Known& known, const std::string& name) const;
+  Result<Generation> ActivateLocked(const Actor& actor, const Known& known, const BundleHash& hash,
+                                    const std::string& reason, bool other_embedder);
+
+  store::Store& store_;
+  store::CommitQueue& queue_;
+  LearnerLoop& learner_;
+  const std::chrono::milliseconds wait_;
+  std::mutex mutex_;
+  LogSeq last_;  // of the last change written; what Look waits for
+};
+
+}  // namespace pointsman::daemon

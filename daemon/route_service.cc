@@ -1,0 +1,238 @@
+#include "daemon/route_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "daemon/error_reply.h"
+#include "policy/choice/decide.h"
+
+namespace pointsman::daemon {
+namespace {
+
+constexpr std::uint32_t kExplainMax = 8;
+constexpr std::uint32_t kCandidatesDefault = 8;
+constexpr int kAllowedMax = 1000;
+
+Result<policy::Weights> WeightsOf(const wire::Route& request, const policy::Weights& otherwise) {
+  if (!request.preset().empty()) {
+    if (request.has_weights()) {
+      return MakeError(Code::kInvalidArgument, "preset_and_weights", "send either a preset or weights, not both");
+    }
+    return policy::PresetWeights(request.preset());
+  }
+  if (!request.has_weights()) return otherwise;
+  const policy::Weights weights{request.weights().quality(), request.weights().cost()};
+  const Status valid = policy::ValidateWeights(weights);
+  if (!valid.ok()) return valid.error();
+  return weights;
+}
+
+// What does not depend on the snapshot.
+Result<policy::Query> QueryOf(const wire::Route& request, const policy::Weights& default_weights) {
+  policy::Query query;
+  const auto weights = WeightsOf(request, default_weights);
+  if (!weights.ok()) return weights.error();
+  query.weights = weights.value();
+  if (!std::isfinite(request.cost_cap_usd()) || request.cost_cap_usd() < 0) {
+    return MakeError(Code::kOutOfRange, "cost_cap", "cost_cap_usd must be a finite number >= 0; 0 means no cap");
+  }
+  if (!(request.quality_floor() >= 0 && request.quality_floor() <= 1)) {
+    return MakeError(Code::kOutOfRange, "quality_floor", "quality_floor must be from 0 to 1");
+  }
+  if (request.allowed_size() > kAllowedMax) {
+    return MakeError(Code::kInvalidArgument, "too_many_allowed",
+                     fmt::format("{} names in allowed; at most {} are taken", request.allowed_size(), kAllowedMax));
+  }
+  query.cost_cap_usd = request.cost_cap_usd();
+  query.quality_floor = request.quality_floor();
+  query.no_explore = request.no_explore();
+  query.allowed.assign(request.allowed().begin(), request.allowed().end());
+  query.tokens_in = request.tokens_in();
+  if (query.tokens_in == 0 && !request.text().empty()) {
+    query.tokens_in = static_cast<std::uint32_t>(request.text().size() / 4 + 1);
+  }
+  return query;
+}
+
+// Fills `vector` with the unit embedding of the request, or leaves it empty where
+// nothing is known (the background).
+Status EmbeddingOf(const LiveView& view, const wire::Route& request, std::vector<float>* vector) {
+  vector->clear();
+  const std::size_t dimension = view.snapshot->bundle->dimension();
+  if (request.embedding_size() > 0) {
+    if (!request.text().empty()) {
+      return MakeError(Code::kInvalidArgument, "text_and_embedding", "send either text or an embedding, not both");
+    }
+    vector->assign(request.embedding().begin(), request.embedding().end());
+    if (dimension == 0) {  // no bundle yet: every query lies in the background
+      if (vector->size() > policy::kDimensionMax) {
+        return MakeError(Code::kInvalidArgument, "bad_embedding",
+                         fmt::format("the embedding has {} numbers; at most {} are taken", vector->size(),
+                                     policy::kDimensionMax));
+      }
+      const Status valid = policy::NormaliseEmbedding(*vector, vector->size());
+      vector->clear();
+      return valid;
+    }
+    return policy::NormaliseEmbedding(*vector, dimension);
+  }
+  const std::string& text = request.text();
+  if (text.empty()) {
+    return MakeError(Code::kInvalidArgument, "empty_query", "send the query's text or its embedding");
+  }
+  if (text.size() > kTextBytesMax) {
+    return MakeError(Code::kInvalidArgument, "text_too_long",
+                     fmt::format("the text is {} bytes long; at most {} are taken: send its beginning, or an embedding",
+                                 text.size(), kTextBytesMax));
+  }
+  if (dimension == 0) return {};
+  if (view.embedder == nullptr) {
+    return MakeError(Code::kFailedPrecondition, "no_embedder",
+                     "the live bundle's embedder cannot be used by this daemon; send an embedding, or activate "
+                     "another generation");
+  }
+  auto embedded = view.embedder->Embed(text);
+  if (!embedded.ok()) return embedded.error();
+  *vector = std::move(embedded).value();
+  return {};
+}
+
+void FillRanked(const policy::Decision& decision, std::uint32_t wanted, wire::RouteReply* reply) {
+  const std::size_t count = std::min<std::size_t>(decision.ranked.size(), wanted == 0 ? kCandidatesDefault : wanted);
+  for (std::size_t i = 0; i < count; ++i) {
+    const policy::Candidate& candidate = decision.ranked[i];
+    wire::RankedModel* out = reply->add_ranked();
+    out->set_name(candidate.name);
+    out->set_quality(candidate.quality);
+    out->set_quality_deviation(candidate.quality_deviation);
+    out->set_cost_usd(candidate.cost_usd);
+    out->set_utility(candidate.utility);
+    out->set_probability(candidate.probability);
+  }
+}
+
+void FillWhy(const policy::Bundle& bundle, const policy::Decision& decision, std::uint32_t wanted,
+             wire::RouteReply* reply) {
+  const std::size_t count = std::min(wanted, kExplainMax);
+  if (count == 0) return;
+  policy::ClusterWeights clusters = decision.membership.clusters;
+  std::stable_sort(clusters.begin(), clusters.end(),
+                   [](const auto& a, const auto& b) { return a.weight > b.weight; });
+  for (std::size_t i = 0; i < clusters.size() && i < count; ++i) {
+    wire::NamedWeight* out = reply->add_clusters();
+    const std::uint32_t number = clusters[i].cluster.value;
+    out->set_number(number);
+    out->set_name(number == 0 ? "background" : bundle.cluster_names[number - 1]);
+    out->set_weight(clusters[i].weight);
+  }
+  for (std::size_t i = 0; i < decision.tasks.size() && i < count; ++i) {
+    wire::NamedWeight* out = reply->add_tasks();
+    out->set_number(decision.tasks[i].task);
+    out->set_name(bundle.task_names[decision.tasks[i].task]);
+    out->set_weight(decision.tasks[i].probability);
+  }
+}
+
+}  // namespace
+
+Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::Route& request,
+                           wire::RouteReply* reply) {
+  reply->Clear();
+  const auto tenant = TenantOf(peer, request.tenant());
+  if (!tenant.ok()) return tenant.error();
+  auto query = QueryOf(request, context_.default_weights);
+  if (!query.ok()) return query.error();
+  thread_local std::vector<float> embedding;
+  const Status embedded = EmbeddingOf(view, request, &embedding);
+  if (!embedded.ok()) return embedded;
+  query->embedding = embedding;
+
+  const policy::Snapshot& snapshot = *view.snapshot;
+  const std::int64_t now_us = context_.clock.WallMicros();
+  const std::int64_t expires_at_us = now_us + context_.decision_ttl_us;
+  const store::TokenBytes token = context_.mint.Mint(peer.uid, tenant.value(), expires_at_us, snapshot.generation);
+  std::memcpy(query->id.bytes.data(), token.data(), query->id.bytes.size());
+
+  const auto decision = policy::Decide(snapshot, query.value());
+  if (!decision.ok()) return decision.error();
+  const policy::Candidate& chosen = decision->ranked[decision->chosen];
+
+  policy::DecisionMade event = policy::ToEvent(snapshot, query.value(), decision.value(), now_us);
+  event.owner_uid = peer.uid;
+  event.tenant = tenant.value();
+  event.expires_at_us = expires_at_us;
+  const DecisionId id = query->id;
+  const Status submitted = context_.queue.Submit(
+      {std::move(event), policy::Origin::kClient, peer.uid}, false,
+      [this, id](const Result<store::Receipt>& outcome, store::Durability) {
+        if (!outcome.ok()) context_.not_logged.Add(id);
+      });
+  if (!submitted.ok()) {
+    context_.not_logged.Add(id);
+    context_.metrics.CountNotLogged();
+  }
+  if (decision->forced) context_.metrics.CountForced();
+
+  reply->set_token(token.data(), token.size());
+  reply->set_model(chosen.name);
+  const policy::ModelView* model = snapshot.FindLive(chosen.name);
+  reply->set_model_epoch(model == nullptr ? 0 : model->model.epoch);
+  reply->set_propensity(decision->propensity);
+  FillRanked(decision.value(), request.candidates_max(), reply);
+  reply->set_gold_wanted(decision->gold_wanted);
+  reply->set_gold_probability(decision->gold_probability);
+  reply->set_audit(decision->audit);
+  reply->set_forced(decision->forced);
+  reply->set_generation(snapshot.generation.value);
+  reply->set_durability(static_cast<std::uint32_t>(submitted.ok() ? store::Durability::kProcess
+                                                                  : store::Durability::kNone));
+  FillWhy(*snapshot.bundle, decision.value(), request.explain(), reply);
+  reply->set_expires_at_us(expires_at_us);
+  return {};
+}
+
+void RouteService::HandleRoute(const Peer& peer, const RequestFrame& frame, ReplyChannel& reply) {
+  const std::int64_t start = context_.clock.MonotonicNanos();
+  thread_local wire::Route request;
+  thread_local wire::RouteReply answer;
+  if (!request.ParseFromArray(frame.payload.data(), static_cast<int>(frame.payload.size()))) {
+    return Refuse(context_, Malformed("Route"), reply);
+  }
+  const auto view = context_.cell.Load();
+  const Status routed = Route(peer, *view, request, &answer);
+  if (!routed.ok()) return Refuse(context_, routed.error(), reply);
+  reply.Now(answer);
+  context_.metrics.ObserveRoute(static_cast<double>(context_.clock.MonotonicNanos() - start) * 1e-9);
+}
+
+void RouteService::HandleBatch(const Peer& peer, const RequestFrame& frame, ReplyChannel& reply) {
+  thread_local wire::RouteBatch request;
+  thread_local wire::RouteBatchReply answer;
+  if (!request.ParseFromArray(frame.payload.data(), static_cast<int>(frame.payload.size()))) {
+    return Refuse(context_, Malformed("RouteBatch"), reply);
+  }
+  if (request.routes_size() == 0 || request.routes_size() > kBatchMax) {
+    return Refuse(context_,
+                  MakeError(Code::kInvalidArgument, "batch_size",
+                            fmt::format("a batch of {} queries; send 1 to {}", request.routes_size(), kBatchMax)),
+                  reply);
+  }
+  const auto view = context_.cell.Load();
+  answer.Clear();
+  for (const wire::Route& one : request.routes()) {
+    wire::RouteBatchItem* item = answer.add_items();
+    const Status routed = Route(peer, *view, one, item->mutable_reply());
+    if (routed.ok()) continue;
+    context_.metrics.CountRefused(routed.error().code);
+    item->clear_reply();
+    FillErrorReply(routed.error(), item->mutable_error());
+  }
+  reply.Now(answer);
+}
+
+}  // namespace pointsman::daemon

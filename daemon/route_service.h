@@ -1,0 +1,37 @@
+// Routing requests: kinds Route and RouteBatch.
+//
+// One snapshot serves a whole frame. A token is minted first; its id keys the
+// draws, so that a decision can be drawn again. The decision goes to the commit
+// queue without waiting; the reply says durability 1 (handed to the log, not
+// synced) or 0 (the queue was full: it will never be in the log).
+//
+// Threads: any io thread. Nothing here waits for a disk or for a writer.
+#pragma once
+
+#include "daemon/dispatch.h"
+#include "daemon/service_context.h"
+#include "wire.pb.h"
+
+namespace pointsman::daemon {
+
+inline constexpr std::size_t kTextBytesMax = 64U << 10;
+inline constexpr int kBatchMax = 256;
+
+class RouteService {
+ public:
+  explicit RouteService(ServiceContext& context) : context_(context) {}
+
+  void HandleRoute(const Peer& peer, const RequestFrame& frame, ReplyChannel& reply);
+  void HandleBatch(const Peer& peer, const RequestFrame& frame, ReplyChannel& reply);
+
+  // Answers one query with `view`. `reply` is cleared first.
+  // Errors: INVALID_ARGUMENT (text, embedding, preset, names), OUT_OF_RANGE
+  // (weights, caps), NOT_FOUND unknown_model, FAILED_PRECONDITION (empty_pool,
+  // the bundle embeds no text).
+  Status Route(const Peer& peer, const LiveView& view, const wire::Route& request, wire::RouteReply* reply);
+
+ private:
+  ServiceContext& context_;
+};
+
+}  // namespace pointsman::daemon

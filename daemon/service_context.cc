@@ -1,0 +1,55 @@
+#include "daemon/service_context.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace pointsman::daemon {
+
+void NotLogged::Add(const DecisionId& id) {
+  const std::lock_guard lock(mutex_);
+  if (!ids_.insert(id).second) return;
+  order_.push_back(id);
+  if (order_.size() > capacity_) {
+    ids_.erase(order_.front());
+    order_.pop_front();
+  }
+  added_.fetch_add(1, std::memory_order_release);
+}
+
+bool NotLogged::Contains(const DecisionId& id) const {
+  if (added_.load(std::memory_order_acquire) == 0) return false;
+  const std::lock_guard lock(mutex_);
+  return ids_.contains(id);
+}
+
+Result<std::string> TenantOf(const Peer& peer, std::string_view asserted) {
+  if (asserted.empty()) return std::to_string(peer.uid);
+  constexpr std::size_t kTenantBytesMax = 128;
+  if (asserted.size() > kTenantBytesMax) {
+    return MakeError(Code::kInvalidArgument, "bad_tenant",
+                     fmt::format("the tenant is {} bytes long; at most {} are taken", asserted.size(),
+                                 kTenantBytesMax));
+  }
+  if (std::any_of(asserted.begin(), asserted.end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte < 0x20 || byte == 0x7f;
+      })) {
+    return MakeError(Code::kInvalidArgument, "bad_tenant", "the tenant holds control characters; send a plain name");
+  }
+  return std::string(asserted);
+}
+
+void Refuse(ServiceContext& context, const Error& error, ReplyChannel& reply) {
+  context.metrics.CountRefused(error.code);
+  reply.Fail(error);
+}
+
+Error Malformed(std::string_view message_name) {
+  return MakeError(Code::kInvalidArgument, "malformed_message",
+                   fmt::format("the payload is not a {} message: it is cut off, or a text in it is not UTF-8; "
+                               "encode it with wire.proto",
+                               message_name));
+}
+
+}  // namespace pointsman::daemon
