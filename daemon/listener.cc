@@ -1,6 +1,7 @@
 #include "daemon/listener.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -194,6 +195,9 @@ class Transport::Impl {
 Result<std::unique_ptr<Transport>> Transport::Start(const TransportOptions& options, Dispatcher& dispatcher,
                                                     const Clock& clock) {
   if (Status checked = CheckOptions(options); !checked.ok()) return checked.error();
+  // Protobuf would write a line of its own for each bad string that a peer sends,
+  // without a limit; our typed errors and counters say it already.
+  google::protobuf::SetLogHandler(nullptr);
   auto bound = BoundSocket::Bind(options.socket_path, options.socket_mode, options.socket_group, options.backlog);
   if (!bound.ok()) return bound.error();
   try {

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "daemon/socket_path.h"
+#include "daemon/transport_metrics.h"
 #include "tests/daemon/transport/transport_support.h"
 
 namespace pointsman::daemon::testing {
@@ -247,6 +248,20 @@ TEST_F(ListenerTest, StopDoesNotWaitLongerThanItsDeadlineForAReplyThatNeverComes
   const auto owed = dispatcher.Take(0);
   transport.reset();
   owed->Send(wire::Ack());
+}
+
+TEST_F(ListenerTest, EveryCounterIsInTheMetricsOnce) {
+  options.peers.connections_per_uid_max = 1;
+  Start();
+  RawClient first(options.socket_path);
+  ExpectPingWorks(first);
+  RawClient second(options.socket_path);
+  ASSERT_TRUE(second.Receive().has_value());
+  const std::string text = TransportMetricsText(Count());
+  EXPECT_NE(text.find("pointsman_connections_accepted_total 1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("{reason=\"too_many_connections_of_uid\"} 1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("pointsman_transport_frames_total 1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("{fault=\"bad_frame\"} 0\n"), std::string::npos) << text;
 }
 
 TEST(PeerGate, RefusesWhoHasNoIdentityAndWhoIsNotAllowed) {

@@ -89,6 +89,7 @@ class EchoDispatcher final : public Dispatcher {
       case FrameKind::kOutcome: static_cast<void>(reply.Later()); return;
       case FrameKind::kGold: throw std::runtime_error("a broken service");
       case FrameKind::kRetract:
+        gate.load()->Offend(peer.uid);
         return reply.Fail(MakeError(Code::kNotFound, "forged_or_foreign", "this token is not yours"));
       case FrameKind::kStatus: {
         wire::StatusReply status;
@@ -113,6 +114,7 @@ class EchoDispatcher final : public Dispatcher {
     return taken;
   }
 
+  std::atomic<PeerGate*> gate{nullptr};  // set by the fixture
   std::size_t status_bytes = 100;
   std::atomic<uid_t> last_uid{0};
 
@@ -248,6 +250,7 @@ class TransportFixture : public ::testing::Test {
     auto started = Transport::Start(options, dispatcher, clock);
     ASSERT_TRUE(started.ok()) << started.error().message;
     transport = std::move(started).value();
+    dispatcher.gate = &transport->peers();
   }
   const TransportStatistics& Count() const { return transport->statistics(); }
   void ExpectPingWorks(RawClient& client, std::uint64_t correlation = 4711) {
