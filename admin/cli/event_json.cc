@@ -1,0 +1,215 @@
+#include "admin/cli/event_json.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "admin/json.h"
+
+namespace pointsman::cli {
+namespace {
+
+using namespace policy;  // NOLINT(google-build-using-namespace): one overload per payload type
+using admin::Number64;
+using nlohmann::json;
+
+json Finite(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+
+template <typename T>
+json Maybe(const std::optional<T>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
+const char* OriginName(Origin origin) {
+  switch (origin) {
+    case Origin::kClient: return "client";
+    case Origin::kOperator: return "operator";
+    case Origin::kConfig: return "config";
+    case Origin::kLearner: return "learner";
+    case Origin::kStore: return "store";
+  }
+  return "unknown";
+}
+
+json PriceJson(const Price& price) {
+  return {{"input_usd_per_million", Finite(price.input_usd_per_million)},
+          {"output_usd_per_million", Finite(price.output_usd_per_million)}};
+}
+
+json ContextJson(const DecisionContext& context) {
+  json clusters = json::array();
+  for (const ClusterWeight& item : context.clusters) {
+    clusters.push_back({{"cluster", item.cluster.value}, {"weight", Finite(item.weight)}});
+  }
+  json anchors = json::array();
+  for (const AnchorWeight& item : context.anchors) {
+    anchors.push_back({{"anchor", item.anchor}, {"weight", Finite(item.weight)}});
+  }
+  return {{"decision", HexBytes(context.decision.bytes)},
+          {"model", context.model.value},
+          {"generation", context.generation.value},
+          {"bundle", HexBytes(context.bundle.bytes)},
+          {"decided_at_us", context.decided_at_us},
+          {"clusters", std::move(clusters)},
+          {"anchors", std::move(anchors)},
+          {"prior", Finite(context.prior)},
+          {"prior_centred", Finite(context.prior_centred)},
+          {"predicted_quality", Finite(context.predicted_quality)},
+          {"predicted_variance", Finite(context.predicted_variance)},
+          {"propensity", Finite(context.propensity)},
+          {"audit", context.audit},
+          {"gold_probability", Finite(context.gold_probability)}};
+}
+
+json ChannelsJson(const Channels& channels) {
+  json out = json::array();
+  for (const ChannelValue& item : channels) {
+    out.push_back({{"channel", item.channel}, {"value", Finite(item.value)}, {"offset", Finite(item.offset)}});
+  }
+  return out;
+}
+
+json ToJson(const DecisionMade& event) {
+  json candidates = json::array();
+  for (const LoggedCandidate& item : event.candidates) {
+    candidates.push_back({{"model", item.model.value},
+                          {"probability", Finite(item.probability)},
+                          {"quality", Finite(item.quality)},
+                          {"cost_usd", Finite(item.cost_usd)},
+                          {"utility", Finite(item.utility)}});
+  }
+  json tasks = json::array();
+  for (const TaskProbability& item : event.tasks) {
+    tasks.push_back({{"task", item.task}, {"probability", Finite(item.probability)}});
+  }
+  return {{"context", ContextJson(event.context)},
+          {"weights", {{"quality", Finite(event.weights.quality)}, {"cost", Finite(event.weights.cost)}}},
+          {"lambda", Finite(event.lambda)},
+          {"tokens_in", event.tokens_in},
+          {"gold_wanted", event.gold_wanted},
+          {"forced", event.forced},
+          {"no_explore", event.no_explore},
+          {"owner_uid", event.owner_uid},
+          {"tenant", event.tenant},
+          {"expires_at_us", event.expires_at_us},
+          {"eligible", event.eligible},
+          {"candidates", std::move(candidates)},
+          {"tasks", std::move(tasks)}};
+}
+
+json ToJson(const OutcomeReported& event) {
+  return {{"decision", HexBytes(event.decision.bytes)},
+          {"model", event.model.value},
+          {"decided_at_us", event.decided_at_us},
+          {"tokens_in", event.tokens_in},
+          {"tokens_out", event.tokens_out},
+          {"latency_ms", Finite(event.latency_ms)},
+          {"failed", event.failed},
+          {"verdict", static_cast<int>(event.verdict)},
+          {"cost_usd", Maybe(event.cost_usd)},
+          {"revision", event.revision},
+          {"replaced_tokens_out", Maybe(event.replaced_tokens_out)},
+          {"replaced_failed", event.replaced_failed}};
+}
+
+json RowJson(const RowChanged& event) {
+  return {{"context", ContextJson(event.context)},
+          {"before", ChannelsJson(event.before)},
+          {"after", ChannelsJson(event.after)},
+          {"weight_before", Finite(event.weight_before)},
+          {"weight_after", Finite(event.weight_after)},
+          {"last_folded", Number64(event.last_folded.value)},
+          {"channel", event.channel},
+          {"subject", admin::Hex64(event.subject.value)},
+          {"revision", event.revision},
+          {"value", Finite(event.value)},
+          {"arrival_weight", Finite(event.arrival_weight)}};
+}
+json ToJson(const RatingGiven& event) { return RowJson(event); }
+json ToJson(const GoldGiven& event) { return RowJson(event); }
+json ToJson(const Retracted& event) { return RowJson(event); }
+
+json ToJson(const PreferenceGiven& event) {
+  return {{"winner", ContextJson(event.winner)},
+          {"loser", ContextJson(event.loser)},
+          {"outcome", Finite(event.outcome)},
+          {"channel", event.channel},
+          {"subject", admin::Hex64(event.subject.value)},
+          {"revision", event.revision},
+          {"replaced_outcome", Maybe(event.replaced_outcome)}};
+}
+
+json ToJson(const DecisionExpired& event) {
+  return {{"count", Number64(event.count)}, {"up_to", Number64(event.up_to.value)}};
+}
+json ToJson(const Tick&) { return json::object(); }
+json ToJson(const ModelAdded& event) {
+  return {{"id", event.id.value},
+          {"name", event.name},
+          {"price", PriceJson(event.price)},
+          {"context_tokens", event.context_tokens}};
+}
+json ToJson(const ModelStateChanged& event) {
+  return {{"id", event.id.value}, {"state", static_cast<int>(event.state)}};
+}
+json ToJson(const PriceChanged& event) { return {{"id", event.id.value}, {"price", PriceJson(event.price)}}; }
+json ToJson(const EpochDeclared& event) { return {{"id", event.id.value}}; }
+
+json ToJson(const OptionsChanged& event) {
+  const Options& options = event.options;
+  const Widths& widths = options.widths;
+  return {{"sources", options.sources},
+          {"rating_half_life_days", Finite(options.rating_half_life_days)},
+          {"gold_half_life_days", Finite(options.gold_half_life_days)},
+          {"gold_rate", Finite(options.gold_rate)},
+          {"audit_rate_start", Finite(options.audit_rate_start)},
+          {"audit_rate", Finite(options.audit_rate)},
+          {"audit_start_decisions", Number64(options.audit_start_decisions)},
+          {"exploration", static_cast<int>(options.exploration)},
+          {"thompson_scale", Finite(options.thompson_scale)},
+          {"probability_floor", Finite(options.probability_floor)},
+          {"widths_overridden", options.widths_overridden},
+          {"widths",
+           {{"model", Finite(widths.model)},
+            {"trust", Finite(widths.trust)},
+            {"cell", Finite(widths.cell)},
+            {"source", Finite(widths.source)},
+            {"source_model", Finite(widths.source_model)},
+            {"source_cell", Finite(widths.source_cell)}}},
+          {"fallback_model", options.fallback_model}};
+}
+
+json ToJson(const GenerationActivated& event) {
+  return {{"generation", event.generation.value}, {"bundle", HexBytes(event.bundle.bytes)}, {"reason", event.reason}};
+}
+json ToJson(const SubjectExcluded& event) { return {{"subject", admin::Hex64(event.subject.value)}}; }
+json ToJson(const LearningSwitched& event) { return {{"frozen", event.frozen}}; }
+json ToJson(const CellReset& event) { return {{"cluster", event.cluster.value}, {"model", event.model.value}}; }
+json ToJson(const AdminNote& event) { return {{"text", event.text}}; }
+json ToJson(const Refitted& event) {
+  return {{"noise", event.noise}, {"response", event.response}, {"model_width", Finite(event.model_width)}};
+}
+
+}  // namespace
+
+std::string HexBytes(std::span<const std::uint8_t> bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(bytes.size() * 2);
+  for (const std::uint8_t byte : bytes) {
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
+  return out;
+}
+
+json EventJson(const Event& event) {
+  return {{"seq", Number64(event.seq.value)},
+          {"at_us", event.at_us},
+          {"origin", OriginName(event.origin)},
+          {"actor_uid", event.actor_uid},
+          {"type", std::string(EventTypeName(EventType(event.payload)))},
+          {"event", std::visit([](const auto& payload) { return ToJson(payload); }, event.payload)}};
+}
+
+}  // namespace pointsman::cli

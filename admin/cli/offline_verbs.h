@@ -1,0 +1,14 @@
+// Offline verbs: what opens a store's files itself. They refuse with exit code 75
+// while a daemon holds the store's lock, and change nothing on disk.
+#pragma once
+
+#include "admin/cli/context.h"
+
+namespace pointsman::cli {
+
+inline constexpr char kOfflineGroup[] = "Offline verbs (files; no daemon needed)";
+
+// Adds replay and export to `app`.
+void AddOfflineVerbs(CLI::App& app, Context& context);
+
+}  // namespace pointsman::cli

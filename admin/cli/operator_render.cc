@@ -1,0 +1,261 @@
+#include "admin/cli/operator_render.h"
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "admin/cli/render.h"
+
+namespace pointsman::cli {
+namespace {
+
+using nlohmann::json;
+using Align = Table::Align;
+
+bool Flag(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_boolean() && found->get<bool>();
+}
+
+const json& List(const json& object, const char* name) {
+  static const json kEmpty = json::array();
+  const auto found = object.find(name);
+  return found != object.end() && found->is_array() ? *found : kEmpty;
+}
+
+std::int64_t Micros(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+}
+
+std::string Short(const std::string& hash) { return hash.size() > 12 ? hash.substr(0, 12) : hash; }
+
+std::string Number(const json& object, const char* name, int decimals) {
+  return Fixed(FieldNumber(object, name), decimals);
+}
+
+Table ModelTable() {
+  return Table({{"MODEL"},
+                {"EPOCH", Align::kRight},
+                {"STATE"},
+                {"$/M IN", Align::kRight},
+                {"$/M OUT", Align::kRight},
+                {"PRIOR", Align::kRight},
+                {"LEVEL", Align::kRight},
+                {"+-", Align::kRight},
+                {"DECISIONS", Align::kRight},
+                {"RATINGS", Align::kRight},
+                {"GOLD", Align::kRight},
+                {"FAILED", Align::kRight}});
+}
+
+void AddModelRow(Table& table, const json& model) {
+  const json price = model.value("price", json::object());
+  table.Row({FieldText(model, "name"), FieldText(model, "epoch"), FieldText(model, "state"),
+             Number(price, "input_usd_per_million", 3), Number(price, "output_usd_per_million", 3),
+             Flag(model, "in_bundle") ? Number(model, "prior_quality", 3) : "-", Number(model, "level", 3),
+             Number(model, "level_deviation", 3), FieldText(model, "decisions"), FieldText(model, "ratings"),
+             FieldText(model, "gold"), FieldText(model, "failures")});
+}
+
+Table GenerationTable() {
+  return Table({{"GENERATION", Align::kRight},
+                {"LIVE"},
+                {"BUNDLE"},
+                {"ACTIVATED"},
+                {"CLUSTERS", Align::kRight},
+                {"MODELS", Align::kRight},
+                {"LABELS"},
+                {"MADE FROM"},
+                {"REASON"}});
+}
+
+void AddGenerationRow(Table& table, const json& generation) {
+  table.Row({FieldText(generation, "number"), Flag(generation, "live") ? "live" : "",
+             Short(FieldText(generation, "bundle")), UtcTime(Micros(generation, "activated_at_us")),
+             FieldText(generation, "clusters"), FieldText(generation, "models"), FieldText(generation, "labels"),
+             FieldText(generation, "made_from"), FieldText(generation, "reason")});
+}
+
+void PrintNamed(Context& context, const char* title, const json& list) {
+  if (list.empty()) return;
+  context.out << title;
+  const char* separator = " ";
+  for (const json& item : list) {
+    context.out << separator << Printable(FieldText(item, "name")) << " (" << FieldText(item, "number") << ") "
+                << Fixed(FieldNumber(item, "weight") * 100, 0) << "%";
+    separator = ", ";
+  }
+  context.out << "\n";
+}
+
+}  // namespace
+
+std::string FieldText(const json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return "-";
+  if (found->is_string()) return found->get_ref<const std::string&>().empty() ? "-" : found->get<std::string>();
+  return found->dump();
+}
+
+double FieldNumber(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();
+}
+
+void ShowStatus(Context& context, const json& status) {
+  Table table({{"WHAT"}, {"VALUE"}});
+  table.Row({"version", FieldText(status, "version")});
+  table.Row({"up", Duration(FieldNumber(status, "uptime_seconds"))});
+  table.Row({"generation", FieldText(status, "generation") + "  bundle " + Short(FieldText(status, "bundle"))});
+  table.Row({"made from", FieldText(status, "bundle_made_from")});
+  table.Row({"embedder", FieldText(status, "embedder") + ", " + FieldText(status, "dimension") + " dimensions"});
+  table.Row({"sequence", FieldText(status, "last_sequence") + " last, " + FieldText(status, "synced_sequence") +
+                             " synced, " + FieldText(status, "learned_sequence") + " learnt, " +
+                             FieldText(status, "checkpoint_sequence") + " in the checkpoint"});
+  table.Row({"state hash", FieldText(status, "state_hash")});
+  table.Row({"learning", Flag(status, "frozen") ? "frozen" : "on"});
+  table.Row({"decisions", FieldText(status, "decisions") + ", " + FieldText(status, "open_decisions") + " open, " +
+                              FieldText(status, "audits") + " audits, " + FieldText(status, "expired") + " expired"});
+  table.Row({"feedback", FieldText(status, "outcomes") + " outcomes, " + FieldText(status, "ratings") + " ratings, " +
+                             FieldText(status, "gold") + " gold, " + FieldText(status, "preferences") +
+                             " preferences, " + FieldText(status, "retractions") + " retractions"});
+  table.Row({"calibration", FieldText(status, "audited_gold") + " audited gold, rmse " +
+                                Number(status, "audited_rmse", 3) + ", z^2 " + Number(status, "audited_z_squared", 2)});
+  table.Row({"trouble", FieldText(status, "refused") + " refused, " + FieldText(status, "commit_refused") +
+                            " refused by a full queue, " + FieldText(status, "not_folded") + " not folded, " +
+                            FieldText(status, "quarantined_cells") + " cells in quarantine, " +
+                            FieldText(status, "lost_unsynced") + " lost unsynced"});
+  table.Row({"disk", Fixed(FieldNumber(status, "disk_bytes") / 1048576.0, 1) + " MiB"});
+  table.Row({"connections", FieldText(status, "connections") + ", " + FieldText(status, "commit_waiting") +
+                                " requests waiting for the disk"});
+  table.Print(context.out, context.colour);
+  const json& sources = List(status, "sources");
+  if (!sources.empty()) {
+    context.out << "\n";
+    Table biases({{"SOURCE"}, {"REPORTS", Align::kRight}, {"BIAS", Align::kRight}, {"+-", Align::kRight}});
+    for (const json& source : sources) {
+      biases.Row({FieldText(source, "name"), FieldText(source, "reports"), Number(source, "bias", 3),
+                  Number(source, "bias_deviation", 3)});
+    }
+    biases.Print(context.out, context.colour);
+  }
+  for (const json& warning : List(status, "warnings")) {
+    if (warning.is_string()) context.out << "\nwarning: " << Printable(warning.get<std::string>()) << "\n";
+  }
+}
+
+void ShowModels(Context& context, const json& answer) {
+  Table table = ModelTable();
+  for (const json& model : List(answer, "models")) AddModelRow(table, model);
+  table.Print(context.out, context.colour);
+}
+
+void ShowModel(Context& context, const json& model) {
+  Table table = ModelTable();
+  AddModelRow(table, model);
+  table.Print(context.out, context.colour);
+}
+
+void ShowClusters(Context& context, const json& answer) {
+  Table table({{"CLUSTER", Align::kRight},
+               {"NAME"},
+               {"SIZE", Align::kRight},
+               {"LEADER"},
+               {"QUALITY", Align::kRight},
+               {"GOLD", Align::kRight},
+               {"RATINGS", Align::kRight}});
+  for (const json& cluster : List(answer, "clusters")) {
+    table.Row({FieldText(cluster, "number"), FieldText(cluster, "name"), FieldText(cluster, "size"),
+               FieldText(cluster, "leader"), Number(cluster, "leader_quality", 3), Number(cluster, "gold_weight", 1),
+               Number(cluster, "rating_weight", 1)});
+  }
+  table.Print(context.out, context.colour);
+}
+
+void ShowCluster(Context& context, const json& cluster) {
+  context.out << "cluster " << FieldText(cluster, "number") << "  " << Printable(FieldText(cluster, "name")) << "  ("
+              << FieldText(cluster, "size") << " bootstrap queries)\n\n";
+  Table table({{"MODEL"},
+               {"PRIOR", Align::kRight},
+               {"QUALITY", Align::kRight},
+               {"+-", Align::kRight},
+               {"GOLD", Align::kRight},
+               {"RATINGS", Align::kRight},
+               {"NOTE"}});
+  for (const json& cell : List(cluster, "cells")) {
+    table.Row({FieldText(cell, "model"), Number(cell, "prior", 3), Number(cell, "quality", 3),
+               Number(cell, "quality_deviation", 3), Number(cell, "gold_weight", 1), Number(cell, "rating_weight", 1),
+               Flag(cell, "conflict") ? "gold contradicts ratings" : ""});
+  }
+  table.Print(context.out, context.colour);
+}
+
+void ShowGenerations(Context& context, const json& answer) {
+  Table table = GenerationTable();
+  for (const json& generation : List(answer, "generations")) AddGenerationRow(table, generation);
+  table.Print(context.out, context.colour);
+}
+
+void ShowGeneration(Context& context, const json& generation) {
+  Table table = GenerationTable();
+  AddGenerationRow(table, generation);
+  table.Print(context.out, context.colour);
+}
+
+void ShowBootstrap(Context& context, const json& report) {
+  context.out << "bootstrap " << Printable(FieldText(report, "state")) << ": " << Printable(FieldText(report, "stage"))
+              << ", " << Fixed(FieldNumber(report, "progress") * 100, 0) << "%\n";
+  const std::string message = FieldText(report, "message");
+  if (message != "-") context.out << Printable(message) << "\n";
+  const std::string bundle = FieldText(report, "bundle");
+  if (bundle != "-") context.out << "bundle " << Printable(bundle) << "\n";
+  if (FieldNumber(report, "generation") > 0) {
+    context.out << "live as generation " << FieldText(report, "generation") << "\n";
+  }
+}
+
+void ShowExplanation(Context& context, const json& e) {
+  context.out << "decision " << Printable(FieldText(e, "decision")) << "  (sequence " << FieldText(e, "sequence")
+              << ", " << UtcTime(Micros(e, "decided_at_us")) << ", generation " << FieldText(e, "generation") << ")\n"
+              << "chosen   " << Printable(FieldText(e, "chosen")) << " with probability "
+              << Number(e, "propensity", 4) << (Flag(e, "audit") ? ", audit" : "")
+              << (Flag(e, "forced") ? ", forced" : "") << (Flag(e, "gold_wanted") ? ", gold wanted" : "") << "\n"
+              << "quality  " << Number(e, "predicted_quality", 3) << " +- " << Number(e, "predicted_deviation", 3)
+              << " predicted, " << Number(e, "prior", 3) << " before learning\n";
+  PrintNamed(context, "clusters", List(e, "clusters"));
+  PrintNamed(context, "tasks   ", List(e, "tasks"));
+  const json& candidates = List(e, "candidates");
+  if (!candidates.empty()) {
+    context.out << "\n";
+    Table table({{"MODEL"},
+                 {"PROBABILITY", Align::kRight},
+                 {"QUALITY", Align::kRight},
+                 {"COST", Align::kRight},
+                 {"UTILITY", Align::kRight}});
+    for (const json& item : candidates) {
+      table.Row({FieldText(item, "model"), Number(item, "probability", 4), Number(item, "quality", 3),
+                 Dollars(FieldNumber(item, "cost_usd")), Number(item, "utility", 4)});
+    }
+    table.Print(context.out, context.colour);
+  }
+  context.out << "\n";
+  if (Flag(e, "outcome_known")) {
+    context.out << "outcome  " << FieldText(e, "tokens_out") << " tokens out, " << Number(e, "latency_ms", 0) << " ms"
+                << (Flag(e, "failed") ? ", failed" : "") << "\n";
+  }
+  for (const json& channel : List(e, "channels")) {
+    context.out << "feedback " << Printable(FieldText(channel, "source")) << " "
+                << (Flag(channel, "retracted") ? "retracted" : Number(channel, "value", 3)) << " (revision "
+                << FieldText(channel, "revision") << ")\n";
+  }
+  context.out << (Flag(e, "open") ? "feedback is still taken\n" : "closed for feedback\n");
+}
+
+void ShowLearning(Context& context, const json& answer) {
+  context.out << (Flag(answer, "frozen") ? "learning is frozen: feedback is stored and not folded\n"
+                                         : "learning is on\n");
+}
+
+}  // namespace pointsman::cli

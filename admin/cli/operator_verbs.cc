@@ -1,0 +1,259 @@
+#include "admin/cli/operator_verbs.h"
+
+#include <poll.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <utility>
+
+#include "admin/cli/http_client.h"
+#include "admin/cli/operator_render.h"
+#include "admin/cli/render.h"
+#include "admin/json.h"
+
+namespace pointsman::cli {
+namespace {
+
+using nlohmann::json;
+using Show = void (*)(Context&, const json&);
+
+constexpr char kGroup[] = "Operator verbs (HTTP on the admin socket)";
+constexpr int kReadTimeoutMillis = 30'000;
+constexpr int kChangeTimeoutMillis = 600'000;  // an activation folds the whole log again
+constexpr int kPollMillis = 200;
+
+struct Failed {
+  Error error;
+  Exit exit = Exit::kOurBug;
+};
+
+// The JSON of a good answer, or how the verb ends.
+std::variant<json, Failed> Ask(Context& context, std::string_view method, const std::string& path,
+                               const std::string& body) {
+  const int timeout_ms = method == "GET" ? kReadTimeoutMillis : kChangeTimeoutMillis;
+  const Result<HttpAnswer> answer = HttpCall(context.clock, context.admin_socket, method, path, body, timeout_ms);
+  if (!answer.ok()) {
+    const bool unreachable = answer.error().code == Code::kUnavailable;
+    return Failed{answer.error(), unreachable ? Exit::kUnreachable : ExitFor(answer.error().code)};
+  }
+  json value = json::parse(answer->body, nullptr, /*allow_exceptions=*/false);
+  if (!value.is_object()) {
+    return Failed{MakeError(Code::kInternal, "bad_answer", "the daemon's answer is not a JSON object"), Exit::kOurBug};
+  }
+  if (answer->status < 400) return value;
+  const Error error = MakeError(CodeOfName(FieldText(value, "code")), FieldText(value, "reason"),
+                                FieldText(value, "detail"));
+  return Failed{error, ExitFor(error.code)};
+}
+
+Exit Finish(Context& context, const std::variant<json, Failed>& answer, Show show) {
+  if (const Failed* failed = std::get_if<Failed>(&answer)) return context.Fail(failed->error, failed->exit);
+  const json& value = std::get<json>(answer);
+  if (context.json) return context.Print(value);
+  show(context, value);
+  return Exit::kOk;
+}
+
+Exit Get(Context& context, const std::string& path, Show show) {
+  return Finish(context, Ask(context, "GET", path, ""), show);
+}
+
+Exit Post(Context& context, const std::string& path, const json& body, Show show) {
+  return Finish(context, Ask(context, "POST", path, admin::Dump(body)), show);
+}
+
+// A verb of `family` (or of the program) without arguments that GETs `path`.
+void AddGet(CLI::App& parent, Context& context, const char* name, const char* help, const char* example,
+            const char* path, Show show) {
+  AddVerb(parent, context, name, help, example)->callback([&context, path, show] {
+    context.exit = Get(context, path, show);
+  });
+}
+
+struct PriceArguments {
+  std::string name;
+  double input = 0;
+  double output = 0;
+  std::uint32_t context_tokens = 0;
+};
+
+void AddPriceOptions(CLI::App& verb, PriceArguments& arguments) {
+  verb.add_option("name", arguments.name, "The model's name")->required();
+  verb.add_option("--input-price", arguments.input, "Dollars per million input tokens")->required();
+  verb.add_option("--output-price", arguments.output, "Dollars per million output tokens")->required();
+}
+
+void AddModels(CLI::App& app, Context& context) {
+  CLI::App* family = AddFamily(app, "models", "The pool: candidate models, prices, life cycle", kGroup);
+  AddGet(*family, context, "list", "Lists the pool", "pointsman models list", "/v1/models", ShowModels);
+
+  CLI::App* add = AddVerb(*family, context, "add", "Adds a model",
+                          "pointsman models add small-1 --input-price 0.15 --output-price 0.6");
+  auto added = std::make_shared<PriceArguments>();
+  AddPriceOptions(*add, *added);
+  add->add_option("--context-tokens", added->context_tokens, "Longest input it takes; 0: unknown");
+  add->callback([&context, added] {
+    context.exit = Post(context, "/v1/models",
+                        {{"name", added->name},
+                         {"input_usd_per_million", added->input},
+                         {"output_usd_per_million", added->output},
+                         {"context_tokens", added->context_tokens}},
+                        ShowModel);
+  });
+
+  CLI::App* price = AddVerb(*family, context, "price", "Sets a model's price",
+                            "pointsman models price small-1 --input-price 0.10 --output-price 0.4");
+  auto priced = std::make_shared<PriceArguments>();
+  AddPriceOptions(*price, *priced);
+  price->callback([&context, priced] {
+    context.exit = Post(context, "/v1/models/" + PathPart(priced->name) + "/price",
+                        {{"input_usd_per_million", priced->input}, {"output_usd_per_million", priced->output}},
+                        ShowModel);
+  });
+
+  const auto add_state = [&](const char* verb_name, const char* state, const char* help, const char* example) {
+    CLI::App* verb = AddVerb(*family, context, verb_name, help, example);
+    auto name = std::make_shared<std::string>();
+    verb->add_option("name", *name, "The model's name")->required();
+    verb->callback([&context, name, state] {
+      context.exit = Post(context, "/v1/models/" + PathPart(*name) + "/state", {{"state", state}}, ShowModel);
+    });
+  };
+  add_state("drain", "draining", "Chooses a model no more; late feedback counts", "pointsman models drain small-1");
+  add_state("activate", "active", "Lets a draining model be chosen again", "pointsman models activate small-1");
+  add_state("retire", "retired", "Takes a model out of the pool for good", "pointsman models retire small-1");
+}
+
+void AddClusters(CLI::App& app, Context& context) {
+  CLI::App* family = AddFamily(app, "clusters", "Regions of queries in which the models rank alike", kGroup);
+  AddGet(*family, context, "list", "Lists the clusters", "pointsman clusters list", "/v1/clusters", ShowClusters);
+  CLI::App* show = AddVerb(*family, context, "show", "Shows one cluster's cells", "pointsman clusters show 3");
+  auto number = std::make_shared<std::uint32_t>(0);
+  show->add_option("number", *number, "The cluster; 0 is the background")->required();
+  show->callback(
+      [&context, number] { context.exit = Get(context, "/v1/clusters/" + std::to_string(*number), ShowCluster); });
+}
+
+void AddGenerations(CLI::App& app, Context& context) {
+  CLI::App* family = AddFamily(app, "generations", "Bundles that were or are live", kGroup);
+  AddGet(*family, context, "list", "Lists the generations", "pointsman generations list", "/v1/generations",
+         ShowGenerations);
+  CLI::App* activate = AddVerb(*family, context, "activate", "Makes a bundle live under a new number",
+                               "pointsman generations activate 2");
+  auto target = std::make_shared<std::string>();
+  activate->add_option("target", *target, "A generation's number, or 8 or more digits of a bundle's hash")->required();
+  activate->callback([&context, target] {
+    context.exit = Post(context, "/v1/generations/activate", {{"target", *target}}, ShowGeneration);
+  });
+  AddVerb(*family, context, "rollback", "Goes back to the bundle before the live one", "pointsman generations rollback")
+      ->callback(
+          [&context] { context.exit = Post(context, "/v1/generations/rollback", json::object(), ShowGeneration); });
+}
+
+// Asks for the job's state until it ends; shows how far it is on stderr.
+Exit WaitForBootstrap(Context& context) {
+  Progress progress(context.err, context.err_is_terminal);
+  for (;;) {
+    const auto answer = Ask(context, "GET", "/v1/bootstrap", "");
+    if (!std::holds_alternative<json>(answer)) {
+      progress.Finish();
+      return Finish(context, answer, ShowBootstrap);
+    }
+    const json& report = std::get<json>(answer);
+    const std::string state = FieldText(report, "state");
+    progress.Show(state == "done" ? 1.0 : FieldNumber(report, "progress"), FieldText(report, "stage"));
+    if (state == "running") {
+      ::poll(nullptr, 0, kPollMillis);
+      continue;
+    }
+    progress.Finish();
+    const Exit shown = Finish(context, answer, ShowBootstrap);
+    if (shown != Exit::kOk) return shown;
+    return state == "done" ? Exit::kOk : Exit::kNegative;
+  }
+}
+
+struct BootstrapArguments {
+  std::string table;
+  std::string labels = "consensus";
+  std::uint32_t clusters = 32;
+  std::uint64_t seed = 0;
+  bool no_activate = false;
+  bool refit_embedder = false;
+  bool wait = false;
+};
+
+Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
+  std::error_code failed;
+  const std::filesystem::path table = std::filesystem::absolute(arguments.table, failed);
+  if (failed) return context.Fail(MakeError(Code::kNotFound, "no_file", "cannot find " + arguments.table));
+  const json body = {{"table_path", table.lexically_normal().string()},
+                     {"labels", arguments.labels},
+                     {"clusters_max", arguments.clusters},
+                     {"seed", arguments.seed},
+                     {"refit_embedder", arguments.refit_embedder},
+                     {"activate", !arguments.no_activate}};
+  const auto answer = Ask(context, "POST", "/v1/bootstrap", admin::Dump(body));
+  if (!arguments.wait || !std::holds_alternative<json>(answer)) return Finish(context, answer, ShowBootstrap);
+  return WaitForBootstrap(context);
+}
+
+void AddBootstrap(CLI::App& app, Context& context) {
+  CLI::App* family = AddFamily(app, "bootstrap", "Makes a new bundle while the daemon serves", kGroup);
+  CLI::App* run = AddVerb(*family, context, "run", "Builds a bundle from a table of answers and makes it live",
+                          "pointsman bootstrap run --table answers.jsonl.gz --wait");
+  auto arguments = std::make_shared<BootstrapArguments>();
+  run->add_option("--table", arguments->table, "JSON lines, plain or gzip; the daemon must be able to read it")
+      ->required();
+  run->add_option("--labels", arguments->labels, "Where quality comes from: consensus or scores")
+      ->check(CLI::IsMember({"consensus", "scores"}));
+  run->add_option("--clusters", arguments->clusters, "Most clusters to make")->check(CLI::Range(1, 4096));
+  run->add_option("--seed", arguments->seed, "Seed of the fit");
+  run->add_flag("--no-activate", arguments->no_activate, "Store the bundle; activate it later");
+  run->add_flag("--refit-embedder", arguments->refit_embedder, "Fit the embedder anew on the table's queries");
+  run->add_flag("--wait", arguments->wait, "Wait for the end and show progress");
+  run->callback([&context, arguments] { context.exit = RunBootstrap(context, *arguments); });
+  AddGet(*family, context, "status", "Shows the running or last job", "pointsman bootstrap status", "/v1/bootstrap",
+         ShowBootstrap);
+  AddVerb(*family, context, "cancel", "Stops the running job", "pointsman bootstrap cancel")->callback([&context] {
+    context.exit = Post(context, "/v1/bootstrap/cancel", json::object(), ShowBootstrap);
+  });
+}
+
+void AddExplain(CLI::App& app, Context& context) {
+  CLI::App* verb = AddVerb(app, context, "explain", "Shows why a decision was made and what came back",
+                           "pointsman explain d1_...");
+  verb->group(kGroup);
+  auto decision = std::make_shared<std::string>();
+  verb->add_option("decision", *decision, "A token as route printed it, or the decision's hexadecimal id")->required();
+  verb->callback(
+      [&context, decision] { context.exit = Get(context, "/v1/explain/" + PathPart(*decision), ShowExplanation); });
+}
+
+void AddLearning(CLI::App& app, Context& context, const char* name, bool frozen, const char* help,
+                 const char* example) {
+  CLI::App* verb = AddVerb(app, context, name, help, example);
+  verb->group(kGroup);
+  verb->callback(
+      [&context, frozen] { context.exit = Post(context, "/v1/learning", {{"frozen", frozen}}, ShowLearning); });
+}
+
+}  // namespace
+
+void AddOperatorVerbs(CLI::App& app, Context& context) {
+  AddGet(app, context, "status", "Shows what the daemon does and how well", "pointsman status --json", "/status",
+         ShowStatus);
+  app.get_subcommand("status")->group(kGroup);
+  AddModels(app, context);
+  AddClusters(app, context);
+  AddGenerations(app, context);
+  AddBootstrap(app, context);
+  AddExplain(app, context);
+  AddLearning(app, context, "freeze", true, "Stops learning; feedback is stored and not folded", "pointsman freeze");
+  AddLearning(app, context, "resume", false, "Learns again", "pointsman resume");
+}
+
+}  // namespace pointsman::cli
