@@ -48,7 +48,7 @@
 //
 // ## What there is to gain (mean score, 4,000 rows, up to 13 seeds)
 // random .48 to .50; best single model .63 to .69; best model by domain with full
-// information .76 to .78, by 16 to 64 k-means clusters of LSA vectors .68 to .72;
+// information .75 to .78, by 16 to 64 k-means clusters of LSA vectors .68 to .72;
 // choosing by hidden quality .81 to .84; oracle .97 to .98.
 // Voting without feedback (consensus scores of 1,000 or 2,000 rows, by domain) .62 to
 // .68: it prefers atlas-large nearly everywhere and misplaces ember-reason.
