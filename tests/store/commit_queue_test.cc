@@ -1,0 +1,227 @@
+#include "store/commit_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "samples.h"
+
+namespace pointsman::store {
+namespace {
+
+// Waits for `count` answers, with a deadline.
+class Answers {
+ public:
+  Completion Taker() {
+    return [this](Result<Receipt> outcome, Durability durability) {
+      const std::lock_guard<std::mutex> guard(mutex_);
+      outcomes_.push_back(std::move(outcome));
+      durabilities_.push_back(durability);
+      came_.notify_all();
+    };
+  }
+  bool WaitFor(std::size_t count) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return came_.wait_for(lock, std::chrono::seconds(20), [&] { return outcomes_.size() >= count; });
+  }
+  std::vector<Result<Receipt>> outcomes() {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return outcomes_;
+  }
+  std::vector<Durability> durabilities() {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return durabilities_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable came_;
+  std::vector<Result<Receipt>> outcomes_;
+  std::vector<Durability> durabilities_;
+};
+
+// A store whose Commit fails on demand.
+class FaultyStore final : public Store {
+ public:
+  explicit FaultyStore(Error error) : error_(std::move(error)) {}
+  std::atomic<bool> broken{true};
+  Status Commit(std::span<const Request> requests, std::int64_t now_us, bool sync,
+                std::vector<Result<Receipt>>* outcomes) override {
+    if (broken) return error_;
+    return real_->Commit(requests, now_us, sync, outcomes);
+  }
+  Status ReadLog(LogSeq from, std::uint64_t limit,
+                 const std::function<Status(const policy::Event&)>& visit) const override {
+    return real_->ReadLog(from, limit, visit);
+  }
+  Result<policy::DecisionRow> FindDecision(const DecisionId& id) const override { return real_->FindDecision(id); }
+  Status WriteCheckpoint(policy::State& state) override { return real_->WriteCheckpoint(state); }
+  Result<policy::State> LoadState() const override { return real_->LoadState(); }
+  Status PutBundle(const policy::Bundle& bundle) override { return real_->PutBundle(bundle); }
+  Result<std::shared_ptr<const policy::Bundle>> Find(const BundleHash& hash) const override {
+    return real_->Find(hash);
+  }
+  StoreStatistics Statistics() const override { return real_->Statistics(); }
+  Status Check() const override { return real_->Check(); }
+
+ private:
+  Error error_;
+  std::unique_ptr<Store> real_ = MakeMemoryStore();
+};
+
+TEST(CommitQueue, KeepsTheOrderOfSubmissionAndAnswersEachOnce) {
+  const auto store = MakeMemoryStore();
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  std::atomic<std::uint64_t> committed{0};
+  {
+    CommitQueue queue(*store, clock, {}, {[&](LogSeq last) { committed = last.value; }, nullptr});
+    for (std::uint64_t i = 0; i < 500; ++i) {
+      ASSERT_TRUE(queue.Submit(Ask(DecisionOf(i)), false, answers.Taker()).ok());
+      ASSERT_TRUE(queue.Submit(Ask(RatingOf(i, 1)), true, answers.Taker()).ok());
+    }
+    ASSERT_TRUE(answers.WaitFor(1000));
+    EXPECT_EQ(queue.Statistics().requests, 1000u);
+    EXPECT_LE(queue.Statistics().batches, 1000u);
+  }
+  const auto outcomes = answers.outcomes();
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    ASSERT_TRUE(outcomes[i].ok());
+    EXPECT_EQ(outcomes[i]->seq.value, i + 1);
+  }
+  EXPECT_EQ(committed, 1000u);
+}
+
+TEST(CommitQueue, RefusesAtOnceWhenFullAndStoresWhatItTook) {
+  const auto store = MakeMemoryStore();
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  CommitQueueOptions options;
+  options.capacity = 4;
+  CommitQueue queue(*store, clock, options, {});
+  std::promise<void> entered;
+  std::promise<void> release;
+  std::thread stall([&] {
+    const Status ran = queue.RunExclusive([&](Store&) -> Status {
+      entered.set_value();
+      release.get_future().wait();
+      return {};
+    });
+    EXPECT_TRUE(ran.ok());
+  });
+  entered.get_future().wait();
+  for (std::uint64_t i = 0; i < 4; ++i) EXPECT_TRUE(queue.Submit(Ask(DecisionOf(i)), true, answers.Taker()).ok());
+  const Status full = queue.Submit(Ask(DecisionOf(9)), true, answers.Taker());
+  EXPECT_EQ(full.error().code, Code::kResourceExhausted);
+  EXPECT_EQ(queue.Statistics().refused_full, 1u);
+  release.set_value();
+  stall.join();
+  ASSERT_TRUE(answers.WaitFor(4));
+  EXPECT_EQ(store->LastSeq().value, 4u);
+}
+
+TEST(CommitQueue, SaysHowDurableEachAnswerIs) {
+  const auto store = MakeMemoryStore();
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  CommitQueue queue(*store, clock, {}, {});
+  ASSERT_TRUE(queue.Submit(Ask(DecisionOf(1)), false, answers.Taker()).ok());
+  ASSERT_TRUE(answers.WaitFor(1));
+  ASSERT_TRUE(queue.Submit(Ask(RatingOf(1, 1)), true, answers.Taker()).ok());
+  ASSERT_TRUE(answers.WaitFor(2));
+  ASSERT_TRUE(queue.Submit(Ask(RatingOf(2, 1)), true, answers.Taker()).ok());
+  ASSERT_TRUE(answers.WaitFor(3));
+  EXPECT_EQ(answers.durabilities(),
+            (std::vector<Durability>{Durability::kProcess, Durability::kSynced, Durability::kNone}));
+}
+
+TEST(CommitQueue, AFailedStoreEndsAllWaitingAndLaterRequestsAndIsToldOnce) {
+  FaultyStore store(MakeError(Code::kDataLoss, "store_failed", "the disk is gone"));
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  std::atomic<int> told{0};
+  CommitQueueOptions options;
+  options.batch_max = 1;
+  CommitQueue queue(store, clock, options, {nullptr, [&](const Error&) { ++told; }});
+  std::size_t taken = 0;
+  for (std::uint64_t i = 0; i < 10; ++i) taken += queue.Submit(Ask(DecisionOf(i)), true, answers.Taker()).ok() ? 1 : 0;
+  ASSERT_TRUE(answers.WaitFor(taken));
+  store.broken = false;
+  EXPECT_EQ(queue.Submit(Ask(DecisionOf(11)), true, answers.Taker()).error().code, Code::kUnavailable);
+  EXPECT_EQ(queue.RunExclusive([](Store&) -> Status { return {}; }).error().code, Code::kUnavailable);
+  queue.Stop();
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(answers.outcomes().size(), taken);
+  for (const auto& outcome : answers.outcomes()) EXPECT_EQ(outcome.error().code, Code::kUnavailable);
+  EXPECT_TRUE(queue.Statistics().failed);
+}
+
+TEST(CommitQueue, AFullDiskEndsOneBatchAndIsForgottenWhenThereIsRoom) {
+  FaultyStore store(MakeError(Code::kUnavailable, "storage_full", "no room"));
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  std::atomic<int> told{0};
+  CommitQueue queue(store, clock, {}, {nullptr, [&](const Error&) { ++told; }});
+  ASSERT_TRUE(queue.Submit(Ask(DecisionOf(1)), true, answers.Taker()).ok());
+  ASSERT_TRUE(answers.WaitFor(1));
+  EXPECT_EQ(answers.outcomes()[0].error().reason, "storage_full");
+  store.broken = false;
+  ASSERT_TRUE(queue.Submit(Ask(DecisionOf(1)), true, answers.Taker()).ok());
+  ASSERT_TRUE(answers.WaitFor(2));
+  EXPECT_TRUE(answers.outcomes()[1].ok());
+  EXPECT_EQ(told, 0);
+}
+
+TEST(CommitQueue, StopCommitsWhatWaitsAndRefusesWhatComes) {
+  const auto store = MakeMemoryStore();
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  CommitQueue queue(*store, clock, {}, {});
+  for (std::uint64_t i = 0; i < 100; ++i) ASSERT_TRUE(queue.Submit(Ask(DecisionOf(i)), true, answers.Taker()).ok());
+  queue.Stop();
+  queue.Stop();
+  EXPECT_EQ(answers.outcomes().size(), 100u);
+  EXPECT_EQ(store->LastSeq().value, 100u);
+  EXPECT_EQ(queue.Submit(Ask(DecisionOf(1)), true, nullptr).error().code, Code::kUnavailable);
+  EXPECT_EQ(queue.RunExclusive([](Store&) -> Status { return {}; }).error().code, Code::kUnavailable);
+}
+
+TEST(CommitQueue, AppendsATickWhenNothingComes) {
+  const auto store = MakeMemoryStore();
+  const SystemClock clock;
+  std::promise<LogSeq> ticked;
+  CommitQueueOptions options;
+  options.tick_seconds = 1;
+  std::atomic<bool> first{true};
+  CommitQueue queue(*store, clock, options, {[&](LogSeq last) {
+                                               if (first.exchange(false)) ticked.set_value(last);
+                                             },
+                                             nullptr});
+  auto future = ticked.get_future();
+  ASSERT_EQ(future.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ(future.get().value, 1u);
+}
+
+TEST(CommitQueue, TakesFromManyThreadsAndLosesNothing) {
+  const auto store = MakeMemoryStore();
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  CommitQueue queue(*store, clock, {}, {});
+  std::vector<std::thread> threads;
+  for (std::uint64_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (std::uint64_t i = 0; i < 250; ++i) {
+        EXPECT_TRUE(queue.Submit(Ask(DecisionOf(t * 1000 + i)), i % 3 == 0, answers.Taker()).ok());
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  ASSERT_TRUE(answers.WaitFor(1000));
+  EXPECT_EQ(store->LastSeq().value, 1000u);
+}
+
+}  // namespace
+}  // namespace pointsman::store

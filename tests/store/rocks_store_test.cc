@@ -1,0 +1,304 @@
+// What only the store on disk promises: locks, schema, damage, recovery.
+#include <gtest/gtest.h>
+#include <rocksdb/db.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "record.pb.h"
+#include "samples.h"
+#include "store/codec.h"
+#include "store/disk_guard.h"
+#include "store/high_water.h"
+#include "store/keys.h"
+#include "store/rocks_support.h"
+#include "store/store.h"
+
+namespace pointsman::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string ReadWhole(const fs::path& path) {
+  std::ostringstream whole;
+  whole << std::ifstream(path, std::ios::binary).rdbuf();
+  return whole.str();
+}
+
+std::map<std::string, std::string> Contents(const std::string& directory) {
+  std::map<std::string, std::string> contents;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    contents[entry.path().filename().string()] = ReadWhole(entry.path());
+  }
+  return contents;
+}
+
+fs::path NewestWal(const std::string& directory) {
+  fs::path newest;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().extension() == ".log" && entry.path() > newest) newest = entry.path();
+  }
+  return newest;
+}
+
+class RocksFiles : public ::testing::Test {
+ protected:
+  StoreOptions Options() {
+    StoreOptions options;
+    options.directory = scratch / "s";
+    options.free_space_min_bytes = 16U << 20;
+    return options;
+  }
+  std::unique_ptr<Store> Open() {
+    auto opened = OpenRocksStore(Options());
+    EXPECT_TRUE(opened.ok()) << opened.error().message;
+    return opened.ok() ? std::move(*opened) : nullptr;
+  }
+  // Commits `count` decisions, synced, one batch each, and leaves the files as a
+  // kill would: copied while the store is open.
+  void MakeKilledStore(std::uint64_t count, bool sync = true) {
+    {
+      auto store = Open();
+      ASSERT_NE(store, nullptr);
+      for (std::uint64_t i = 1; i <= count; ++i) {
+        const std::vector<Request> requests = {Ask(DecisionOf(i))};
+        std::vector<Result<Receipt>> outcomes;
+        ASSERT_TRUE(store->Commit(requests, kNoonUs, sync, &outcomes).ok());
+      }
+      fs::copy(scratch / "s", scratch / "copy", fs::copy_options::recursive);
+    }
+    fs::remove_all(scratch / "s");
+    fs::rename(scratch / "copy", scratch / "s");
+  }
+  std::uint64_t CountLog(const Store& store) {
+    std::uint64_t count = 0;
+    const Status read = store.ReadLog(LogSeq{1}, 0, [&](const policy::Event&) -> Status {
+      ++count;
+      return {};
+    });
+    EXPECT_TRUE(read.ok()) << read.error().message;
+    return count;
+  }
+
+  ScratchDirectory scratch;
+};
+
+TEST_F(RocksFiles, KeepEverythingOverACleanStop) {
+  MakeKilledStore(50);
+  { ASSERT_EQ(CountLog(*Open()), 50u); }
+  auto store = Open();
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(CountLog(*store), 50u);
+  EXPECT_EQ(store->Statistics().synced_seq.value, 50u);
+  EXPECT_EQ(store->Statistics().lost_unsynced, 0u);
+  EXPECT_TRUE(store->FindDecision(IdOf(50)).ok());
+  EXPECT_TRUE(store->Check().ok());
+  EXPECT_FALSE(fs::exists(scratch / "s/LOG")) << "RocksDB's own text log aborts on a full disk";
+}
+
+TEST_F(RocksFiles, ASecondWriterIsToldThatTheStoreIsLocked) {
+  auto store = Open();
+  const auto second = OpenRocksStore(Options());
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code, Code::kBusy);
+  EXPECT_EQ(second.error().reason, "store_locked");
+  const auto reader = OpenRocksStoreReadOnly(scratch / "s");
+  ASSERT_FALSE(reader.ok());
+  EXPECT_EQ(reader.error().code, Code::kBusy);
+  std::vector<Result<Receipt>> outcomes;
+  const std::vector<Request> requests = {Ask(DecisionOf(1))};
+  EXPECT_TRUE(store->Commit(requests, kNoonUs, true, &outcomes).ok()) << "the first goes on";
+}
+
+TEST_F(RocksFiles, ReadersSeeTheWalShareTheStoreAndChangeNothing) {
+  MakeKilledStore(20);
+  const auto before = Contents(scratch / "s");
+  {
+    const auto reader = OpenRocksStoreReadOnly(scratch / "s");
+    ASSERT_TRUE(reader.ok()) << reader.error().message;
+    const auto other = OpenRocksStoreReadOnly(scratch / "s");
+    ASSERT_TRUE(other.ok());
+    EXPECT_EQ(CountLog(**reader), 20u);
+    EXPECT_TRUE((*reader)->Check().ok());
+    std::vector<Result<Receipt>> outcomes;
+    const std::vector<Request> requests = {Ask(DecisionOf(99))};
+    EXPECT_EQ((*reader)->Commit(requests, kNoonUs, true, &outcomes).error().reason, "read_only");
+    EXPECT_EQ(OpenRocksStore(Options()).error().code, Code::kBusy) << "no writer while somebody reads";
+  }
+  EXPECT_TRUE(Contents(scratch / "s") == before);
+}
+
+TEST_F(RocksFiles, ThatAreNotThereAreNotFoundByAReader) {
+  EXPECT_EQ(OpenRocksStoreReadOnly(scratch / "none").error().code, Code::kNotFound);
+  fs::create_directory(scratch / "empty");
+  EXPECT_EQ(OpenRocksStoreReadOnly(scratch / "empty").error().code, Code::kNotFound);
+}
+
+TEST_F(RocksFiles, OfANewerSchemaAreRefusedWithoutAWrite) {
+  MakeKilledStore(3);
+  {
+    auto database = Database::Open(scratch / "s", 8U << 20, Database::Mode::kExisting);
+    ASSERT_TRUE(database.ok()) << database.error().message;
+    record::Schema schema;
+    schema.set_version(kSchemaVersion + 1);
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    ASSERT_TRUE((*database)
+                    ->Put(synced, database->family(Family::kMeta), ToSlice(kSchemaKey),
+                          Seal(kSchemaKey, schema.SerializeAsString()))
+                    .ok());
+  }
+  const auto before = Contents(scratch / "s");
+  const auto opened = OpenRocksStore(Options());
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(opened.error().reason, "newer_schema");
+  EXPECT_EQ(OpenRocksStoreReadOnly(scratch / "s").error().reason, "newer_schema");
+  EXPECT_TRUE(Contents(scratch / "s") == before);
+}
+
+TEST_F(RocksFiles, ATornTailAfterTheLastSyncOpensAndLosesNothingAcknowledged) {
+  MakeKilledStore(20);
+  const fs::path wal = NewestWal(scratch / "s");
+  ASSERT_FALSE(wal.empty());
+  // Half a record that was being written when the power went.
+  std::ofstream(wal, std::ios::binary | std::ios::app) << std::string("\x12\x34\x56\x78\xff\x00\x01half", 11);
+  auto store = Open();
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(CountLog(*store), 20u);
+}
+
+TEST_F(RocksFiles, AnUnsyncedTailThatIsCutIsCountedAndToldInTheLog) {
+  MakeKilledStore(20, /*sync=*/false);
+  fs::resize_file(NewestWal(scratch / "s"), fs::file_size(NewestWal(scratch / "s")) - 5);
+  auto store = Open();
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->Statistics().lost_unsynced, 1u);
+  EXPECT_EQ(CountLog(*store), 20u) << "19 that are left and the note";
+  policy::Event last;
+  ASSERT_TRUE(store->ReadLog(LogSeq{20}, 0, [&](const policy::Event& event) -> Status {
+    last = event;
+    return {};
+  }).ok());
+  EXPECT_TRUE(std::holds_alternative<policy::AdminNote>(last.payload));
+  store.reset();
+  EXPECT_EQ(Open()->Statistics().lost_unsynced, 0u) << "told once";
+}
+
+TEST_F(RocksFiles, ATailCutBelowTheHighWaterMarkIsDataLossAndNothingIsTouched) {
+  MakeKilledStore(20);
+  const fs::path wal = NewestWal(scratch / "s");
+  for (const std::uintmax_t cut : {5U, 700U, 3000U}) {
+    fs::resize_file(wal, fs::file_size(wal) - cut);
+    const auto before = Contents(scratch / "s");
+    const auto opened = OpenRocksStore(Options());
+    ASSERT_FALSE(opened.ok()) << cut;
+    EXPECT_EQ(opened.error().code, Code::kDataLoss);
+    EXPECT_EQ(opened.error().reason, "acknowledged_missing");
+    EXPECT_TRUE(Contents(scratch / "s") == before);
+    EXPECT_EQ(OpenRocksStoreReadOnly(scratch / "s").error().code, Code::kDataLoss);
+  }
+}
+
+TEST_F(RocksFiles, AFlippedByteAnywhereInTheWalIsDataLossNeverAShorterHistory) {
+  MakeKilledStore(20);
+  const fs::path wal = NewestWal(scratch / "s");
+  const std::string bytes = ReadWhole(wal);
+  for (std::size_t at = 0; at < bytes.size(); at += 97) {
+    std::string flipped = bytes;
+    flipped[at] = static_cast<char>(flipped[at] ^ 0x10);
+    std::ofstream(wal, std::ios::binary | std::ios::trunc) << flipped;
+    const auto opened = OpenRocksStoreReadOnly(scratch / "s");
+    ASSERT_FALSE(opened.ok()) << "byte " << at;
+    EXPECT_EQ(opened.error().code, Code::kDataLoss) << "byte " << at << ": " << opened.error().message;
+  }
+  const auto opened = OpenRocksStore(Options());
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, Code::kDataLoss);
+}
+
+TEST_F(RocksFiles, MissingDatabaseFilesAreDataLossNeverANewStore) {
+  MakeKilledStore(20);
+  { ASSERT_NE(Open(), nullptr); }  // moves the log into a table file
+  for (const std::string kind : {"CURRENT", "MANIFEST", ".sst", "highwater"}) {
+    fs::remove_all(scratch / "keep");
+    fs::copy(scratch / "s", scratch / "keep", fs::copy_options::recursive);
+    for (const auto& entry : fs::directory_iterator(scratch / "s")) {
+      if (entry.path().string().find(kind) != std::string::npos) fs::remove(entry.path());
+    }
+    const auto before = Contents(scratch / "s");
+    const auto opened = OpenRocksStore(Options());
+    ASSERT_FALSE(opened.ok()) << kind;
+    EXPECT_EQ(opened.error().code, Code::kDataLoss) << kind << ": " << opened.error().message;
+    EXPECT_TRUE(Contents(scratch / "s") == before) << kind;
+    fs::remove_all(scratch / "s");
+    fs::rename(scratch / "keep", scratch / "s");
+  }
+  EXPECT_NE(Open(), nullptr) << "whole again";
+}
+
+TEST_F(RocksFiles, ADamagedTableFileIsReportedWhenItIsRead) {
+  MakeKilledStore(200);
+  { ASSERT_NE(Open(), nullptr); }
+  for (const auto& entry : fs::directory_iterator(scratch / "s")) {
+    if (entry.path().extension() != ".sst") continue;
+    std::string bytes = ReadWhole(entry.path());
+    bytes[20] = static_cast<char>(bytes[20] ^ 0x10);
+    std::ofstream(entry.path(), std::ios::binary | std::ios::trunc) << bytes;
+  }
+  const auto opened = OpenRocksStoreReadOnly(scratch / "s");
+  const Status checked = opened.ok() ? (*opened)->Check() : Status(opened.error());
+  ASSERT_FALSE(checked.ok());
+  EXPECT_EQ(checked.error().code, Code::kDataLoss) << checked.error().message;
+}
+
+TEST_F(RocksFiles, AStoreKilledWhileItWasMadeIsMadeAgain) {
+  auto file = [&] {
+    fs::create_directory(scratch / "s");
+    return HighWaterFile::Open(scratch / "s");
+  }();
+  ASSERT_TRUE(file.ok());
+  auto store = Open();
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->LastSeq().value, 0u);
+}
+
+TEST_F(RocksFiles, ATornHighWaterSlotFallsBackToTheOneBefore) {
+  fs::create_directory(scratch / "h");
+  auto file = HighWaterFile::Open(scratch / "h");
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE(file->Store({LogSeq{5}, LogSeq{6}, true}).ok());
+  ASSERT_TRUE(file->Store({LogSeq{7}, LogSeq{8}, true}).ok());
+  std::string bytes = ReadWhole(scratch / "h/highwater");
+  bytes[20] ^= 1;  // slot 0 holds the newest, the second
+  std::ofstream(scratch / "h/highwater", std::ios::binary | std::ios::trunc) << bytes;
+  const auto found = HighWaterFile::Read(scratch / "h");
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ((*found)->synced.value, 5u);
+  bytes[530] ^= 1;
+  std::ofstream(scratch / "h/highwater", std::ios::binary | std::ios::trunc) << bytes;
+  EXPECT_EQ(HighWaterFile::Read(scratch / "h").error().code, Code::kDataLoss);
+}
+
+TEST_F(RocksFiles, WithoutFreeSpaceNothingIsOpened) {
+  StoreOptions options = Options();
+  options.free_space_min_bytes = 1ULL << 60;
+  const auto opened = OpenRocksStore(options);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, Code::kUnavailable);
+  EXPECT_EQ(opened.error().reason, "storage_full");
+  EXPECT_TRUE(fs::is_empty(scratch / "s"));
+}
+
+TEST_F(RocksFiles, TheDiskGuardCountsWhatIsAboutToBeWritten) {
+  EXPECT_TRUE(CheckFreeSpace(scratch.path(), 0).ok());
+  EXPECT_EQ(CheckFreeSpace(scratch.path(), 0, 1ULL << 60).error().reason, "storage_full");
+  EXPECT_EQ(CheckFreeSpace(scratch.path(), ~0ULL, ~0ULL).error().reason, "storage_full");
+  EXPECT_EQ(CheckFreeSpace(scratch / "none", 0).error().code, Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace pointsman::store
