@@ -93,7 +93,7 @@ bool ApplyToCell(Cell& cell, int sign, const Channels& channels, RowTerms terms,
   bool finite = AddRow(pattern->second, sign, terms, channels);
   if (pattern->second.rows == 0) cell.patterns.erase(pattern);
   if (gold && gold_probability > 0) {
-    const ChannelValue& label = *FindChannel(channels, 0);
+    const ChannelValue& label = channels[0];  // channels ascend and gold is the first
     finite = AddAudit(cell.audits, sign, terms, label.value - label.offset, gold_probability) && finite;
   }
   return finite;
