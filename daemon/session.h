@@ -91,6 +91,8 @@ class IoLoop : public std::enable_shared_from_this<IoLoop> {
   std::thread thread_;
 };
 
+// A connection, from adoption to its end. Threads: its loop's only, but for being
+// held weakly. Lifetime: the loop's list and the handlers in flight hold it.
 class Session final : public ReplyChannel, public std::enable_shared_from_this<Session> {
  public:
   // `loop` owns the session. Closed from the start when the connection cannot be watched.

@@ -41,6 +41,7 @@ class Descriptor {
   int value_ = -1;
 };
 
+// A listening socket that keeps the invariants above. Threads: one at a time.
 class BoundSocket {
  public:
   // Binds and listens; the descriptor is non-blocking and close-on-exec. The mode

@@ -1,4 +1,7 @@
 // The transport's counters as Prometheus text.
+//
+// Purpose: one place that names them. Threads: any; the counters are read one by
+// one, so a scrape is no atomic picture. Limits: label sets are fixed.
 #pragma once
 
 #include <string>

@@ -1,4 +1,7 @@
 // What the fuzzer feeds: a byte stream as a client would send it.
+//
+// Purpose: one target for libFuzzer and for the plain test. Threads: any, each
+// with messages of its own. Limits: those of frames.
 #pragma once
 
 #include <cstdint>

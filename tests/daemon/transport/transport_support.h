@@ -1,4 +1,7 @@
 // A transport with an echoing dispatcher, and a client that sends raw bytes.
+//
+// Purpose: the tests of transport, client and fuzzing share it. Threads: each
+// class says. Limits: waits end after kPatienceMs and fail the test.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -37,6 +40,7 @@ inline bool Eventually(const std::function<bool()>& reached) {
   return true;
 }
 
+// A temporary directory with a short name, removed at the end. One thread.
 class ShortDirectory {
  public:
   ShortDirectory() {
@@ -153,6 +157,7 @@ inline std::string PingBytes(std::uint64_t correlation, const std::string& conte
   return FrameBytes(9, correlation, ping.SerializeAsString());
 }
 
+// A client that sends what it is told to. Threads: one sends while one receives.
 class RawClient {
  public:
   explicit RawClient(const std::string& path, int receive_buffer = 0) {
