@@ -80,8 +80,9 @@ struct Publisher::Impl {
   ReadTime now;
   std::map<ModelId, ModelEntry> models;
   std::vector<std::shared_ptr<const ClusterBlock>> blocks;
-  std::set<ClusterId> dirty_blocks;
+  std::map<ClusterId, std::vector<ModelId>> dirty_cells;  // read-outs to put into their blocks
   std::set<ModelId> dirty_models;
+  std::uint64_t bad_cells = 0;
   Root root;
 
   void Restart(const State& state, Inputs fresh);
@@ -112,7 +113,8 @@ void Publisher::Impl::Restart(const State& state, Inputs fresh) {
   now.gold = MakeTimeWeight(inputs.reading_time, inputs.gold_half_life_days);
   models.clear();
   dirty_models.clear();
-  dirty_blocks.clear();
+  dirty_cells.clear();
+  bad_cells = 0;
   blocks.assign(inputs.bundle->cluster_count() + 1, nullptr);
   for (const auto& [key, cell] : state.cells) TouchCell(state, key);
 }
@@ -122,16 +124,20 @@ void Publisher::Impl::TouchCell(const State& state, const CellKey& key) {
   if (model == nullptr || key.cluster.value >= blocks.size()) return;
   ModelEntry& entry = Entry(*model);
   dirty_models.insert(key.model);
-  dirty_blocks.insert(key.cluster);
+  dirty_cells[key.cluster].push_back(key.model);
   const auto found = state.cells.find(key);
+  if (const auto old = entry.cells.find(key.cluster); old != entry.cells.end()) {
+    bad_cells -= old->second.bad ? 1 : 0;
+    old->second = CellEntry{};
+  }
   if (found == state.cells.end() || (found->second.patterns.empty() && !found->second.quarantined)) {
     entry.cells.erase(key.cluster);
     return;
   }
   CellEntry& cell = entry.cells[key.cluster];
-  cell = CellEntry{};
   if (found->second.quarantined) {
     cell.bad = true;
+    ++bad_cells;
     return;
   }
   LeafSums sums = SumLeaf(found->second, noise, now, entry.mean_prior);
@@ -141,6 +147,7 @@ void Publisher::Impl::TouchCell(const State& state, const CellKey& key) {
   cell.leaf = SolveLeaf(sums, inputs.sources, inputs.widths.cell, variances);
   cell.leaf.readout.model = key.model;
   cell.bad = !cell.leaf.usable && (!sums.valid || sums.weight > 0);
+  bad_cells += cell.bad ? 1 : 0;
   const bool comparable = std::any_of(sums.difference_variance.begin(), sums.difference_variance.end(),
                                       [](double variance) { return variance >= 0; });
   if (cell.leaf.usable && comparable) cell.sums = std::make_unique<LeafSums>(std::move(sums));
@@ -181,12 +188,13 @@ bool Publisher::Impl::ApplyConflictRule() {
   for (auto& [id, entry] : models) {
     bool here = false;
     for (auto& [cluster, cell] : entry.cells) {
+      if (cell.sums == nullptr) continue;
       const bool before = cell.conflict.has_value();
       cell.conflict.reset();
       std::array<double, kSourcesMax> variances{};
       variances.fill(prior_variance);
       bool raised = false;
-      for (std::size_t s = 0; cell.sums != nullptr && s < inputs.sources; ++s) {
+      for (std::size_t s = 0; s < inputs.sources; ++s) {
         if (!(cell.sums->difference_variance[s] >= 0)) continue;
         const double gap = cell.sums->difference[s] - entry.posterior.mean[s + 1];
         const double known = entry.posterior.covariance(s + 1, s + 1) + cell.sums->difference_variance[s];
@@ -201,7 +209,7 @@ bool Publisher::Impl::ApplyConflictRule() {
         if (leaf.usable) cell.conflict = leaf;
       }
       here = here || cell.conflict.has_value();
-      if (before || cell.conflict.has_value()) dirty_blocks.insert(cluster);
+      if (before || cell.conflict.has_value()) dirty_cells[cluster].push_back(id);
     }
     if (here) {
       SumModel(entry, true, &entry.second);
@@ -214,16 +222,30 @@ bool Publisher::Impl::ApplyConflictRule() {
 }
 
 void Publisher::Impl::RebuildBlocks() {
-  for (const ClusterId cluster : dirty_blocks) {
+  for (const auto& [cluster, touched] : dirty_cells) {
     auto block = std::make_shared<ClusterBlock>();
-    for (const auto& [id, entry] : models) {
-      const auto at = entry.cells.find(cluster);
-      if (at == entry.cells.end() || !at->second.leaf.usable) continue;
-      block->cells.push_back(at->second.conflict.has_value() ? at->second.conflict->readout : at->second.leaf.readout);
+    if (blocks[cluster.value] != nullptr) *block = *blocks[cluster.value];
+    for (const ModelId id : touched) {
+      const auto& cells = models.at(id).cells;
+      const auto cell = cells.find(cluster);
+      const auto at = std::lower_bound(block->cells.begin(), block->cells.end(), id,
+                                       [](const CellReadout& readout, ModelId wanted) { return readout.model < wanted; });
+      const bool held = at != block->cells.end() && at->model == id;
+      if (cell == cells.end() || !cell->second.leaf.usable) {
+        if (held) block->cells.erase(at);
+        continue;
+      }
+      const CellReadout& readout =
+          cell->second.conflict.has_value() ? cell->second.conflict->readout : cell->second.leaf.readout;
+      if (held) {
+        *at = readout;
+      } else {
+        block->cells.insert(at, readout);
+      }
     }
     blocks[cluster.value] = block->cells.empty() ? nullptr : std::move(block);
   }
-  dirty_blocks.clear();
+  dirty_cells.clear();
 }
 
 std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state) {
@@ -241,9 +263,7 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
     snapshot->source_bias[s] = root.mean[s];
     snapshot->source_variance[s] = root.covariance(s, s);
   }
-  for (const auto& [id, entry] : models) {
-    for (const auto& [cluster, cell] : entry.cells) snapshot->quarantined_cells += cell.bad ? 1 : 0;
-  }
+  snapshot->quarantined_cells = bad_cells;
   snapshot->models.reserve(state.pool.models().size());
   for (const Model& model : state.pool.models()) {
     if (model.state == ModelState::kRetired) continue;
