@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "../store/samples.h"
+#include "tests/store/samples.h"
 #include "base/unit_draw.h"
 #include "store/store.h"
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/unit_draw.h"
-#include "../store/samples.h"
+#include "tests/store/samples.h"
 #include "store/store.h"
 
 namespace pointsman::store {

@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "base/unit_draw.h"
-#include "samples.h"
+#include "tests/store/samples.h"
 
 namespace pointsman::store {
 namespace {

@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "base/unit_draw.h"
-#include "samples.h"
+#include "tests/store/samples.h"
 #include "store/bundle_file.h"
 #include "store/decision_token.h"
 #include "store/keys.h"

@@ -7,7 +7,7 @@
 #include <mutex>
 #include <thread>
 
-#include "samples.h"
+#include "tests/store/samples.h"
 
 namespace pointsman::store {
 namespace {

@@ -4,7 +4,8 @@
 #include <limits>
 #include <map>
 
-#include "samples.h"
+#include "tests/store/samples.h"
+#include "store/bundle_file.h"
 #include "store/store.h"
 
 namespace pointsman::store {
@@ -208,7 +209,12 @@ TEST_P(Contract, BundlesAreFoundUnderTheirHashAndPuttingThemAgainIsFine) {
   policy::Bundle bundle = SmallBundle();
   ASSERT_TRUE(store->PutBundle(bundle).ok());
   ASSERT_TRUE(store->PutBundle(bundle).ok());
-  const ScratchDirectory other;
+  const auto hash = DecodeBundle(EncodeBundle(bundle))->hash;
+  const auto found = store->Find(hash);
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_EQ((*found)->hash, hash);
+  EXPECT_EQ(EncodeBundle(**found), EncodeBundle(bundle));
+  EXPECT_EQ(*store->Find(hash), *found) << "shared, not read again";
   EXPECT_EQ(store->Find(BundleHash{}).error().code, Code::kNotFound);
   bundle.skills[0] = 7;
   EXPECT_EQ(store->PutBundle(bundle).error().code, Code::kInvalidArgument);

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "record.pb.h"
-#include "samples.h"
+#include "tests/store/samples.h"
 #include "store/codec.h"
 #include "store/disk_guard.h"
 #include "store/high_water.h"

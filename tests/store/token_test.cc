@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/unit_draw.h"
-#include "samples.h"
+#include "tests/store/samples.h"
 #include "store/decision_token.h"
 
 namespace pointsman::store {
