@@ -23,8 +23,25 @@ enum class Labels {
   kScores,     // the table's scores
 };
 
+// How unlabelled answers become scores.
+enum class Consensus {
+  kAuto,       // kCrowd for categorical answers (letters) of at least 3 models, else kPlainEm
+  kCrowd,      // spec consensus_prior: truth, popular wrong answer, difficulty, shared errors
+  kPlainEm,    // one reliability per model
+  kPublished,  // spec cascal_meta_router A.2; letters only, else kPlainEm
+};
+
+// Where the clusters come from.
+enum class ClusterMethod {
+  kSpherical,  // one shared spherical k-means, shrunken cells (spec consensus_prior, "Cells")
+  kCascal,     // the published steps A.3 to A.6, one subject per task of the table
+};
+
 struct BuildOptions {
   Labels labels = Labels::kConsensus;
+  Consensus consensus = Consensus::kAuto;
+  ClusterMethod cluster_method = ClusterMethod::kSpherical;
+  bool task_types = true;  // learn task types from the table's task column
   std::uint32_t clusters_max = 32;
   std::uint32_t anchors_max = 512;
   std::uint64_t seed = 0;
@@ -32,6 +49,9 @@ struct BuildOptions {
   // Reused when given (a re-bootstrap keeps the embedder, so that anchors stay
   // comparable); otherwise LSA is fitted on the queries.
   const policy::Bundle* keep_embedder_of = nullptr;
+  // With a newly fitted embedder: an earlier bundle (its hash set) whose anchors
+  // get images in the new embedding, so that evidence can cross. Null: no bridge.
+  const policy::Bundle* bridge_from = nullptr;
   // Indices of rows to use; empty: all.
   std::vector<std::size_t> rows;
   // Called with (stage, done, total); may be empty.
@@ -39,8 +59,11 @@ struct BuildOptions {
 };
 
 // The bundle is valid (policy::ValidateBundle); its hash is not set.
+// Rows without words, and models without a single answer (score), are left out.
+// Deterministic: same table, options and seed, same bundle.
 // Errors: INVALID_ARGUMENT for fewer than 2 usable rows or no model with answers
-// (kConsensus) or scores (kScores), naming what is missing.
+// (kConsensus) or scores (kScores), naming what is missing; FAILED_PRECONDITION
+// when the kept embedder cannot embed text.
 Result<policy::Bundle> BuildBundle(const Table& table, const BuildOptions& options);
 
 }  // namespace pointsman::bootstrap

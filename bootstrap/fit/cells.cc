@@ -1,0 +1,74 @@
+#include "bootstrap/fit/cells.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/contract.h"
+
+namespace pointsman::bootstrap {
+namespace {
+
+std::vector<double> OverallMeans(const Scores& scores, std::span<const std::size_t> use) {
+  std::vector<double> sum(scores.models, 0);
+  std::vector<double> count(scores.models, 0);
+  for (const std::size_t i : use) {
+    for (std::size_t m = 0; m < scores.models; ++m) {
+      if (std::isnan(scores.at(i, m))) continue;
+      sum[m] += scores.at(i, m);
+      count[m] += 1;
+    }
+  }
+  const double all = std::accumulate(count.begin(), count.end(), 0.0);
+  const double mean = all > 0 ? std::accumulate(sum.begin(), sum.end(), 0.0) / all : 0.5;
+  for (std::size_t m = 0; m < scores.models; ++m) sum[m] = count[m] > 0 ? sum[m] / count[m] : mean;
+  return sum;
+}
+
+}  // namespace
+
+CellTable ShrunkenCells(const Scores& scores, std::span<const std::uint32_t> group, std::size_t groups,
+                        std::span<const std::size_t> use, const CellOptions& options) {
+  REQUIRE(group.size() == scores.items, "one group per item");
+  std::vector<std::size_t> all;
+  if (use.empty()) {
+    all.resize(scores.items);
+    std::iota(all.begin(), all.end(), 0);
+    use = all;
+  }
+  CellTable table;
+  table.groups = groups;
+  table.overall = OverallMeans(scores, use);
+  std::vector<double> sum(groups * scores.models, 0);
+  std::vector<double> count(groups * scores.models, 0);
+  std::vector<double> items(groups, 0);
+  std::vector<double> surplus(groups, 0);  // sum over items of the mean of s - g over who answered
+  for (const std::size_t i : use) {
+    if (group[i] == kNoGroup) continue;
+    REQUIRE(group[i] < groups, "group number");
+    double gap = 0;
+    double answered = 0;
+    for (std::size_t m = 0; m < scores.models; ++m) {
+      const double score = scores.at(i, m);
+      if (std::isnan(score)) continue;
+      sum[group[i] * scores.models + m] += score;
+      count[group[i] * scores.models + m] += 1;
+      gap += score - table.overall[m];
+      answered += 1;
+    }
+    if (answered > 0) surplus[group[i]] += gap / answered;
+    items[group[i]] += 1;
+  }
+  const double n0 = options.pseudo_count;
+  table.quality.resize(groups * scores.models);
+  for (std::size_t k = 0; k < groups; ++k) {
+    const double eta = surplus[k] / (items[k] + n0 / 4);
+    for (std::size_t m = 0; m < scores.models; ++m) {
+      const std::size_t at = k * scores.models + m;
+      table.quality[at] = std::clamp((sum[at] + n0 * (table.overall[m] + eta)) / (count[at] + n0), 0.0, 1.0);
+    }
+  }
+  return table;
+}
+
+}  // namespace pointsman::bootstrap

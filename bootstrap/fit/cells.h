@@ -1,0 +1,39 @@
+// Cells: the expected quality of each model in each group of queries, shrunk.
+//
+// Source: spec consensus_prior, "Cells". Groups are clusters or task types.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace pointsman::bootstrap {
+
+// Scores of a table: items x models in [0,1], NaN where a model has no answer.
+struct Scores {
+  std::size_t items = 0;
+  std::size_t models = 0;
+  std::vector<double> value;
+  double at(std::size_t item, std::size_t model) const { return value[item * models + model]; }
+};
+
+struct CellOptions {
+  double pseudo_count = 20;  // n0: 20 for consensus scores, 10 for labels
+};
+
+inline constexpr std::uint32_t kNoGroup = 0xFFFFFFFF;
+
+struct CellTable {
+  std::size_t groups = 0;
+  std::vector<double> overall;  // models: g_m; the mean of the others where a model has no score
+  std::vector<double> quality;  // groups x models: S_km in [0,1]
+};
+
+// group[i] in [0, groups) or kNoGroup (such items count in `overall` only);
+// `use` selects items (empty: all).
+//   S = (sum s + n0 (g_m + eta_k)) / (n + n0), eta_k = sum (s - g) / M / (n_k + n0/4)
+CellTable ShrunkenCells(const Scores& scores, std::span<const std::uint32_t> group, std::size_t groups,
+                        std::span<const std::size_t> use, const CellOptions& options);
+
+}  // namespace pointsman::bootstrap
