@@ -1,6 +1,7 @@
 #include "policy/belief/membership.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/contract.h"
 #include "base/exact_math.h"
@@ -23,8 +24,12 @@ ClusterWeights WeighClusters(const Bundle& bundle, const kernels::Nearest& neare
     weights.push_back(
         {ClusterId{scored.row + 1}, exact::Exp((scored.score - top) / bundle.membership_temperature)});
   }
-  std::sort(weights.begin(), weights.end(),
-            [](const ClusterWeight& a, const ClusterWeight& b) { return a.cluster < b.cluster; });
+  // Ascending clusters, by insertion: there are at most four.
+  for (std::size_t i = 2; i < weights.size(); ++i) {
+    for (std::size_t j = i; j > 1 && weights[j].cluster < weights[j - 1].cluster; --j) {
+      std::swap(weights[j], weights[j - 1]);
+    }
+  }
   double total = 0;
   for (const auto& entry : weights) total += entry.weight;
   for (auto& entry : weights) entry.weight /= total;
