@@ -125,9 +125,8 @@ RouteReply LibraryRefusal(int status, const StreamLimits& limits) {
 }
 
 std::string RawAnswer(int status, std::string_view title, const RouteReply& reply) {
-  return "HTTP/1.1 " + std::to_string(status) + " " + std::string(title) +
-         "\r\nContent-Type: " + reply.content_type + "\r\nContent-Length: " + std::to_string(reply.body.size()) +
-         "\r\nConnection: close\r\n\r\n" + reply.body;
+  return "HTTP/1.1 " + std::to_string(status) + " " + std::string(title) + "\r\nContent-Type: " + reply.content_type +
+         "\r\nContent-Length: " + std::to_string(reply.body.size()) + "\r\nConnection: close\r\n\r\n" + reply.body;
 }
 
 // The library's server, used for one thing only: from a stream to a response.

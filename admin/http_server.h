@@ -31,25 +31,25 @@ namespace pointsman::admin {
 
 struct HttpOptions {
   std::string socket_path;
-  std::optional<mode_t> mode;    // none: 0660 for the API socket, 0600 for the admin socket
-  std::optional<gid_t> group;    // owner group of the socket; none: the process's
-  std::vector<uid_t> admin_uids;  // served on the admin socket besides root and our own user
-  std::size_t connections_max = 16;           // 1..256; also the number of workers
-  std::size_t header_bytes_max = 64U << 10;   // request line and headers; one line at most 8 KiB
+  std::optional<mode_t> mode;                // none: 0660 for the API socket, 0600 for the admin socket
+  std::optional<gid_t> group;                // owner group of the socket; none: the process's
+  std::vector<uid_t> admin_uids;             // served on the admin socket besides root and our own user
+  std::size_t connections_max = 16;          // 1..256; also the number of workers
+  std::size_t header_bytes_max = 64U << 10;  // request line and headers; one line at most 8 KiB
   std::size_t body_bytes_max = 1U << 20;
-  int header_timeout_ms = 2'000;    // from accept to the end of the headers
-  int request_timeout_ms = 10'000;  // from accept to the end of the body
+  int header_timeout_ms = 2'000;     // from accept to the end of the headers
+  int request_timeout_ms = 10'000;   // from accept to the end of the body
   int response_timeout_ms = 10'000;  // for the client to take the answer
 };
 
 struct HttpStatistics {
   std::uint64_t accepted = 0;
-  std::uint64_t refused_full = 0;   // connections_max reached
-  std::uint64_t refused_peer = 0;   // no usable identity, or not an administrator
-  std::uint64_t timed_out = 0;      // too slow in sending
-  std::uint64_t too_large = 0;      // headers or body
+  std::uint64_t refused_full = 0;    // connections_max reached
+  std::uint64_t refused_peer = 0;    // no usable identity, or not an administrator
+  std::uint64_t timed_out = 0;       // too slow in sending
+  std::uint64_t too_large = 0;       // headers or body
   std::uint64_t answered_error = 0;  // status 400 and above, all of the above included
-  std::uint64_t accept_failed = 0;  // the system gave no connection (descriptors)
+  std::uint64_t accept_failed = 0;   // the system gave no connection (descriptors)
 };
 
 class HttpServer {

@@ -71,8 +71,8 @@ class Fields {
     const json* value = Take(name, required);
     if (value == nullptr) return;
     if (!value->is_number_integer()) return Wrong(name, "a whole number");
-    const bool fits = value->is_number_unsigned() &&
-                      value->get<std::uint64_t>() <= std::numeric_limits<Unsigned>::max();
+    const bool fits =
+        value->is_number_unsigned() && value->get<std::uint64_t>() <= std::numeric_limits<Unsigned>::max();
     if (!fits) {
       return OutOfRange(name, "between 0 and " + std::to_string(std::numeric_limits<Unsigned>::max()));
     }
@@ -374,8 +374,8 @@ Result<ActivateBody> ParseActivate(std::string_view body) {
 }
 
 Result<LearningBody> ParseLearning(std::string_view body) {
-  return ParseInto<LearningBody>(
-      body, [](Fields& fields, LearningBody& out) { fields.Flag("frozen", &out.frozen, true); });
+  return ParseInto<LearningBody>(body,
+                                 [](Fields& fields, LearningBody& out) { fields.Flag("frozen", &out.frozen, true); });
 }
 
 Result<BootstrapRequest> ParseBootstrap(std::string_view body) {

@@ -15,7 +15,9 @@ namespace {
 
 using nlohmann::json;
 
-RouteReply Reply(const json& value, int status = 200) { return RouteReply{status, "application/json", Dump(value), ""}; }
+RouteReply Reply(const json& value, int status = 200) {
+  return RouteReply{status, "application/json", Dump(value), ""};
+}
 
 template <typename T>
 RouteReply ReplyWith(const Result<T>& result) {
@@ -72,8 +74,9 @@ RouteReply ShowCluster(Ports& ports, const RouteRequest& request) {
   const char* const end = request.capture.data() + request.capture.size();
   const auto [stop, error] = std::from_chars(request.capture.data(), end, number);
   if (error != std::errc() || stop != end) {
+    const std::string given = "'" + log::Escape(request.capture) + "'";
     return Refuse(MakeError(Code::kInvalidArgument, "cluster_number",
-                            "'" + log::Escape(request.capture) + "' is not a cluster number; GET /v1/clusters has them"));
+                            given + " is not a cluster number; GET /v1/clusters has them"));
   }
   return ReplyWith(ports.Cluster(number));
 }
@@ -136,18 +139,17 @@ constexpr std::array kRoutes = {
     RouteRow{"POST", "/v1/models",
              "Adds a model: {name, input_usd_per_million, output_usd_per_million, context_tokens?}.", true,
              Role::kAdmin, AddModel},
-    RouteRow{"POST", "/v1/models/{name}/price",
-             "Sets the price: {input_usd_per_million, output_usd_per_million}.", true, Role::kAdmin, SetPrice},
-    RouteRow{"POST", "/v1/models/{name}/state", "Sets the state: {state: active|draining|retired}.", true,
-             Role::kAdmin, SetState},
-    RouteRow{"GET", "/v1/clusters", "Clusters with their leading model and evidence.", false, Role::kApi,
-             ListClusters},
+    RouteRow{"POST", "/v1/models/{name}/price", "Sets the price: {input_usd_per_million, output_usd_per_million}.",
+             true, Role::kAdmin, SetPrice},
+    RouteRow{"POST", "/v1/models/{name}/state", "Sets the state: {state: active|draining|retired}.", true, Role::kAdmin,
+             SetState},
+    RouteRow{"GET", "/v1/clusters", "Clusters with their leading model and evidence.", false, Role::kApi, ListClusters},
     RouteRow{"GET", "/v1/clusters/{n}", "One cluster with its cells, best first.", false, Role::kApi, ShowCluster},
     RouteRow{"GET", "/v1/generations", "Every generation that was activated.", false, Role::kApi, ListGenerations},
     RouteRow{"POST", "/v1/generations/activate", "Makes a bundle live: {target: number or bundle hash}.", true,
              Role::kAdmin, Activate},
-    RouteRow{"POST", "/v1/generations/rollback", "Back to the previous bundle, under a new number.", true,
-             Role::kAdmin, Rollback},
+    RouteRow{"POST", "/v1/generations/rollback", "Back to the previous bundle, under a new number.", true, Role::kAdmin,
+             Rollback},
     RouteRow{"GET", "/v1/bootstrap", "State of the bootstrap job.", false, Role::kAdmin, BootstrapStatus},
     RouteRow{"POST", "/v1/bootstrap",
              "Starts a job: {table_path, labels?, clusters_max?, seed?, refit_embedder?, activate?}.", true,
@@ -179,7 +181,9 @@ Status CheckRoutes(std::span<const RouteRow> rows) {
   std::set<std::string> seen;
   for (const RouteRow& row : rows) {
     const std::string name = std::string(row.method) + " " + std::string(row.path);
-    const auto bad = [&](const char* why) { return MakeError(Code::kInvalidArgument, "route_table", name + ": " + why); };
+    const auto bad = [&](const char* why) {
+      return MakeError(Code::kInvalidArgument, "route_table", name + ": " + why);
+    };
     if (row.method != "GET" && row.method != "POST") return bad("the method must be GET or POST");
     if (row.method == "GET" && row.mutates) return bad("GET must not mutate");
     if (row.mutates && row.role != Role::kAdmin) return bad("what mutates is for the admin socket");
@@ -198,16 +202,17 @@ Matched Match(std::span<const RouteRow> rows, Role role, std::string_view method
     if (!capture) continue;
     if (row.method == wanted) {
       if (row.role == Role::kAdmin && role != Role::kAdmin) {
-        matched.refusal = Refuse(MakeError(Code::kPermissionDenied, "admin_socket_only",
-                                           std::string(row.method) + " " + std::string(row.path) +
-                                               " is served on the admin socket only"));
+        matched.refusal = Refuse(
+            MakeError(Code::kPermissionDenied, "admin_socket_only",
+                      std::string(row.method) + " " + std::string(row.path) + " is served on the admin socket only"));
         return matched;
       }
       matched.row = &row;
       matched.capture = std::move(*capture);
       return matched;
     }
-    if (role == Role::kAdmin || row.role == Role::kApi) methods += (methods.empty() ? "" : ", ") + std::string(row.method);
+    const bool served = role == Role::kAdmin || row.role == Role::kApi;
+    if (served) methods += (methods.empty() ? "" : ", ") + std::string(row.method);
   }
   if (methods.empty()) {
     matched.refusal = Refuse(

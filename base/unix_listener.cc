@@ -17,7 +17,8 @@ namespace {
 Error SystemError(const std::string& what, const std::string& path, int error) {
   const std::string message = what + " " + log::Escape(path) + ": " + std::strerror(error);
   if (error == EACCES || error == EPERM || error == EROFS) {
-    return MakeError(Code::kPermissionDenied, "socket_permission", message + "; give this user the right to its folder");
+    return MakeError(Code::kPermissionDenied, "socket_permission",
+                     message + "; give this user the right to its folder");
   }
   if (error == ENOENT || error == ENOTDIR) {
     return MakeError(Code::kNotFound, "socket_folder", message + "; create the folder first");
@@ -63,8 +64,7 @@ Status ClearPath(const std::string& path) {
 }  // namespace
 
 Result<UnixListener> UnixListener::Open(const UnixListenOptions& options) {
-  if (options.path.empty() || options.path.size() > kUnixPathBytesMax ||
-      options.path.find('\0') != std::string::npos) {
+  if (options.path.empty() || options.path.size() > kUnixPathBytesMax || options.path.find('\0') != std::string::npos) {
     return MakeError(Code::kInvalidArgument, "socket_path",
                      "a socket path has 1 to 107 bytes, this one " + std::to_string(options.path.size()) +
                          "; choose a shorter folder");
@@ -88,7 +88,9 @@ Result<UnixListener> UnixListener::Open(const UnixListenOptions& options) {
   if (options.group && ::lchown(options.path.c_str(), static_cast<uid_t>(-1), *options.group) != 0) {
     return SystemError("cannot set the group of", options.path, errno);
   }
-  if (::chmod(options.path.c_str(), options.mode) != 0) return SystemError("cannot set the mode of", options.path, errno);
+  if (::chmod(options.path.c_str(), options.mode) != 0) {
+    return SystemError("cannot set the mode of", options.path, errno);
+  }
   if (::listen(listener.fd_, options.backlog) != 0) return SystemError("cannot listen at", options.path, errno);
   return listener;
 }

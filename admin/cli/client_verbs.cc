@@ -1,5 +1,8 @@
 #include "admin/cli/client_verbs.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <memory>
@@ -20,8 +23,8 @@ using nlohmann::json;
 constexpr char kGroup[] = "Client verbs (frames on the route socket)";
 
 Error FromFailure(const client::Failure& failure) {
-  const Code code = failure.code <= static_cast<std::uint32_t>(Code::kInternal) ? static_cast<Code>(failure.code)
-                                                                                : Code::kInternal;
+  const Code code =
+      failure.code <= static_cast<std::uint32_t>(Code::kInternal) ? static_cast<Code>(failure.code) : Code::kInternal;
   return MakeError(code, failure.reason, failure.message);
 }
 
@@ -32,13 +35,16 @@ Exit Exchange(Context& context, const Request& request, OnReply on_reply) {
   if (!connected.ok()) {
     const Error error = FromFailure(connected.failure());
     const bool theirs = error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded;
+    if (theirs && ::access(context.route_socket.c_str(), W_OK) != 0 && errno == EACCES) {
+      return context.Fail(error, Exit::kNotPermitted);
+    }
     return context.Fail(error, theirs ? Exit::kUnreachable : ExitFor(error.code));
   }
   auto reply = connected->Call(request);
   if (!reply.ok()) {
     const Error error = FromFailure(reply.failure());
-    return context.Fail(error, connected->closed() && error.code == Code::kUnavailable ? Exit::kUnreachable
-                                                                                         : ExitFor(error.code));
+    return context.Fail(
+        error, connected->closed() && error.code == Code::kUnavailable ? Exit::kUnreachable : ExitFor(error.code));
   }
   return on_reply(*reply);
 }
@@ -370,9 +376,8 @@ void AddOutcome(CLI::App& app, Context& context) {
   verb->add_option("--latency-ms", arguments->latency_ms, "Duration of the call");
   verb->add_flag("--failed", arguments->failed, "The call gave no answer");
   verb->add_option("--verdict", arguments->verdict, "none, too_weak, too_costly or failed")
-      ->transform(CLI::CheckedTransformer(
-          std::vector<std::pair<std::string, std::uint32_t>>{
-              {"none", 0}, {"too_weak", 1}, {"too_costly", 2}, {"failed", 3}}));
+      ->transform(CLI::CheckedTransformer(std::vector<std::pair<std::string, std::uint32_t>>{
+          {"none", 0}, {"too_weak", 1}, {"too_costly", 2}, {"failed", 3}}));
   auto* cost = verb->add_option("--cost-usd", arguments->cost_usd, "Measured cost in dollars");
   AddRevisionAndTenant(*verb, arguments->common);
   verb->callback([&context, arguments, cost] {

@@ -85,8 +85,8 @@ Exit Replay(Context& context, const std::string& directory, bool verify) {
   if (context.json) {
     context.Print(report);
   } else {
-    context.out << "folded " << whole->events << " events in " << Fixed(whole->seconds, 2) << " s ("
-                << Fixed(rate, 0) << " events/s)\nstate hash           " << admin::Hex64(whole->hash) << "\n";
+    context.out << "folded " << whole->events << " events in " << Fixed(whole->seconds, 2) << " s (" << Fixed(rate, 0)
+                << " events/s)\nstate hash           " << admin::Hex64(whole->hash) << "\n";
     if (verify) {
       context.out << "checkpoint and tail  " << report["checkpoint_and_tail_hash"].get<std::string>() << "\n"
                   << (equal ? "equal\n" : "DIFFERENT: the stored state is not the fold of the log\n");

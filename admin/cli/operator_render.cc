@@ -219,9 +219,9 @@ void ShowBootstrap(Context& context, const json& report) {
 void ShowExplanation(Context& context, const json& e) {
   context.out << "decision " << Printable(FieldText(e, "decision")) << "  (sequence " << FieldText(e, "sequence")
               << ", " << UtcTime(Micros(e, "decided_at_us")) << ", generation " << FieldText(e, "generation") << ")\n"
-              << "chosen   " << Printable(FieldText(e, "chosen")) << " with probability "
-              << Number(e, "propensity", 4) << (Flag(e, "audit") ? ", audit" : "")
-              << (Flag(e, "forced") ? ", forced" : "") << (Flag(e, "gold_wanted") ? ", gold wanted" : "") << "\n"
+              << "chosen   " << Printable(FieldText(e, "chosen")) << " with probability " << Number(e, "propensity", 4)
+              << (Flag(e, "audit") ? ", audit" : "") << (Flag(e, "forced") ? ", forced" : "")
+              << (Flag(e, "gold_wanted") ? ", gold wanted" : "") << "\n"
               << "quality  " << Number(e, "predicted_quality", 3) << " +- " << Number(e, "predicted_deviation", 3)
               << " predicted, " << Number(e, "prior", 3) << " before learning\n";
   PrintNamed(context, "clusters", List(e, "clusters"));

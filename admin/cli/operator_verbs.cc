@@ -44,8 +44,8 @@ std::variant<json, Failed> Ask(Context& context, std::string_view method, const 
     return Failed{MakeError(Code::kInternal, "bad_answer", "the daemon's answer is not a JSON object"), Exit::kOurBug};
   }
   if (answer->status < 400) return value;
-  const Error error = MakeError(CodeOfName(FieldText(value, "code")), FieldText(value, "reason"),
-                                FieldText(value, "detail"));
+  const Error error =
+      MakeError(CodeOfName(FieldText(value, "code")), FieldText(value, "reason"), FieldText(value, "detail"));
   return Failed{error, ExitFor(error.code)};
 }
 
@@ -109,9 +109,9 @@ void AddModels(CLI::App& app, Context& context) {
   auto priced = std::make_shared<PriceArguments>();
   AddPriceOptions(*price, *priced);
   price->callback([&context, priced] {
-    context.exit = Post(context, "/v1/models/" + PathPart(priced->name) + "/price",
-                        {{"input_usd_per_million", priced->input}, {"output_usd_per_million", priced->output}},
-                        ShowModel);
+    context.exit =
+        Post(context, "/v1/models/" + PathPart(priced->name) + "/price",
+             {{"input_usd_per_million", priced->input}, {"output_usd_per_million", priced->output}}, ShowModel);
   });
 
   const auto add_state = [&](const char* verb_name, const char* state, const char* help, const char* example) {
@@ -224,8 +224,8 @@ void AddBootstrap(CLI::App& app, Context& context) {
 }
 
 void AddExplain(CLI::App& app, Context& context) {
-  CLI::App* verb = AddVerb(app, context, "explain", "Shows why a decision was made and what came back",
-                           "pointsman explain d1_...");
+  CLI::App* verb =
+      AddVerb(app, context, "explain", "Shows why a decision was made and what came back", "pointsman explain d1_...");
   verb->group(kGroup);
   auto decision = std::make_shared<std::string>();
   verb->add_option("decision", *decision, "A token as route printed it, or the decision's hexadecimal id")->required();
@@ -237,8 +237,9 @@ void AddLearning(CLI::App& app, Context& context, const char* name, bool frozen,
                  const char* example) {
   CLI::App* verb = AddVerb(app, context, name, help, example);
   verb->group(kGroup);
-  verb->callback(
-      [&context, frozen] { context.exit = Post(context, "/v1/learning", {{"frozen", frozen}}, ShowLearning); });
+  verb->callback([&context, frozen] {
+    context.exit = Post(context, "/v1/learning", {{"frozen", frozen}}, ShowLearning);
+  });
 }
 
 }  // namespace

@@ -72,13 +72,34 @@ class Cli : public ::testing::Test {
   std::unique_ptr<HttpServer> server_;
 };
 
-constexpr std::array kLeafVerbs = {
-    "route",           "outcome",          "rate",          "prefer",        "gold",
-    "retract",         "ping",             "status",        "models list",   "models add",
-    "models price",    "models drain",     "models retire", "clusters list", "clusters show",
-    "generations list", "generations activate", "generations rollback", "bootstrap run", "bootstrap status",
-    "bootstrap cancel", "explain",         "freeze",        "resume",        "replay",
-    "export",          "config check",     "eval"};
+constexpr std::array kLeafVerbs = {"route",
+                                   "outcome",
+                                   "rate",
+                                   "prefer",
+                                   "gold",
+                                   "retract",
+                                   "ping",
+                                   "status",
+                                   "models list",
+                                   "models add",
+                                   "models price",
+                                   "models drain",
+                                   "models retire",
+                                   "clusters list",
+                                   "clusters show",
+                                   "generations list",
+                                   "generations activate",
+                                   "generations rollback",
+                                   "bootstrap run",
+                                   "bootstrap status",
+                                   "bootstrap cancel",
+                                   "explain",
+                                   "freeze",
+                                   "resume",
+                                   "replay",
+                                   "export",
+                                   "config check",
+                                   "eval"};
 
 TEST_F(Cli, HelpNamesTheThreeFamiliesAndTheExitCodes) {
   const Ran ran = Run("--help");
@@ -128,11 +149,11 @@ TEST_F(Cli, ADaemonThatIsNotThereIsSixtyNineForClientAndOperatorVerbs) {
 
 TEST_F(Cli, EveryOperatorVerbPrintsOneJsonObject) {
   StartDaemon();
-  for (const char* verb : {"status", "models list", "models add x --input-price 1 --output-price 2",
-                           "models price vendor/beta --input-price 1 --output-price 2", "models retire alpha",
-                           "clusters list", "clusters show 1", "generations list", "generations activate 2",
-                           "generations rollback", "bootstrap run --table t.jsonl", "bootstrap status", "explain 0123",
-                           "freeze", "resume"}) {
+  for (const char* verb :
+       {"status", "models list", "models add x --input-price 1 --output-price 2",
+        "models price vendor/beta --input-price 1 --output-price 2", "models retire alpha", "clusters list",
+        "clusters show 1", "generations list", "generations activate 2", "generations rollback",
+        "bootstrap run --table t.jsonl", "bootstrap status", "explain 0123", "freeze", "resume"}) {
     const Ran ran = Run(std::string(verb) + " --json");
     EXPECT_EQ(ran.exit, 0) << verb << ran.err;
     EXPECT_TRUE(json::parse(ran.out, nullptr, false).is_object()) << verb << ran.out;
@@ -164,7 +185,8 @@ TEST_F(Cli, ARefusalOfTheDaemonKeepsItsCodeReasonAndExit) {
 
 TEST_F(Cli, BootstrapRunSendsAnAbsolutePathAndWaitShowsProgressOnStandardError) {
   StartDaemon();
-  const Ran ran = Run("bootstrap run --table t.jsonl --labels scores --seed 7 --clusters 9 --no-activate --wait --json");
+  const Ran ran =
+      Run("bootstrap run --table t.jsonl --labels scores --seed 7 --clusters 9 --no-activate --wait --json");
   EXPECT_EQ(ran.exit, 0) << ran.err;
   EXPECT_EQ(json::parse(ran.out)["state"], "done");
   EXPECT_THAT(ran.err, HasSubstr("clusters"));

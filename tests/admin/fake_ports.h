@@ -23,7 +23,9 @@ class FakePorts final : public Ports {
     return MakeError(Code::kUnavailable, "loading", "folding the log; try again shortly");
   }
   StatusReport GetStatus() const override;
-  std::string MetricsText() const override { return "# TYPE pointsman_decisions_total counter\npointsman_decisions_total 7\n"; }
+  std::string MetricsText() const override {
+    return "# TYPE pointsman_decisions_total counter\npointsman_decisions_total 7\n";
+  }
   std::vector<ModelReport> Models() const override { return {Model("alpha", 1), Model("vendor/beta", 2)}; }
   Result<ModelReport> AddModel(const Caller& caller, const std::string& name, const policy::Price& price,
                                std::uint32_t context_tokens) override;

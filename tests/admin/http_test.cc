@@ -116,8 +116,8 @@ TEST_F(Http, MutatingRowsReachThePortsWithTheirFields) {
   EXPECT_EQ(Ask(AdminPath(), "POST", "/v1/models/alpha/state", R"({"state":"retired"})").status, 200);
   EXPECT_EQ(Ask(AdminPath(), "POST", "/v1/generations/activate", R"({"target":2})").status, 200);
   EXPECT_EQ(Ask(AdminPath(), "POST", "/v1/generations/rollback").status, 200);
-  EXPECT_EQ(Ask(AdminPath(), "POST", "/v1/bootstrap", R"({"table_path":"/t.jsonl","seed":18446744073709551615})").status,
-            202);
+  const std::string job = R"({"table_path":"/t.jsonl","seed":18446744073709551615})";
+  EXPECT_EQ(Ask(AdminPath(), "POST", "/v1/bootstrap", job).status, 202);
   EXPECT_EQ(Reason(Ask(AdminPath(), "POST", "/v1/bootstrap/cancel", "{}")), "nothing_runs");
   EXPECT_EQ(Ask(AdminPath(), "POST", "/v1/learning", R"({"frozen":true})").status, 200);
   std::vector<std::string> seen;
@@ -126,9 +126,8 @@ TEST_F(Http, MutatingRowsReachThePortsWithTheirFields) {
     EXPECT_EQ(call.uid, ::geteuid());
   }
   EXPECT_THAT(seen, ::testing::ElementsAre("add x 9", "price vendor/beta", "state alpha retired", "activate 2",
-                                           "rollback",
-                                           "bootstrap /t.jsonl consensus 32 18446744073709551615 activate", "cancel",
-                                           "freeze"));
+                                           "rollback", "bootstrap /t.jsonl consensus 32 18446744073709551615 activate",
+                                           "cancel", "freeze"));
 }
 
 TEST_F(Http, TheCallerIsThePeerOfTheKernelWhateverAHeaderSays) {
@@ -205,8 +204,9 @@ TEST_F(Http, HeadersBeyondTheLimitAreRefusedAndCounted) {
 TEST_F(Http, ABodyBeyondTheLimitIsRefusedBeforeItIsRead) {
   StartAdmin();
   RawClient client(AdminPath());
-  ASSERT_TRUE(client.Send("POST /v1/learning HTTP/1.1\r\nContent-Type: application/json\r\n"
-                          "Content-Length: 1048577\r\n\r\n"));
+  ASSERT_TRUE(
+      client.Send("POST /v1/learning HTTP/1.1\r\nContent-Type: application/json\r\n"
+                  "Content-Length: 1048577\r\n\r\n"));
   const RawReply reply = client.Receive();
   EXPECT_EQ(reply.status, 413);
   EXPECT_EQ(Reason(reply), "body_too_large");
@@ -222,8 +222,9 @@ TEST_F(Http, ABodyOfTheLimitItselfIsRead) {
 TEST_F(Http, EndlessChunksAreCutAtTheBodyLimit) {
   StartAdmin();
   RawClient client(AdminPath());
-  ASSERT_TRUE(client.Send("POST /v1/learning HTTP/1.1\r\nContent-Type: application/json\r\n"
-                          "Transfer-Encoding: chunked\r\n\r\n"));
+  ASSERT_TRUE(
+      client.Send("POST /v1/learning HTTP/1.1\r\nContent-Type: application/json\r\n"
+                  "Transfer-Encoding: chunked\r\n\r\n"));
   const std::string chunk = "1000\r\n" + std::string(0x1000, ' ') + "\r\n";
   std::size_t sent = 0;
   while (sent < (10U << 20) && client.Send(chunk)) sent += chunk.size();
@@ -235,8 +236,9 @@ TEST_F(Http, EndlessChunksAreCutAtTheBodyLimit) {
 
 TEST_F(Http, EndlessTinyChunksAndEndlessChunkLinesAreCutToo) {
   StartAdmin();
-  const std::string head = "POST /v1/learning HTTP/1.1\r\nContent-Type: application/json\r\n"
-                           "Transfer-Encoding: chunked\r\n\r\n";
+  const std::string head =
+      "POST /v1/learning HTTP/1.1\r\nContent-Type: application/json\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n";
   for (const std::string& piece : {std::string("1\r\n \r\n"), std::string("00000000000000")}) {
     RawClient client(AdminPath());
     ASSERT_TRUE(client.Send(head));
@@ -251,8 +253,9 @@ TEST_F(Http, EndlessTinyChunksAndEndlessChunkLinesAreCutToo) {
 TEST_F(Http, AWellFormedChunkedBodyIsTaken) {
   StartAdmin();
   RawClient client(AdminPath());
-  ASSERT_TRUE(client.Send("POST /v1/learning HTTP/1.1\r\nContent-Type: application/json\r\n"
-                          "Transfer-Encoding: chunked\r\n\r\n10\r\n{\"frozen\": true}\r\n0\r\n\r\n"));
+  ASSERT_TRUE(
+      client.Send("POST /v1/learning HTTP/1.1\r\nContent-Type: application/json\r\n"
+                  "Transfer-Encoding: chunked\r\n\r\n10\r\n{\"frozen\": true}\r\n0\r\n\r\n"));
   EXPECT_EQ(client.Receive().status, 200);
 }
 
@@ -275,7 +278,8 @@ TEST_F(Http, CompressedFormAndUnlabelledBodiesAreRefused) {
 
 TEST_F(Http, ARangeOrAcceptEncodingHeaderDoesNotChangeTheAnswer) {
   StartApi();
-  const RawReply reply = Ask(ApiPath(), "GET", "/metrics", "", "Range: bytes=0-1,0-1,0-1\r\nAccept-Encoding: gzip, br\r\n");
+  const RawReply reply =
+      Ask(ApiPath(), "GET", "/metrics", "", "Range: bytes=0-1,0-1,0-1\r\nAccept-Encoding: gzip, br\r\n");
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.body, ports_.MetricsText());
 }
@@ -309,7 +313,9 @@ TEST_F(Http, AClientThatStopsWithinTheBodyIsCut) {
     options.request_timeout_ms = 200;
   });
   RawClient client(AdminPath());
-  ASSERT_TRUE(client.Send("POST /v1/learning HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"));
+  ASSERT_TRUE(
+      client.Send("POST /v1/learning HTTP/1.1\r\nContent-Type: application/json\r\n"
+                  "Content-Length: 20\r\n\r\n{"));
   EXPECT_EQ(client.Receive().status, 408);
   EXPECT_TRUE(ports_.calls().empty());
 }

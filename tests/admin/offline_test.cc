@@ -55,9 +55,8 @@ class Offline : public ::testing::Test {
   policy::State Folded() {
     auto learner = policy::Learner::Create(*store_, *store_, policy::State{});
     EXPECT_TRUE(learner.ok());
-    const Status read = store_->ReadLog(LogSeq{1}, 0, [&](const policy::Event& event) {
-      return learner.value()->Learn(event);
-    });
+    const Status read =
+        store_->ReadLog(LogSeq{1}, 0, [&](const policy::Event& event) { return learner.value()->Learn(event); });
     EXPECT_TRUE(read.ok());
     return learner.value()->state();
   }

@@ -61,8 +61,8 @@ RawReply Ask(const std::string& socket_path, std::string_view method, std::strin
              std::string_view headers) {
   RawClient client(socket_path);
   if (!client.connected()) return {};
-  std::string request = std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: pointsman\r\n" +
-                        std::string(headers);
+  std::string request =
+      std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: pointsman\r\n" + std::string(headers);
   if (!body.empty()) request += "Content-Type: application/json\r\n";
   if (method != "GET" && method != "HEAD") request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   request += "\r\n" + std::string(body);

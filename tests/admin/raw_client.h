@@ -33,7 +33,7 @@ class RawClient {
 };
 
 // One whole exchange. `headers`: further header lines, each ending in CRLF.
-RawReply Ask(const std::string& socket_path, std::string_view method, std::string_view path,
-             std::string_view body = {}, std::string_view headers = {});
+RawReply Ask(const std::string& socket_path, std::string_view method, std::string_view path, std::string_view body = {},
+             std::string_view headers = {});
 
 }  // namespace pointsman::admin
