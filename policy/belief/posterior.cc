@@ -228,8 +228,8 @@ void Publisher::Impl::RebuildBlocks() {
     for (const ModelId id : touched) {
       const auto& cells = models.at(id).cells;
       const auto cell = cells.find(cluster);
-      const auto at = std::lower_bound(block->cells.begin(), block->cells.end(), id,
-                                       [](const CellReadout& readout, ModelId wanted) { return readout.model < wanted; });
+      const auto before = [](const CellReadout& readout, ModelId wanted) { return readout.model < wanted; };
+      const auto at = std::lower_bound(block->cells.begin(), block->cells.end(), id, before);
       const bool held = at != block->cells.end() && at->model == id;
       if (cell == cells.end() || !cell->second.leaf.usable) {
         if (held) block->cells.erase(at);
@@ -317,8 +317,8 @@ Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, const C
   double shift = 0;
   for (const ClusterWeight& membership : clusters) {
     const double w = membership.weight;
-    const ClusterBlock* block =
-        membership.cluster.value < snapshot.clusters.size() ? snapshot.clusters[membership.cluster.value].get() : nullptr;
+    const std::size_t index = membership.cluster.value;
+    const ClusterBlock* block = index < snapshot.clusters.size() ? snapshot.clusters[index].get() : nullptr;
     const CellReadout* cell = block != nullptr ? block->Find(model.model.id) : nullptr;
     if (cell == nullptr) {
       load[0] += w;

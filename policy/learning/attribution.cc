@@ -72,7 +72,8 @@ Status CheckReport(const FeedbackReport& report) {
 Result<Code> Resolve(const SubjectValue* known, const FeedbackReport& report) {
   if (known == nullptr) {
     if (report.value.has_value()) return Code::kOk;
-    return MakeError(Code::kNotFound, "nothing_to_retract", "this subject has said nothing here that could be retracted");
+    return MakeError(Code::kNotFound, "nothing_to_retract",
+                     "this subject has said nothing here that could be retracted");
   }
   if (report.revision > known->revision) return Code::kOk;
   if (report.revision < known->revision) {

@@ -15,7 +15,9 @@ Status CheckChannels(const State& state, const Channels& channels) {
     if (channel.channel <= last || channel.channel > state.options.sources.size()) {
       return BadEvent("channels must ascend and name gold or a configured source");
     }
-    if (!InUnit(channel.value) || !(std::abs(channel.offset) <= 1)) return BadEvent("a channel's value is out of range");
+    if (!InUnit(channel.value) || !(std::abs(channel.offset) <= 1)) {
+      return BadEvent("a channel's value is out of range");
+    }
     last = channel.channel;
   }
   return {};

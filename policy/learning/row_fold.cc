@@ -55,7 +55,8 @@ PatternMask StillHidden(PatternMask hidden, const Channels& held, const Channels
 // Time weights of a row with and without gold, computed when first needed.
 class RowTimes {
  public:
-  RowTimes(const State& state, const DecisionContext& context) : options_(state.options), at_us_(context.decided_at_us) {
+  RowTimes(const State& state, const DecisionContext& context)
+      : options_(state.options), at_us_(context.decided_at_us) {
     const auto epochs = state.epochs.find(context.model);
     if (epochs == state.epochs.end()) return;
     for (const std::int64_t stamp : epochs->second) shift_ -= at_us_ <= stamp ? 2 : 0;
@@ -156,7 +157,8 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
       RowTerms terms{{}, held.weight, membership.weight, row.prior, row.prior_centred};
       bool finite = ApplyToCell(cell, -1, Without(held.folded, hidden), terms, times, gold_probability);
       terms.arrival_weight = next.weight;
-      finite = ApplyToCell(cell, +1, Without(next.folded, next.hidden[index]), terms, times, gold_probability) && finite;
+      const Channels visible = Without(next.folded, next.hidden[index]);
+      finite = ApplyToCell(cell, +1, visible, terms, times, gold_probability) && finite;
       if (!finite) Quarantine(cell);
     }
     if (IsBlank(cell)) state.cells.erase(key);

@@ -176,7 +176,9 @@ class Dense {
       std::vector<double> rest;
       for (std::size_t i = 0; i < row.said.size(); ++i) {
         const auto [c, value] = row.said[i];
-        for (std::size_t j = 0; j < row.said.size(); ++j) noise[i][j] = world_.noise[c * channels + row.said[j].first] / w;
+        for (std::size_t j = 0; j < row.said.size(); ++j) {
+          noise[i][j] = world_.noise[c * channels + row.said[j].first] / w;
+        }
         std::vector<double> line(size_, 0);
         const double slope = c == 0 ? 1 : world_.response[c - 1u];
         line[Model(row.model)] = slope;
@@ -233,7 +235,8 @@ TEST(Tree, EqualsTheDenseJointGaussianInRandomWorlds) {
       for (std::uint32_t k = 0; k <= world.clusters; ++k) {
         const double weight = random.Unit();
         const double prior = random.Unit();
-        const std::vector<std::pair<std::uint32_t, double>> query = {{k, weight}, {(k + 1) % static_cast<std::uint32_t>(world.clusters + 1), 1 - weight}};
+        const std::uint32_t next = (k + 1) % static_cast<std::uint32_t>(world.clusters + 1);
+        const std::vector<std::pair<std::uint32_t, double>> query = {{k, weight}, {next, 1 - weight}};
         const Estimate tree = Read(*snapshot, "m" + std::to_string(m), query, prior);
         const Estimate joint = dense.Predict(m, query, prior);
         EXPECT_NEAR(tree.mean, joint.mean, 1e-10);
