@@ -53,31 +53,22 @@ using Step = std::optional<Failure>;
 
 Failure StoreFailure(const Error& error) {
   switch (error.code) {
-    case Code::kBusy:
-      return {Exit::kTryLater, error.message};
-    case Code::kUnavailable:
-      return {error.reason == "storage_full" ? Exit::kTryLater : Exit::kIo, error.message};
+    case Code::kBusy: return {Exit::kTryLater, error.message};
+    case Code::kUnavailable: return {error.reason == "storage_full" ? Exit::kTryLater : Exit::kIo, error.message};
     case Code::kInvalidArgument:
-    case Code::kFailedPrecondition:
-      return {Exit::kConfig, error.message};
-    case Code::kResourceExhausted:
-      return {Exit::kOsResource, error.message};
-    default:
-      return {ExitFor(error.code), error.message};
+    case Code::kFailedPrecondition: return {Exit::kConfig, error.message};
+    case Code::kResourceExhausted: return {Exit::kOsResource, error.message};
+    default: return {ExitFor(error.code), error.message};
   }
 }
 
 Failure SocketFailure(const Error& error) {
   switch (error.code) {
-    case Code::kBusy:
-      return {Exit::kTryLater, error.message};
+    case Code::kBusy: return {Exit::kTryLater, error.message};
     case Code::kResourceExhausted:
-    case Code::kUnavailable:
-      return {Exit::kOsResource, error.message};
-    case Code::kPermissionDenied:
-      return {Exit::kNotPermitted, error.message};
-    default:
-      return {Exit::kConfig, error.message};
+    case Code::kUnavailable: return {Exit::kOsResource, error.message};
+    case Code::kPermissionDenied: return {Exit::kNotPermitted, error.message};
+    default: return {Exit::kConfig, error.message};
   }
 }
 
@@ -90,7 +81,8 @@ sigset_t HandledSignals() {
 
 class App {
  public:
-  explicit App(std::string config_path) : config_path_(std::move(config_path)), notifier_(Notifier::FromEnvironment()) {}
+  explicit App(std::string config_path)
+      : config_path_(std::move(config_path)), notifier_(Notifier::FromEnvironment()) {}
   ~App() {
     if (signals_ >= 0) close(signals_);
     if (fatal_ >= 0) close(fatal_);
@@ -343,8 +335,8 @@ Exit App::Drain() {
 
 int App::Run() {
   using Starter = Step (App::*)();
-  for (const Starter step : {&App::PrepareSignals, &App::ReadConfig, &App::OpenStore, &App::Replay,
-                             &App::StartLearning, &App::StartServices, &App::StartHttp}) {
+  for (const Starter step : {&App::PrepareSignals, &App::ReadConfig, &App::OpenStore, &App::Replay, &App::StartLearning,
+                             &App::StartServices, &App::StartHttp}) {
     const Step failed = (this->*step)();
     if (!failed) continue;
     log::Failure("cannot start: {}", failed->message);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "store/subject_hash.h"
 #include "wire.pb.h"
@@ -105,6 +106,7 @@ SubjectHash FeedbackService::SubjectOf(const Peer& peer, std::string_view tenant
 }
 
 void FeedbackService::Commit(const Peer& peer, store::Submission what, ReplyChannel& reply) {
+  FAULT_POINT("daemon.feedback.validated");
   const std::shared_ptr<LateReply> late = reply.Later();
   Metrics* metrics = &context_.metrics;
   const Status submitted = context_.queue.Submit(
@@ -115,6 +117,7 @@ void FeedbackService::Commit(const Peer& peer, store::Submission what, ReplyChan
           late->Fail(outcome.error());
           return;
         }
+        FAULT_POINT("daemon.feedback.committed");
         wire::Ack ack;
         ack.set_code(static_cast<std::uint32_t>(outcome->code));
         ack.set_sequence(outcome->seq.value);

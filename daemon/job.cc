@@ -12,6 +12,7 @@
 #include <exception>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "bootstrap/data/table_reader.h"
 #include "bootstrap/job/bundle_builder.h"
@@ -97,6 +98,7 @@ Status Build(const JobOptions& options) {
     build.keep_embedder_of = &kept.value();
   }
   Report({"read", 0, 1, ""});
+  FAULT_POINT("daemon.job.started");
   const auto table = bootstrap::ReadTable(options.table_path);
   if (!table.ok()) return table.error();
   Report({"read", 1, 1, ""});

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "policy/belief/posterior.h"
 #include "policy/learning/learner.h"
@@ -50,10 +51,10 @@ struct LearnerLoop::Impl {
   std::optional<std::pair<LogSeq, std::uint64_t>> hash_at;
 
   mutable std::mutex mutex;
-  std::condition_variable work;     // for the learner thread
-  std::condition_variable learnt;   // for those who wait for it
-  LogSeq committed;                 // the log's end, as far as told
-  LogSeq learned;                   // published
+  std::condition_variable work;    // for the learner thread
+  std::condition_variable learnt;  // for those who wait for it
+  LogSeq committed;                // the log's end, as far as told
+  LogSeq learned;                  // published
   std::size_t waiters = 0;
   std::deque<Inspection> inspections;
   std::optional<Error> failure;
@@ -112,6 +113,7 @@ void LearnerLoop::Impl::Publish() {
   view->snapshot = publisher.Publish(learner->mutable_state(), bundle);
   view->embedder = embedder;
   ENSURE(view->snapshot != nullptr, "the publisher returns a snapshot");
+  FAULT_POINT("daemon.learner.before_publish");
   cell.Store(std::move(view));
   published_nanos = clock.MonotonicNanos();
   const std::lock_guard lock(mutex);
@@ -136,8 +138,8 @@ void LearnerLoop::Impl::MaybeCheckpoint() {
   const bool old = age >= static_cast<std::int64_t>(options.checkpoint_seconds) * 1'000'000'000;
   if (since_checkpoint == 0 || (since_checkpoint < options.checkpoint_events && !old)) return;
   // The commit thread writes while this thread, the state's owner, waits.
-  const Status written = queue->RunExclusive(
-      [this](store::Store& target) { return target.WriteCheckpoint(learner->mutable_state()); });
+  const Status written =
+      queue->RunExclusive([this](store::Store& target) { return target.WriteCheckpoint(learner->mutable_state()); });
   checkpoint_nanos = clock.MonotonicNanos();
   if (written.ok()) {
     since_checkpoint = 0;
@@ -280,9 +282,9 @@ Status LearnerLoop::WaitUntilLearned(LogSeq seq, std::chrono::milliseconds limit
   if (impl_->learned >= seq) return {};
   if (impl_->failure) return *impl_->failure;
   if (!done) {
-    return MakeError(Code::kDeadlineExceeded, "not_learned_in_time",
-                     fmt::format("event {} was written but is not learnt after {} ms; it will be", seq.value,
-                                 limit.count()));
+    return MakeError(
+        Code::kDeadlineExceeded, "not_learned_in_time",
+        fmt::format("event {} was written but is not learnt after {} ms; it will be", seq.value, limit.count()));
   }
   return MakeError(Code::kUnavailable, "shutting_down", "the daemon is shutting down");
 }
@@ -293,7 +295,8 @@ Status LearnerLoop::Inspect(bool with_hash, std::function<void(const policy::Sta
     return MakeError(Code::kUnavailable, "learner_not_running", "the learner is not running");
   }
   if (impl_->inspections.size() >= kInspectionsMax) {
-    return MakeError(Code::kResourceExhausted, "too_many_inspections", "too many status requests wait; try again later");
+    return MakeError(Code::kResourceExhausted, "too_many_inspections",
+                     "too many status requests wait; try again later");
   }
   impl_->inspections.push_back({with_hash, std::move(look)});
   impl_->work.notify_one();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "embed/embedder.h"
 
@@ -22,9 +23,9 @@ Result<Mutations::Known> Mutations::Look() {
 Status Mutations::Append(const Actor& actor, policy::Payload payload) {
   auto promise = std::make_shared<std::promise<Result<store::Receipt>>>();
   auto future = promise->get_future();
-  const Status submitted =
-      queue_.Submit({std::move(payload), actor.origin, actor.uid}, true,
-                    [promise](Result<store::Receipt> outcome, store::Durability) { promise->set_value(std::move(outcome)); });
+  const Status submitted = queue_.Submit(
+      {std::move(payload), actor.origin, actor.uid}, true,
+      [promise](Result<store::Receipt> outcome, store::Durability) { promise->set_value(std::move(outcome)); });
   if (!submitted.ok()) return submitted;
   const Result<store::Receipt> receipt = future.get();
   if (!receipt.ok()) return receipt.error();
@@ -35,8 +36,9 @@ Status Mutations::Append(const Actor& actor, policy::Payload payload) {
 Result<ModelId> Mutations::LiveModel(const Known& known, const std::string& name) const {
   const policy::Model* model = known.pool.FindLive(name);
   if (model != nullptr) return model->id;
-  return MakeError(Code::kNotFound, "unknown_model",
-                   fmt::format("no live model is called \"{}\"; `pointsman models list` shows them", log::Escape(name)));
+  return MakeError(
+      Code::kNotFound, "unknown_model",
+      fmt::format("no live model is called \"{}\"; `pointsman models list` shows them", log::Escape(name)));
 }
 
 Result<ModelId> Mutations::AddModel(const Actor& actor, const std::string& name, const policy::Price& price,
@@ -118,7 +120,9 @@ Result<Generation> Mutations::ActivateLocked(const Actor& actor, const Known& kn
     }
   }
   const Generation generation{known.generation.value + 1};
+  FAULT_POINT("daemon.activate.before_event");
   const Status done = Append(actor, policy::GenerationActivated{generation, hash, reason});
+  FAULT_POINT("daemon.activate.after_event");
   if (!done.ok()) return done.error();
   log::Info("generation {} is live: {}", generation.value, reason);
   return generation;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "daemon/error_reply.h"
 #include "policy/choice/decide.h"
 
@@ -160,6 +161,7 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
 
   const auto decision = policy::Decide(snapshot, query.value());
   if (!decision.ok()) return decision.error();
+  FAULT_POINT("daemon.route.decided");
   const policy::Candidate& chosen = decision->ranked[decision->chosen];
 
   policy::DecisionMade event = policy::ToEvent(snapshot, query.value(), decision.value(), now_us);
@@ -176,6 +178,7 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
     context_.not_logged.Add(id);
     context_.metrics.CountNotLogged();
   }
+  FAULT_POINT("daemon.route.submitted");
   if (decision->forced) context_.metrics.CountForced();
 
   reply->set_token(token.data(), token.size());

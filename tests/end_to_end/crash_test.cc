@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cctype>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -115,8 +116,30 @@ int Kills() {
   return text == nullptr ? 10 : std::max(1, std::atoi(text));
 }
 
+// Compares the clients' list with the log, and the two ways to the state.
+void ExpectKept(const std::string& directory, Acknowledged& acknowledged) {
+  const Audit audit = ReadOffline(directory);
+  EXPECT_EQ(audit.hash_from_log, audit.hash_from_checkpoint);
+  std::size_t lost = 0;
+  std::size_t changed = 0;
+  std::size_t doubled = 0;
+  for (const auto& [key, value] : acknowledged.items) {
+    const auto found = audit.values.find(key);
+    if (found == audit.values.end()) {
+      ++lost;
+    } else if (found->second != value) {
+      ++changed;
+    }
+  }
+  for (const auto& [key, times] : audit.times) doubled += times > 1 ? 1 : 0;
+  EXPECT_EQ(lost, 0U) << "of " << acknowledged.items.size();
+  EXPECT_EQ(changed, 0U);
+  EXPECT_EQ(doubled, 0U);
+}
+
 TEST(Crash, NothingAcknowledgedIsLostOrDoubledBySigkillUnderLoad) {
   Folder folder;
+  WriteTable(folder.File("t.jsonl"), 120);
   Acknowledged acknowledged;
   const std::uint64_t seed = 20'260'101;
   SplitMix64 random(seed);
@@ -138,33 +161,24 @@ TEST(Crash, NothingAcknowledgedIsLostOrDoubledBySigkillUnderLoad) {
         const std::uint64_t own = random();
         writers.emplace_back([&daemon, own, &acknowledged] { WriteUntilTheEnd(daemon, own, &acknowledged); });
       }
+      // Every other kill meets a bootstrap somewhere between its start and its end.
+      if (round % 2 == 1) {
+        const std::string request = "{\"table_path\":\"" + folder.File("t.jsonl") +
+                                    "\",\"labels\":\"scores\",\"seed\":" + std::to_string(round) + "}";
+        EXPECT_EQ(Http(daemon.admin_path(), "POST", "/v1/bootstrap", request).status / 100, 2);
+      }
       // Never a vacuous kill: at least 200 acknowledgements and then a random pause.
       EXPECT_TRUE(Eventually([&] {
         const std::lock_guard lock(acknowledged.mutex);
         return acknowledged.items.size() >= before + 200;
       })) << daemon.Log();
-      ::usleep(static_cast<useconds_t>(random.Below(200'000)));
+      ::usleep(static_cast<useconds_t>(random.Below(round % 2 == 1 ? 900'000 : 200'000)));
       daemon.Kill(SIGKILL);
       daemon.Wait();
       for (std::thread& writer : writers) writer.join();
     }
-    const Audit audit = ReadOffline(folder.File("store"));
-    EXPECT_EQ(audit.hash_from_log, audit.hash_from_checkpoint);
-    std::size_t lost = 0;
-    std::size_t changed = 0;
-    std::size_t doubled = 0;
-    for (const auto& [key, value] : acknowledged.items) {
-      const auto found = audit.values.find(key);
-      if (found == audit.values.end()) {
-        ++lost;
-      } else if (found->second != value) {
-        ++changed;
-      }
-    }
-    for (const auto& [key, times] : audit.times) doubled += times > 1 ? 1 : 0;
-    ASSERT_EQ(lost, 0U) << "of " << acknowledged.items.size();
-    ASSERT_EQ(changed, 0U);
-    ASSERT_EQ(doubled, 0U);
+    ExpectKept(folder.File("store"), acknowledged);
+    ASSERT_FALSE(HasFailure());
   }
   std::printf("%d kills, %zu acknowledged items, none lost or doubled\n", kills, acknowledged.items.size());
   RecordProperty("acknowledged", static_cast<int>(acknowledged.items.size()));
@@ -179,7 +193,48 @@ TEST(Crash, NothingAcknowledgedIsLostOrDoubledBySigkillUnderLoad) {
   auto status = client->Call(wire::Status());
   ASSERT_TRUE(status.ok());
   EXPECT_EQ(status->state_hash(), audit.hash_from_log);
+  std::printf("generation %u at the end\n", status->generation());
 }
+
+#ifdef POINTSMAN_FAULT_POINTS
+// The named places of a decision, a report, a checkpoint and a publication.
+class CrashAt : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(CrashAt, WhatWasAcknowledgedStays) {
+  Folder folder;
+  Acknowledged acknowledged;
+  const std::string config = BasicConfig(folder, "[limits]\ncheckpoint_events = 20\n");
+  for (const int passing : {2, 7, 23}) {
+    SCOPED_TRACE(passing);
+    DaemonProcess daemon(folder, config,
+                         {{"POINTSMAN_FAULT", std::string(GetParam()) + "=kill@" + std::to_string(passing)}});
+    if (daemon.Ready()) {
+      std::vector<std::thread> writers;
+      for (std::uint64_t w = 0; w < 4; ++w) {
+        writers.emplace_back([&daemon, w, &acknowledged] { WriteUntilTheEnd(daemon, w + 1, &acknowledged); });
+      }
+      for (std::thread& writer : writers) writer.join();
+    }
+    EXPECT_EQ(daemon.Wait(), 128 + SIGKILL) << "the fault point was not passed\n" << daemon.Log();
+    ExpectKept(folder.File("store"), acknowledged);
+  }
+  DaemonProcess daemon(folder, config);
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+}
+
+INSTANTIATE_TEST_SUITE_P(Places, CrashAt,
+                         ::testing::Values("daemon.route.decided", "daemon.route.submitted",
+                                           "daemon.feedback.validated", "store.commit.before_write",
+                                           "store.commit.after_write", "store.commit.before_sync",
+                                           "store.commit.after_sync", "daemon.feedback.committed",
+                                           "daemon.learner.before_publish", "store.checkpoint.before_write",
+                                           "store.checkpoint.after_write"),
+                         [](const auto& place) {
+                           std::string name = place.param;
+                           for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+                           return name;
+                         });
+#endif
 
 }  // namespace
 }  // namespace pointsman::testing

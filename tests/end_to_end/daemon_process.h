@@ -80,8 +80,11 @@ class DaemonProcess {
  public:
   DaemonProcess(const Folder& folder, const std::string& config,
                 const std::vector<std::pair<std::string, std::string>>& environment = {})
-      : config_path_(folder.File("pointsman.toml")), notify_path_(folder.File("n.sock")),
-        log_path_(folder.File("log")), route_path_(folder.File("r.sock")), admin_path_(folder.File("a.sock")) {
+      : config_path_(folder.File("pointsman.toml")),
+        notify_path_(folder.File("n.sock")),
+        log_path_(folder.File("log")),
+        route_path_(folder.File("r.sock")),
+        admin_path_(folder.File("a.sock")) {
     std::ofstream(config_path_) << config;
     OpenNotify();
     std::vector<std::string> variables{"NOTIFY_SOCKET=" + notify_path_};
@@ -111,13 +114,15 @@ class DaemonProcess {
   DaemonProcess& operator=(const DaemonProcess&) = delete;
 
   // Until READY=1, or the process has ended.
-  bool Ready() {
+  bool Ready() { return Notified("READY=1"); }
+  // Until the daemon has told systemd `message`, or has ended without.
+  bool Notified(std::string_view message_wanted) {
     const auto end = std::chrono::steady_clock::now() + kPatience;
     while (std::chrono::steady_clock::now() < end) {
       std::array<char, 512> message{};
       const ssize_t got = recv(notify_, message.data(), message.size(), 0);
       if (got > 0) notified_ += std::string(message.data(), static_cast<std::size_t>(got)) + "\n";
-      if (notified_.find("READY=1") != std::string::npos) return true;
+      if (notified_.find(message_wanted) != std::string::npos) return true;
       if (got < 0 && Ended()) return false;
     }
     return false;
@@ -174,6 +179,24 @@ class DaemonProcess {
   pid_t pid_ = -1;
   std::optional<int> status_;
 };
+
+// Six topics, one model good at each half of them; quality seen in the answers.
+inline void WriteTable(const std::string& path, int rows) {
+  const std::array<std::string, 6> topics{"algebra equations polynomial", "python function loop bug",
+                                          "roman history emperor senate", "protein cell biology enzyme",
+                                          "contract law court appeal",    "recipe oven butter flour"};
+  std::ofstream table(path);
+  for (int i = 0; i < rows; ++i) {
+    const int topic = i % 6;
+    const bool first = topic < 3;
+    table << "{\"id\":\"q" << i << "\",\"query\":\"question number " << i << " about " << topics[topic] << " item "
+          << i % 17 << "\",\"task\":\"topic" << topic << "\",\"models\":{"
+          << "\"small\":{\"score\":" << (first ? 0.9 : 0.2) << ",\"answer\":\"" << (first ? "A" : "B")
+          << "\",\"tokens_out\":100},"
+          << "\"large\":{\"score\":" << (first ? 0.3 : 0.8) << ",\"answer\":\"A\",\"tokens_out\":200},"
+          << "\"third\":{\"score\":0.5,\"answer\":\"" << (i % 2 == 0 ? "A" : "B") << "\",\"tokens_out\":150}}}\n";
+  }
+}
 
 struct HttpAnswer {
   int status = 0;

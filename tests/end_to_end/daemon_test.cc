@@ -16,24 +16,6 @@ wire::Route TextRoute(const std::string& text) {
   return route;
 }
 
-// Six topics, one model good at each half of them; quality seen in the answers.
-void WriteTable(const std::string& path, int rows) {
-  const std::array<std::string, 6> topics{"algebra equations polynomial", "python function loop bug",
-                                          "roman history emperor senate", "protein cell biology enzyme",
-                                          "contract law court appeal",    "recipe oven butter flour"};
-  std::ofstream table(path);
-  for (int i = 0; i < rows; ++i) {
-    const int topic = i % 6;
-    const bool first = topic < 3;
-    table << "{\"id\":\"q" << i << "\",\"query\":\"question number " << i << " about " << topics[topic] << " item "
-          << i % 17 << "\",\"task\":\"topic" << topic << "\",\"models\":{"
-          << "\"small\":{\"score\":" << (first ? 0.9 : 0.2) << ",\"answer\":\"" << (first ? "A" : "B")
-          << "\",\"tokens_out\":100},"
-          << "\"large\":{\"score\":" << (first ? 0.3 : 0.8) << ",\"answer\":\"A\",\"tokens_out\":200},"
-          << "\"third\":{\"score\":0.5,\"answer\":\"" << (i % 2 == 0 ? "A" : "B") << "\",\"tokens_out\":150}}}\n";
-  }
-}
-
 TEST(Daemon, KeepsAnAcknowledgedRatingAndGoldOverARestart) {
   Folder folder;
   std::uint64_t hash = 0;
@@ -265,6 +247,65 @@ TEST(Daemon, AFailedBootstrapLeavesTheGenerationAndSaysWhy) {
   auto status = client->Call(wire::Status());
   ASSERT_TRUE(status.ok());
   EXPECT_EQ(status->generation(), 0U);
+}
+
+#ifdef POINTSMAN_FAULT_POINTS
+TEST(Daemon, ACrashAroundAnActivationLeavesOneWholeGeneration) {
+  Folder folder;
+  WriteTable(folder.File("t.jsonl"), 120);
+  const std::string config = BasicConfig(folder);
+  std::uint32_t expected = 0;
+  for (const char* place : {"daemon.activate.before_event", "daemon.activate.after_event"}) {
+    DaemonProcess daemon(folder, config, {{"POINTSMAN_FAULT", std::string(place) + "=kill@1"}});
+    ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+    std::string last;
+    EXPECT_EQ(Http(daemon.admin_path(), "POST", "/v1/bootstrap",
+                   "{\"table_path\":\"" + folder.File("t.jsonl") + "\",\"labels\":\"scores\"}")
+                      .status /
+                  100,
+              2);
+    EXPECT_EQ(daemon.Wait(), 128 + SIGKILL) << daemon.Log();
+    expected = std::string(place).ends_with("after_event") ? 1 : 0;
+    DaemonProcess again(folder, config);
+    ASSERT_TRUE(again.Ready()) << again.Log();
+    auto client = again.Connect();
+    ASSERT_TRUE(client.ok());
+    auto status = client->Call(wire::Status());
+    ASSERT_TRUE(status.ok());
+    EXPECT_EQ(status->generation(), expected) << place;
+    EXPECT_TRUE(client->Call(TextRoute("algebra equations")).ok());
+    EXPECT_NE(Http(again.admin_path(), "GET", "/v1/bootstrap").body.find("\"none\""), std::string::npos);
+    again.Kill(SIGTERM);
+    EXPECT_EQ(again.Wait(), 0);
+  }
+}
+
+TEST(Daemon, CancellingABootstrapLeavesNoTraceAndASecondOneIsBusy) {
+  Folder folder;
+  WriteTable(folder.File("t.jsonl"), 120);
+  DaemonProcess daemon(folder, BasicConfig(folder), {{"POINTSMAN_FAULT", "daemon.job.started=sleep:60000"}});
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  const std::string request = "{\"table_path\":\"" + folder.File("t.jsonl") + "\"}";
+  EXPECT_EQ(Http(daemon.admin_path(), "POST", "/v1/bootstrap", request).status / 100, 2);
+  const HttpAnswer second = Http(daemon.admin_path(), "POST", "/v1/bootstrap", request);
+  EXPECT_NE(second.body.find("bootstrap_running"), std::string::npos) << second.body;
+  EXPECT_EQ(Http(daemon.admin_path(), "POST", "/v1/bootstrap/cancel", "{}").status / 100, 2);
+  EXPECT_TRUE(Eventually([&] {
+    return Http(daemon.admin_path(), "GET", "/v1/bootstrap").body.find("\"cancelled\"") != std::string::npos;
+  }));
+  EXPECT_FALSE(std::filesystem::exists(folder.File("store") + "/job"));
+  EXPECT_NE(Http(daemon.admin_path(), "GET", "/status").body.find("\"generation\":0"), std::string::npos);
+}
+#endif
+
+TEST(Daemon, TellsSystemdThatItLivesWhileItDoes) {
+  Folder folder;
+  DaemonProcess daemon(folder, BasicConfig(folder), {{"WATCHDOG_USEC", "300000"}});
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  EXPECT_TRUE(daemon.Notified("WATCHDOG=1"));
+  daemon.Kill(SIGTERM);
+  EXPECT_TRUE(daemon.Notified("STOPPING=1"));
+  EXPECT_EQ(daemon.Wait(), 0);
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
 // The configuration, the job's progress lines, the notifier and the metrics text.
+#include "daemon/config.h"
+
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -10,7 +12,6 @@
 #include <filesystem>
 
 #include "daemon/boot_epoch.h"
-#include "daemon/config.h"
 #include "daemon/job.h"
 #include "daemon/metrics.h"
 #include "daemon/notify.h"
