@@ -41,7 +41,8 @@ std::uint32_t GetU32(const std::uint8_t* at) {
 float TermWeight(std::uint32_t count) {
   static const std::array<float, 64> kTable = [] {
     std::array<float, 64> table{};
-    for (std::size_t i = 1; i < table.size(); ++i) table[i] = static_cast<float>(1 + exact::Log(static_cast<double>(i)));
+    for (std::size_t i = 1; i < table.size(); ++i)
+      table[i] = static_cast<float>(1 + exact::Log(static_cast<double>(i)));
     return table;
   }();
   return kTable[std::min<std::size_t>(count, kTable.size() - 1)];
@@ -86,7 +87,8 @@ LsaModel LsaModel::Quantise(std::span<const float> projection, std::span<const f
   for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
     if (idf[bucket] <= 0) continue;
     float largest = 0;
-    for (const float value : projection.subspan(bucket * dimension, dimension)) largest = std::max(largest, std::fabs(value));
+    for (const float value : projection.subspan(bucket * dimension, dimension))
+      largest = std::max(largest, std::fabs(value));
     scale[bucket] = largest / 127.0F;
     gain[bucket] = scale[bucket] * idf[bucket];
     if (gain[bucket] < 1e-20F) gain[bucket] = 0;
@@ -128,7 +130,8 @@ Result<LsaModel> LsaModel::Parse(std::span<const std::uint8_t> bytes) {
   const std::uint32_t buckets = GetU32(bytes.data() + 4);
   const std::size_t dimension = GetU32(bytes.data() + 8);
   const std::size_t rows = GetU32(bytes.data() + 12);
-  if (buckets != kBuckets) return Damaged(std::to_string(buckets) + " hash buckets instead of " + std::to_string(kBuckets));
+  if (buckets != kBuckets)
+    return Damaged(std::to_string(buckets) + " hash buckets instead of " + std::to_string(kBuckets));
   if (dimension == 0 || dimension > policy::kDimensionMax) return Damaged("dimension " + std::to_string(dimension));
   if (rows > kBuckets) return Damaged(std::to_string(rows) + " rows");
   const std::size_t expected = kHeaderBytes + 4 * std::size_t{kBuckets} + rows * dimension;
@@ -142,7 +145,8 @@ Result<LsaModel> LsaModel::Parse(std::span<const std::uint8_t> bytes) {
     if (!std::isfinite(gain[bucket]) || gain[bucket] < 0) return Damaged("a weight is negative or not finite");
   }
   LsaModel model(dimension, std::move(gain));
-  if (model.rows_ != rows) return Damaged(std::to_string(rows) + " rows for " + std::to_string(model.rows_) + " weights");
+  if (model.rows_ != rows)
+    return Damaged(std::to_string(rows) + " rows for " + std::to_string(model.rows_) + " weights");
   const std::uint8_t* from = bytes.data() + kHeaderBytes + 4 * std::size_t{kBuckets};
   for (std::size_t row = 0; row < rows; ++row) {
     std::memcpy(model.table_.data() + row * model.stride_, from + row * dimension, dimension);

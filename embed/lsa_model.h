@@ -37,11 +37,11 @@ class LsaModel {
   const std::int8_t* Row(std::uint32_t bucket) const { return table_.data() + row_of_[bucket] * stride_; }
 
   std::size_t dimension_;
-  std::size_t stride_;                 // dimension rounded up to 16
-  std::vector<float> gain_;            // kBuckets
-  std::vector<std::size_t> row_of_;    // kBuckets; of the seen ones
+  std::size_t stride_;               // dimension rounded up to 16
+  std::vector<float> gain_;          // kBuckets
+  std::vector<std::size_t> row_of_;  // kBuckets; of the seen ones
   std::size_t rows_ = 0;
-  std::vector<std::int8_t> table_;     // rows_ x stride_
+  std::vector<std::int8_t> table_;  // rows_ x stride_
 };
 
 // The identity of the LSA embedder with these parameter bytes.

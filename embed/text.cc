@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kWordBytesMax = 64;
 constexpr std::size_t kAddedMax = 8192;  // n-grams hashed, repeated ones included
-constexpr std::size_t kSlots = 2048;  // a power of two, four times kFeaturesMax
+constexpr std::size_t kSlots = 2048;     // a power of two, four times kFeaturesMax
 
 // Length in bytes of the code point that starts with `lead`.
 std::size_t SequenceLength(unsigned char lead) {
@@ -33,9 +33,9 @@ bool IsWordPoint(std::uint32_t point) {
     return (point >= '0' && point <= '9') || (point >= 'a' && point <= 'z') || (point >= 'A' && point <= 'Z');
   }
   const bool separator = (point <= 0xBF && point != 0xAA && point != 0xB5 && point != 0xBA) ||  // Latin-1 signs
-                         (point >= 0x2000 && point <= 0x206F) ||                               // general punctuation
-                         (point >= 0x3000 && point <= 0x303F) ||                               // CJK punctuation
-                         (point >= 0xFF00 && point <= 0xFF0F);                                 // full-width marks
+                         (point >= 0x2000 && point <= 0x206F) ||                                // general punctuation
+                         (point >= 0x3000 && point <= 0x303F) ||                                // CJK punctuation
+                         (point >= 0xFF00 && point <= 0xFF0F);                                  // full-width marks
   return !separator;
 }
 

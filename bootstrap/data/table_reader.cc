@@ -26,7 +26,8 @@ constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 // beyond the limit is skipped, not held.
 class LineSource {
  public:
-  LineSource(gzFile file, std::uint64_t line_bytes_max) : file_(file), line_bytes_max_(line_bytes_max), buffer_(1U << 16) {}
+  LineSource(gzFile file, std::uint64_t line_bytes_max)
+      : file_(file), line_bytes_max_(line_bytes_max), buffer_(1U << 16) {}
   ~LineSource() { gzclose_r(file_); }
   LineSource(const LineSource&) = delete;
   LineSource& operator=(const LineSource&) = delete;
@@ -76,8 +77,8 @@ class LineSource {
 
 // A row before the table's columns are known.
 struct LooseRow {
-  TableRow row;  // without models and ratings
-  std::vector<std::pair<std::uint32_t, TableCell>> cells;  // (model in order of appearance, cell)
+  TableRow row;                                                           // without models and ratings
+  std::vector<std::pair<std::uint32_t, TableCell>> cells;                 // (model in order of appearance, cell)
   std::vector<std::tuple<std::uint32_t, std::uint32_t, double>> ratings;  // (source, rated model, value)
 };
 
@@ -230,7 +231,8 @@ class TableBuilder {
     return {};
   }
 
-  static Fault ReadRatings(const dom::object& object, std::vector<std::tuple<std::string, std::string, double>>* ratings) {
+  static Fault ReadRatings(const dom::object& object,
+                           std::vector<std::tuple<std::string, std::string, double>>* ratings) {
     dom::element element;
     if (object["ratings"].get(element) != simdjson::SUCCESS || element.is_null()) return {};
     dom::object sources;

@@ -19,9 +19,9 @@
 namespace pointsman::bootstrap {
 
 struct CascalOptions {
-  bool weighted = true;         // weights rho and the minimum below; false: weight 1, nothing skipped
+  bool weighted = true;  // weights rho and the minimum below; false: weight 1, nothing skipped
   double min_consensus = 0.5;
-  bool ties_count_all = false;  // compatibility: all letters of a tie count as the majority (inflates rho)
+  bool ties_count_all = false;   // compatibility: all letters of a tie count as the majority (inflates rho)
   double merge_distance = 0.15;  // on 1 - cos; 0: no merging
   bool prune = true;
   std::uint64_t seed = 0;
@@ -57,14 +57,13 @@ std::vector<double> ClusterScores(std::span<const double> scores, std::size_t mo
 // A.6.3: fuses clusters whose sets of top-3 models are equal; returns the members
 // of the clusters that stay, in ascending order of cluster.
 std::vector<std::vector<std::size_t>> PruneClusters(std::vector<std::vector<std::size_t>> members,
-                                                    std::span<const double> scores,
-                                                    std::span<const std::string> names);
+                                                    std::span<const double> scores, std::span<const std::string> names);
 
 struct CascalSubject {
-  std::vector<float> centroids;                    // k x d, unit
-  std::vector<double> scores;                      // k x M
-  std::vector<std::vector<std::size_t>> members;   // k
-  std::vector<float> representative;               // d, or empty
+  std::vector<float> centroids;                   // k x d, unit
+  std::vector<double> scores;                     // k x M
+  std::vector<std::vector<std::size_t>> members;  // k
+  std::vector<float> representative;              // d, or empty
 };
 
 struct CascalModel {

@@ -87,8 +87,8 @@ void CrowdEm::Start() {
   for (std::size_t i = 0; i < right_.size(); ++i) distracted_[i] = (1 - right_[i]) / 2;
 }
 
-void CrowdEm::ItemStep(std::size_t item, const std::vector<double>& log_right, const std::vector<double>& log_distracted,
-                       const std::vector<double>& log_other) {
+void CrowdEm::ItemStep(std::size_t item, const std::vector<double>& log_right,
+                       const std::vector<double>& log_distracted, const std::vector<double>& log_other) {
   double top = -1e300;
   for (std::size_t h = 0; h < classes_; ++h) {
     std::vector<double> for_truth(letters_, 0);

@@ -15,13 +15,13 @@
 namespace pointsman::bootstrap {
 
 struct CrowdOptions {
-  std::size_t classes = 3;          // H >= 1
-  int iterations = 20;              // early stopping is part of the method
+  std::size_t classes = 3;           // H >= 1
+  int iterations = 20;               // early stopping is part of the method
   bool shared_error_weights = true;  // set before the M-step of iteration 10
 };
 
 struct CrowdFit {
-  std::vector<double> scores;  // items x models: posterior that the own answer is right; 0 without a vote
+  std::vector<double> scores;      // items x models: posterior that the own answer is right; 0 without a vote
   std::vector<double> share;       // H: pi
   std::vector<double> right;       // H x models: p
   std::vector<double> distracted;  // H x models: d

@@ -185,7 +185,8 @@ KMeansFit FitKMeans(const Rows& rows, std::span<const double> weights, const KMe
       for (std::size_t j = 0; j < rows.dimension; ++j) {
         float& at = fit.centroids[k * rows.dimension + j];
         const auto next = static_cast<float>(sums.rows[k * rows.dimension + j] / sums.weight[k]);
-        moved += (static_cast<double>(next) - static_cast<double>(at)) * (static_cast<double>(next) - static_cast<double>(at));
+        moved += (static_cast<double>(next) - static_cast<double>(at)) *
+                 (static_cast<double>(next) - static_cast<double>(at));
         at = next;
       }
     }

@@ -21,9 +21,9 @@ struct KMeansOptions {
 };
 
 struct KMeansFit {
-  std::vector<float> centroids;            // k x d, k <= clusters asked for (distinct rows may be fewer)
-  std::vector<std::uint32_t> assignment;   // of every row
-  std::vector<std::uint32_t> sizes;        // k
+  std::vector<float> centroids;           // k x d, k <= clusters asked for (distinct rows may be fewer)
+  std::vector<std::uint32_t> assignment;  // of every row
+  std::vector<std::uint32_t> sizes;       // k
   std::size_t count() const { return sizes.size(); }
 };
 

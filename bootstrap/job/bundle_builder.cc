@@ -63,7 +63,8 @@ class BundleBuilder {
     FillWidthsAndProvenance();
     if (auto status = FillBridge(); !status.ok()) return status.error();
     if (auto status = policy::ValidateBundle(bundle_); !status.ok()) {
-      return MakeError(Code::kInternal, "bundle_not_valid", "the bundle that was built is not valid: " + status.error().message);
+      return MakeError(Code::kInternal, "bundle_not_valid",
+                       "the bundle that was built is not valid: " + status.error().message);
     }
     Report("prior", 1);
     return std::move(bundle_);
@@ -210,7 +211,7 @@ void BundleBuilder::FillMembership() {
   NearestByCosine(embeddings(), Rows(bundle_.centroids, bundle_.dimension()), &similarity);
   std::sort(similarity.begin(), similarity.end());
   bundle_.background_similarity = std::clamp(static_cast<double>(similarity[similarity.size() / 20]), -1.0, 1.0);
-  constexpr std::array<double, 14> kTemperatures = {0.3,  0.2,   0.15, 0.1,   0.08,  0.07,  0.06,
+  constexpr std::array<double, 14> kTemperatures = {0.3,  0.2,  0.15, 0.1,   0.08, 0.07,  0.06,
                                                     0.05, 0.04, 0.03, 0.025, 0.02, 0.015, 0.01};
   const std::size_t stride = std::max<std::size_t>(rows_.size() / 3000, 1);
   for (const double temperature : kTemperatures) {
@@ -245,8 +246,8 @@ void BundleBuilder::FillMeanPrior() {
 void BundleBuilder::FillAnchors() {
   KMeansOptions options;
   const std::size_t most = std::max<std::size_t>(rows_.size() / kRowsPerAnchor, 1);
-  options.clusters = std::min({static_cast<std::size_t>(std::max<std::uint32_t>(options_.anchors_max, 1)), most,
-                               policy::kAnchorsMax});
+  options.clusters =
+      std::min({static_cast<std::size_t>(std::max<std::uint32_t>(options_.anchors_max, 1)), most, policy::kAnchorsMax});
   options.seed = options_.seed + 1;
   options.iterations_max = 10;
   bundle_.anchors = FitSphericalKMeans(embeddings(), options).centroids;

@@ -16,13 +16,13 @@ namespace {
 constexpr std::uint32_t kQueriesMin = 5;
 constexpr std::size_t kWordsPerName = 3;
 constexpr std::array<std::string_view, 76> kCommon = {
-    "about", "all",   "and",  "any",   "are",     "because", "been",  "both",   "but",   "can",    "could", "did",
-    "does",  "each",  "for",  "from",  "given",   "had",     "has",   "have",   "her",   "him",    "his",   "how",
-    "into",  "its",   "just", "many",  "may",     "more",    "most",  "much",   "must",  "none",   "not",   "one",
-    "only",  "other", "our",  "over",  "same",    "she",     "should", "some",  "such",  "than",   "that",  "the",
-    "their", "them",  "then", "there", "these",   "they",    "this",  "those",  "two",   "under",  "use",   "used",
-    "using", "was",   "were", "what",  "when",    "where",   "which", "while",  "who",   "whose",  "will",  "with",
-    "would", "you",   "your", "following"};
+    "about", "all",   "and",   "any",   "are",   "because", "been",  "both",  "but",   "can",      "could",
+    "did",   "does",  "each",  "for",   "from",  "given",   "had",   "has",   "have",  "her",      "him",
+    "his",   "how",   "into",  "its",   "just",  "many",    "may",   "more",  "most",  "much",     "must",
+    "none",  "not",   "one",   "only",  "other", "our",     "over",  "same",  "she",   "should",   "some",
+    "such",  "than",  "that",  "the",   "their", "them",    "then",  "there", "these", "they",     "this",
+    "those", "two",   "under", "use",   "used",  "using",   "was",   "were",  "what",  "when",     "where",
+    "which", "while", "who",   "whose", "will",  "with",    "would", "you",   "your",  "following"};
 
 bool IsPlainWord(const std::string& word) {
   if (word.size() < 3 || word.size() > 24) return false;

@@ -21,7 +21,7 @@ struct TableVotes {
 TableVotes VotesOf(const Table& table, std::span<const std::size_t> rows, std::span<const std::size_t> columns);
 
 struct RowScores {
-  Scores scores;            // rows x columns; NaN where the model has no answer (score)
+  Scores scores;                      // rows x columns; NaN where the model has no answer (score)
   Consensus used = Consensus::kAuto;  // kAuto with Labels::kScores
 };
 // An unreadable answer scores 0; a model that was not asked has no score.

@@ -31,9 +31,8 @@ TaskTypes FindTypes(std::span<const std::string> tasks) {
   for (const auto& [task, rows] : count) {
     if (rows >= kTaskRowsMin) common.emplace_back(rows, task);
   }
-  std::sort(common.begin(), common.end(), [](const auto& a, const auto& b) {
-    return a.first != b.first ? a.first > b.first : a.second < b.second;
-  });
+  std::sort(common.begin(), common.end(),
+            [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
   if (common.size() > kTaskTypesMax) common.resize(kTaskTypesMax);
   TaskTypes types;
   for (const auto& entry : common) types.names.push_back(entry.second);
@@ -105,7 +104,8 @@ void FillTaskTables(const Rows& embeddings, std::span<const std::string> tasks, 
         for (const auto& entry : weights) {
           const bool background = entry.cluster == kBackground;
           const std::size_t row = background ? 0 : entry.cluster.value - 1;
-          cluster_prior += entry.weight * (background ? by_cluster.overall[m] : by_cluster.quality[row * scores.models + m]);
+          cluster_prior +=
+              entry.weight * (background ? by_cluster.overall[m] : by_cluster.quality[row * scores.models + m]);
         }
         double task_prior = 0;
         for (std::size_t t = 0; t < type_count; ++t) task_prior += p[t] * by_task.quality[t * scores.models + m];

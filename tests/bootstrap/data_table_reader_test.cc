@@ -76,15 +76,19 @@ TEST_F(TableReader, GzipReadsLikePlain) {
 }
 
 TEST_F(TableReader, BrokenLinesAreNumberedAndCountedAndTheRestIsUsed) {
-  const std::string content = std::string(kGood) +                                        // 1
-                              "{\"query\": \n" +                                          // 2: cut short
-                              "\n" +                                                      // 3: empty, no fault
-                              R"({"query":"x","models":{"a":{"score":1.5}}})" "\n" +      // 4: out of range
-                              R"({"query":"x","models":{}})" "\n" +                       // 5: nobody answered
-                              R"({"models":{"a":{"score":1}}})" "\n" +                    // 6: no query
-                              R"({"query":"x","models":{"a":{"score":"high"}}})" "\n" +   // 7: a word for a number
-                              "{\"query\":\"\xff\",\"models\":{\"a\":{}}}\n" +            // 8: not UTF-8
-                              R"({"query":"y","models":{"big":{"score":0.5}}})";          // 9: good, no newline
+  const std::string content = std::string(kGood) +  // 1
+                              "{\"query\": \n" +    // 2: cut short
+                              "\n" +                // 3: empty, no fault
+                              R"({"query":"x","models":{"a":{"score":1.5}}})"
+                              "\n" +  // 4: out of range
+                              R"({"query":"x","models":{}})"
+                              "\n" +  // 5: nobody answered
+                              R"({"models":{"a":{"score":1}}})"
+                              "\n" +  // 6: no query
+                              R"({"query":"x","models":{"a":{"score":"high"}}})"
+                              "\n" +                                              // 7: a word for a number
+                              "{\"query\":\"\xff\",\"models\":{\"a\":{}}}\n" +    // 8: not UTF-8
+                              R"({"query":"y","models":{"big":{"score":0.5}}})";  // 9: good, no newline
   const auto table = ReadTable(Write("t.jsonl", content));
   ASSERT_TRUE(table.ok()) << table.error().message;
   EXPECT_EQ(table->rows.size(), 2U);
@@ -132,8 +136,10 @@ TEST_F(TableReader, ALineBeyondTheLimitIsSkippedAndTheNextOneRead) {
 
 TEST_F(TableReader, AGzipFileCutShortGivesItsWholeLinesAndAFault) {
   std::string content;
-  for (int i = 0; i < 3000; ++i) content += R"({"id":")" + std::to_string(i * 7919) + R"(","query":"q )" +
-                                            std::to_string(i * 104729) + R"(","models":{"a":{"score":1}}})" "\n";
+  for (int i = 0; i < 3000; ++i)
+    content += R"({"id":")" + std::to_string(i * 7919) + R"(","query":"q )" + std::to_string(i * 104729) +
+               R"(","models":{"a":{"score":1}}})"
+               "\n";
   const std::string path = WriteGzip("t.jsonl.gz", content);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
   const auto table = ReadTable(path);

@@ -1,11 +1,10 @@
-#include "bootstrap/fit/consensus.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
+#include "bootstrap/fit/consensus.h"
 #include "bootstrap/fit/crowd.h"
 
 namespace pointsman::bootstrap {
@@ -118,11 +117,26 @@ TEST(Crowd, AgreesWithThePrintedVector) {
     near(mean, means[m]);
   }
   const std::vector<std::size_t> rows = {0, 1, 5, 17};
-  const std::vector<double> printed = {
-      0.7816022449, 0.7816022449, 0.7816022449, 0.7816022449, 0.7816022449,  //
-      0.1328183785, 0.1328183785, 0.5945575633, 0.5945575633, 0.5945575633,  //
-      0.217349883,  0.217349883,  0.3114859029, 0,            0.3114859029,  //
-      0,            0.4087495654, 0.2417642875, 0.4087495654, 0.2417642875};
+  const std::vector<double> printed = {0.7816022449,
+                                       0.7816022449,
+                                       0.7816022449,
+                                       0.7816022449,
+                                       0.7816022449,  //
+                                       0.1328183785,
+                                       0.1328183785,
+                                       0.5945575633,
+                                       0.5945575633,
+                                       0.5945575633,  //
+                                       0.217349883,
+                                       0.217349883,
+                                       0.3114859029,
+                                       0,
+                                       0.3114859029,  //
+                                       0,
+                                       0.4087495654,
+                                       0.2417642875,
+                                       0.4087495654,
+                                       0.2417642875};
   for (std::size_t r = 0; r < rows.size(); ++r) {
     for (std::size_t m = 0; m < 5; ++m) near(fit.scores[rows[r] * 5 + m], printed[r * 5 + m]);
   }

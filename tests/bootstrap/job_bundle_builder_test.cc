@@ -1,5 +1,3 @@
-#include "bootstrap/job/bundle_builder.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +8,7 @@
 #include <set>
 
 #include "base/unit_draw.h"
+#include "bootstrap/job/bundle_builder.h"
 #include "policy/belief/membership.h"
 #include "policy/belief/prior.h"
 #include "policy/belief/task_recogniser.h"
@@ -335,9 +334,9 @@ TEST(BundleBuilder, ProgressNamesItsStages) {
 TEST(BundleBuilder, RealAnswersGiveAStaticRouterAboveTheMeanModel) {
   const char* source = std::getenv("POINTSMAN_SOURCE");
   const char* data = std::getenv("POINTSMAN_DATA");
-  const std::filesystem::path folder =
-      data != nullptr ? std::filesystem::path(data)
-                      : std::filesystem::path(source != nullptr ? source : ".") / "../shared/data";
+  const std::filesystem::path folder = data != nullptr
+                                           ? std::filesystem::path(data)
+                                           : std::filesystem::path(source != nullptr ? source : ".") / "../shared/data";
   const std::filesystem::path path = folder / "mmlupro_dev.jsonl.gz";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path << "; set POINTSMAN_DATA to the tables' folder";
   const auto table = ReadTable(path.string());

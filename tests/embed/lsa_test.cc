@@ -151,7 +151,8 @@ TEST(LsaModel, ProjectionAgreesWithPlainArithmetic) {
   std::vector<Feature> features;
   for (std::uint32_t bucket = 5; bucket < kBuckets; bucket += 97) {
     idf[bucket] = static_cast<float>(1 + random.Unit());
-    for (std::size_t j = 0; j < kDimension; ++j) projection[bucket * kDimension + j] = static_cast<float>(random.Normal());
+    for (std::size_t j = 0; j < kDimension; ++j)
+      projection[bucket * kDimension + j] = static_cast<float>(random.Normal());
     features.push_back({bucket, static_cast<std::uint32_t>(1 + random.Below(4))});
   }
   const LsaModel model = LsaModel::Quantise(projection, idf, kDimension);

@@ -41,11 +41,11 @@ TEST(Text, Utf8IsCheckedStrictly) {
   EXPECT_TRUE(IsUtf8("plain"));
   EXPECT_TRUE(IsUtf8("\u00e9\u6c34\U0001F600"));
   EXPECT_FALSE(IsUtf8("\xff"));
-  EXPECT_FALSE(IsUtf8("\xc3"));               // cut short
-  EXPECT_FALSE(IsUtf8("\xc0\xaf"));           // overlong
-  EXPECT_FALSE(IsUtf8("\xe0\x80\x80"));       // overlong
-  EXPECT_FALSE(IsUtf8("\xed\xa0\x80"));       // surrogate
-  EXPECT_FALSE(IsUtf8("\xf4\x90\x80\x80"));   // past U+10FFFF
+  EXPECT_FALSE(IsUtf8("\xc3"));              // cut short
+  EXPECT_FALSE(IsUtf8("\xc0\xaf"));          // overlong
+  EXPECT_FALSE(IsUtf8("\xe0\x80\x80"));      // overlong
+  EXPECT_FALSE(IsUtf8("\xed\xa0\x80"));      // surrogate
+  EXPECT_FALSE(IsUtf8("\xf4\x90\x80\x80"));  // past U+10FFFF
 }
 
 TEST(Features, AreSortedDistinctAndCounted) {
