@@ -1,4 +1,6 @@
 // Rows: a row-major matrix of floats that is looked at, not owned.
+//
+// Lifetime: the values must outlive it. Threads: reads, any.
 #pragma once
 
 #include <cstddef>

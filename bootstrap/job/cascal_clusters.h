@@ -1,4 +1,6 @@
 // The published CASCAL clusters of a table, flattened over its subjects.
+//
+// Pure and deterministic; one thread. Errors: none; a wrong shape aborts.
 #pragma once
 
 #include <cstdint>

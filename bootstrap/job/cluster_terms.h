@@ -1,4 +1,6 @@
 // Names of clusters for people: a few single words that many queries share.
+//
+// Pure and deterministic; one thread. Errors: none; a wrong shape aborts.
 #pragma once
 
 #include <cstddef>

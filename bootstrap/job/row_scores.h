@@ -1,4 +1,6 @@
 // Scores of a table's rows: from its labels, or from what the answers say.
+//
+// Pure and deterministic; one thread. Errors: none; a wrong shape aborts.
 #pragma once
 
 #include <cstddef>

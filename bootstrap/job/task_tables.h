@@ -1,4 +1,6 @@
 // Task types of a bundle: names, recogniser, quality per task and model, share.
+//
+// Pure and deterministic; one thread. Errors: none; a wrong shape aborts.
 #pragma once
 
 #include <cstdint>
