@@ -9,8 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -37,6 +39,7 @@
 #include "daemon/version.h"
 #include "daemon/watchdog.h"
 #include "policy/choice/decide.h"
+#include "store/bundle_file.h"
 #include "store/store.h"
 
 namespace pointsman::daemon {
@@ -77,6 +80,24 @@ sigset_t HandledSignals() {
   sigemptyset(&set);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
   return set;
+}
+
+// Generation 1 from config.first_bundle, when no generation is live and a file is
+// named. Errors: of the file, and of Mutations::Activate.
+Status ActivateFirstBundle(const Config& config, LearnerLoop& learner, Mutations& mutations) {
+  if (config.first_bundle.empty()) return {};
+  const auto live =
+      learner.Query<Generation>(std::chrono::seconds(60), [](const policy::State& state) { return state.generation; });
+  if (!live.ok()) return live.error();
+  if (live->value > 0) return {};
+  const auto bundle = store::ReadBundleFile(config.first_bundle);
+  if (!bundle.ok()) return bundle.error();
+  const Status stored = mutations.PutBundle(bundle.value());
+  if (!stored.ok()) return stored;
+  const auto generation =
+      mutations.Activate({policy::Origin::kConfig, 0}, bundle->hash, "first bundle of the configuration", false);
+  if (!generation.ok()) return generation.error();
+  return {};
 }
 
 class App {
@@ -387,6 +408,37 @@ int CheckConfig(const std::string& config_path) {
   }
   std::fprintf(stderr, "%s\n", config.error().message.c_str());
   return static_cast<int>(Exit::kConfig);
+}
+
+Action ParseCommandLine(int argc, const char* const* argv) {
+  CLI::App app{"Pointsman's daemon: decides which language model answers each query"};
+  app.set_version_flag("--version", kVersion);
+  std::string config_path = "/etc/pointsman/pointsman.toml";
+  app.add_option("--config", config_path, "configuration file")->capture_default_str();
+  CLI::App* run = app.add_subcommand("run", "serve in the foreground (the default)");
+  run->add_option("--config", config_path, "configuration file");
+  CLI::App* check = app.add_subcommand("check", "report every fault of the configuration");
+  check->add_option("--config", config_path, "configuration file");
+
+  JobOptions options;
+  CLI::App* job = app.add_subcommand("job", "make a bundle file from a table; started by the daemon");
+  job->add_option("--table", options.table_path, "table of outcomes, JSON lines, plain or gzip")->required();
+  job->add_option("--out", options.out_path, "bundle file to write")->required();
+  job->add_option("--labels", options.labels, "consensus (no labels needed) or scores")->capture_default_str();
+  job->add_option("--clusters", options.clusters_max, "most clusters to make")->capture_default_str();
+  job->add_option("--seed", options.seed, "same seed, same bytes")->capture_default_str();
+  job->add_option("--keep-embedder-of", options.keep_embedder_of, "bundle file whose embedder is kept");
+  job->add_option("--parent", options.parent, "end with this process");
+  app.footer("Example: pointsmand --config /etc/pointsman/pointsman.toml");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& fault) {
+    const int code = app.CLI::App::exit(fault);
+    return EndAction{code == 0 ? 0 : static_cast<int>(Exit::kUsage)};
+  }
+  if (job->parsed()) return JobAction{options};
+  if (check->parsed()) return CheckAction{config_path};
+  return RunAction{config_path};
 }
 
 }  // namespace pointsman::daemon

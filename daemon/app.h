@@ -14,6 +14,9 @@
 #pragma once
 
 #include <string>
+#include <variant>
+
+#include "daemon/job.h"
 
 namespace pointsman::daemon {
 
@@ -23,5 +26,27 @@ int RunDaemon(const std::string& config_path);
 
 // Prints every fault of the file, or that there is none. Returns 0 or 78.
 int CheckConfig(const std::string& config_path);
+
+// The command line:
+//   pointsmand [run] [--config FILE]     the daemon, in the foreground
+//   pointsmand check [--config FILE]     every fault of the configuration
+//   pointsmand job --table FILE --out FILE ...   one bootstrap (daemon/job.h)
+//   pointsmand --version
+struct RunAction {
+  std::string config_path;
+};
+struct CheckAction {
+  std::string config_path;
+};
+struct JobAction {
+  JobOptions options;
+};
+// Help, version or a usage fault: already printed.
+struct EndAction {
+  int exit_code = 0;
+};
+using Action = std::variant<RunAction, CheckAction, JobAction, EndAction>;
+
+Action ParseCommandLine(int argc, const char* const* argv);
 
 }  // namespace pointsman::daemon

@@ -4,7 +4,6 @@
 #include <chrono>
 
 #include "base/log.h"
-#include "store/bundle_file.h"
 
 namespace pointsman::daemon {
 namespace {
@@ -35,21 +34,6 @@ Status ApplyConfig(const Config& config, LearnerLoop& learner, Mutations& mutati
     }
   }
   return mutations.SetOptions(kFromConfig, config.options);
-}
-
-Status ActivateFirstBundle(const Config& config, LearnerLoop& learner, Mutations& mutations) {
-  if (config.first_bundle.empty()) return {};
-  const auto live =
-      learner.Query<Generation>(kLookLimit, [](const policy::State& state) { return state.generation; });
-  if (!live.ok()) return live.error();
-  if (live->value > 0) return {};
-  const auto bundle = store::ReadBundleFile(config.first_bundle);
-  if (!bundle.ok()) return bundle.error();
-  const Status stored = mutations.PutBundle(bundle.value());
-  if (!stored.ok()) return stored;
-  const auto generation = mutations.Activate(kFromConfig, bundle->hash, "first bundle of the configuration", false);
-  if (!generation.ok()) return generation.error();
-  return {};
 }
 
 std::vector<std::string> NeedsRestart(const Config& running, const Config& reloaded) {

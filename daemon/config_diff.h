@@ -23,10 +23,6 @@ namespace pointsman::daemon {
 // returns; what was appended before it stays.
 Status ApplyConfig(const Config& config, LearnerLoop& learner, Mutations& mutations);
 
-// Generation 1 from config.first_bundle, when no generation is live and a file is
-// named. Errors: of the file, and of Mutations::Activate.
-Status ActivateFirstBundle(const Config& config, LearnerLoop& learner, Mutations& mutations);
-
 // Keys whose new value needs a restart, for the log.
 std::vector<std::string> NeedsRestart(const Config& running, const Config& reloaded);
 

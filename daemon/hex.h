@@ -1,4 +1,5 @@
-// Bytes as lower-case hexadecimal digits. Pure; any thread.
+// Bytes as lower-case hexadecimal digits, and back.
+// Pure; any thread.
 #pragma once
 
 #include <cstdint>

@@ -68,7 +68,7 @@ struct LearnerLoop::Impl {
   bool AwaitWork();
   void Run();
   void Work();
-  void RunInspections(std::deque<Inspection> todo);
+  void RunInspections(std::deque<Inspection> asked);
   void MaybeCheckpoint();
   std::uint64_t Hash();
   bool Urgent() const { return waiters > 0 || !inspections.empty() || stopping; }
@@ -127,8 +127,8 @@ std::uint64_t LearnerLoop::Impl::Hash() {
   return hash_at->second;
 }
 
-void LearnerLoop::Impl::RunInspections(std::deque<Inspection> todo) {
-  for (Inspection& inspection : todo) {
+void LearnerLoop::Impl::RunInspections(std::deque<Inspection> asked) {
+  for (Inspection& inspection : asked) {
     inspection.look(learner->state(), inspection.with_hash ? Hash() : 0);
   }
 }
@@ -152,12 +152,12 @@ void LearnerLoop::Impl::MaybeCheckpoint() {
 void LearnerLoop::Impl::Work() {
   bool may_learn = false;
   LogSeq target;
-  std::deque<Inspection> todo;
+  std::deque<Inspection> asked;
   {
     const std::lock_guard lock(mutex);
     may_learn = !failure.has_value();
     target = committed;
-    todo.swap(inspections);
+    asked.swap(inspections);
   }
   if (may_learn) {
     std::uint64_t folded = 0;
@@ -180,7 +180,7 @@ void LearnerLoop::Impl::Work() {
       MaybeCheckpoint();
     }
   }
-  RunInspections(std::move(todo));
+  RunInspections(std::move(asked));
 }
 
 // True when there is something to do; waits for it at most a second.

@@ -1,10 +1,8 @@
-// pointsmand: see daemon/command_line.h.
+// pointsmand: the command line is described in daemon/app.h.
 #include "daemon/app.h"
-#include "daemon/command_line.h"
 
+namespace pointsman::daemon {
 namespace {
-
-using namespace pointsman::daemon;  // NOLINT(google-build-using-namespace)
 
 struct Perform {
   int operator()(const RunAction& action) const { return RunDaemon(action.config_path); }
@@ -14,5 +12,8 @@ struct Perform {
 };
 
 }  // namespace
+}  // namespace pointsman::daemon
 
-int main(int argc, char** argv) { return std::visit(Perform{}, ParseCommandLine(argc, argv)); }
+int main(int argc, char** argv) {
+  return std::visit(pointsman::daemon::Perform{}, pointsman::daemon::ParseCommandLine(argc, argv));
+}

@@ -1,4 +1,5 @@
 // The program's version, from the project() line of CMake.
+// A constant; any thread.
 #pragma once
 
 namespace pointsman::daemon {

@@ -1,7 +1,9 @@
 // A real pointsmand in a temporary directory, for tests.
+// For one test's thread, but Connect: any.
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -37,11 +39,12 @@ inline bool Eventually(const std::function<bool()>& reached) {
   const auto end = std::chrono::steady_clock::now() + kPatience;
   while (!reached()) {
     if (std::chrono::steady_clock::now() > end) return false;
-    ::usleep(5'000);
+    ::poll(nullptr, 0, 5);
   }
   return true;
 }
 
+// A temporary directory with a short path, removed at the end.
 class Folder {
  public:
   Folder() {

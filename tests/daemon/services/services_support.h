@@ -1,4 +1,5 @@
 // The services over a store in memory: no sockets, no disk, a clock that is moved.
+// For one test's thread; what is answered later comes from the commit thread.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -59,6 +60,7 @@ class Answer {
   std::optional<Error> error_;
 };
 
+// Hands what a service says to the Answer.
 class TestChannel final : public ReplyChannel {
  public:
   explicit TestChannel(std::shared_ptr<Answer> answer) : answer_(std::move(answer)) {}
