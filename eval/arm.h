@@ -24,20 +24,20 @@ inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 // One arriving query.
 struct StreamItem {
-  std::uint64_t number = 0;           // from 0 over all passes: unique in a run
-  std::size_t row = 0;                // of the table
+  std::uint64_t number = 0;  // from 0 over all passes: unique in a run
+  std::size_t row = 0;       // of the table
   std::string_view text;
-  std::span<const float> embedding;   // of the bundle's embedder; empty: none
+  std::span<const float> embedding;  // of the bundle's embedder; empty: none
 };
 
 struct ArmChoice {
-  std::size_t model = 0;          // column of the table
-  double predicted = kUnknown;    // quality, [0,1]
+  std::size_t model = 0;        // column of the table
+  double predicted = kUnknown;  // quality, [0,1]
   double propensity = 1;
   bool audit = false;
-  bool gold_wanted = false;       // by the arm's own gold rule
-  std::uint64_t number = 0;       // of the item
-  std::string token;              // of a daemon's decision
+  bool gold_wanted = false;  // by the arm's own gold rule
+  std::uint64_t number = 0;  // of the item
+  std::string token;         // of a daemon's decision
 };
 
 // What came back for one decision.

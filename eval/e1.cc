@@ -212,8 +212,8 @@ class Runner {
   std::atomic<std::uint32_t> next_seed_{0};
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
-  std::uint64_t done_ = 0;           // guarded by mutex_
-  std::optional<Error> failure_;     // guarded by mutex_
+  std::uint64_t done_ = 0;        // guarded by mutex_
+  std::optional<Error> failure_;  // guarded by mutex_
 };
 
 Status CheckOptions(const E1Options& options) {
@@ -238,8 +238,8 @@ Status CheckOptions(const E1Options& options) {
 }
 
 std::string ConfigurationHash(const TableWorld& world, const E1Options& options, const std::vector<std::string>& arms) {
-  std::string text = world.table().name + "|" + std::to_string(world.usable_rows().size()) + "|" + world.source() + "|" +
-                     std::to_string(options.gold_rate) + "|" + std::to_string(options.first_seed) + "|" +
+  std::string text = world.table().name + "|" + std::to_string(world.usable_rows().size()) + "|" + world.source() +
+                     "|" + std::to_string(options.gold_rate) + "|" + std::to_string(options.first_seed) + "|" +
                      std::to_string(options.seeds) + "|" + std::to_string(options.passes) + "|" +
                      std::to_string(options.bootstrap_rows) + "|" + std::string(WarmName(options.warm)) + "|" +
                      std::to_string(static_cast<int>(options.exploration)) + "|" +

@@ -47,17 +47,17 @@ struct ArmSetup {
 using ArmFactory = std::function<Result<std::unique_ptr<Arm>>(const ArmSetup&)>;
 
 struct E1Options {
-  std::string source;              // see table_world.h; empty: the file's first
-  double gold_rate = 0.02;         // [0,1]
+  std::string source;       // see table_world.h; empty: the file's first
+  double gold_rate = 0.02;  // [0,1]
   std::uint64_t first_seed = 1;
   std::uint32_t seeds = 10;        // 1 to 1,000
   std::uint32_t passes = 1;        // 1 to 1,000
   std::size_t bootstrap_rows = 0;  // 0: see SplitWorld
   Warm warm = Warm::kAnswers;
   policy::Exploration exploration = policy::Exploration::kGreedyAudits;
-  std::vector<std::string> arms;   // of ArmNames(); empty: all
-  std::uint32_t threads = 1;       // seeds in parallel, 1 to 256
-  double rating_probability = 0.5; // [0,1]
+  std::vector<std::string> arms;    // of ArmNames(); empty: all
+  std::uint32_t threads = 1;        // seeds in parallel, 1 to 256
+  double rating_probability = 0.5;  // [0,1]
   // When set, makes the arm "pointsman" (for example over the daemon's socket).
   ArmFactory pointsman_factory;
 };
@@ -73,9 +73,9 @@ struct Figure {
 // How one model fared under one arm; all seeds together.
 struct ModelUse {
   std::string model;
-  double share = 0;            // of decisions
-  double predicted = kUnknown; // mean prediction where chosen
-  double quality = 0;          // mean true score where chosen
+  double share = 0;             // of decisions
+  double predicted = kUnknown;  // mean prediction where chosen
+  double quality = 0;           // mean true score where chosen
   double cost_usd = kUnknown;
 };
 
@@ -89,16 +89,16 @@ struct ArmReport {
   std::uint64_t audits = 0;
   std::uint64_t gold = 0;
   std::uint64_t ratings = 0;
-  std::vector<double> over_time;    // mean score in 20 equal stretches of the run
-  std::vector<ModelUse> models;     // by falling share; unused ones left out
+  std::vector<double> over_time;  // mean score in 20 equal stretches of the run
+  std::vector<ModelUse> models;   // by falling share; unused ones left out
 };
 
 struct E1Report {
-  std::string protocol;             // "e1", or "e1l" with more than one pass
-  std::string configuration_hash;   // 16 hexadecimal digits over table and options
+  std::string protocol;            // "e1", or "e1l" with more than one pass
+  std::string configuration_hash;  // 16 hexadecimal digits over table and options
   std::string table;
   std::string source;
-  std::size_t stream_rows = 0;      // of the first seed
+  std::size_t stream_rows = 0;  // of the first seed
   std::vector<ArmReport> arms;
   // Of the arm "pointsman": predictions against true scores of the chosen models,
   // second half, all seeds, 15 bins of equal mass; NaN without that arm.

@@ -50,9 +50,9 @@ std::string ToTable(const E1Report& report) {
   Line(text, "%-12s %8s %7s %8s %7s %8s %7s %10s %7s", "arm", "total", "se", "half 2", "se", "last", "min", "cost USD",
        "gold");
   for (const ArmReport& arm : report.arms) {
-    Line(text, "%-12s %8.4f %7.4f %8.4f %7.4f %8.4f %7.4f %10.3g %7llu", arm.name.c_str(), arm.total.mean,
-         arm.total.se, arm.second_half.mean, arm.second_half.se, arm.last_pass.mean, arm.last_pass.least,
-         arm.cost_mean_usd, static_cast<unsigned long long>(arm.gold));
+    Line(text, "%-12s %8.4f %7.4f %8.4f %7.4f %8.4f %7.4f %10.3g %7llu", arm.name.c_str(), arm.total.mean, arm.total.se,
+         arm.second_half.mean, arm.second_half.se, arm.last_pass.mean, arm.last_pass.least, arm.cost_mean_usd,
+         static_cast<unsigned long long>(arm.gold));
   }
   if (std::isfinite(report.calibration_error)) Line(text, "calibration error %.4f", report.calibration_error);
   Line(text, "%.1f s", report.seconds);

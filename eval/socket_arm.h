@@ -29,7 +29,7 @@ struct SocketArmOptions {
 struct Acknowledged {
   std::string token;  // 32 bytes
   enum class Kind : std::uint8_t { kOutcome, kRating, kGold } kind = Kind::kOutcome;
-  double value = 0;   // of a rating or gold label
+  double value = 0;  // of a rating or gold label
   std::uint64_t sequence = 0;
   std::uint32_t durability = 0;
 };

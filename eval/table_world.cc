@@ -37,8 +37,8 @@ Result<TableWorld> TableWorld::Create(const bootstrap::Table& table, const std::
   TableWorld world(table);
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
     const auto& cells = table.rows[r].models;
-    const bool scored =
-        std::all_of(cells.begin(), cells.end(), [](const auto& cell) { return cell.present && std::isfinite(cell.score); });
+    const bool scored = std::all_of(cells.begin(), cells.end(),
+                                    [](const auto& cell) { return cell.present && std::isfinite(cell.score); });
     if (scored && cells.size() == table.models.size() && !table.rows[r].query.empty()) world.usable_.push_back(r);
   }
   if (world.usable_.empty() || table.models.empty()) {

@@ -21,8 +21,7 @@ ClusterWeights WeighClusters(const Bundle& bundle, const kernels::Nearest& neare
   ClusterWeights weights;
   weights.push_back({kBackground, exact::Exp((bundle.background_similarity - top) / bundle.membership_temperature)});
   for (const auto& scored : nearest) {
-    weights.push_back(
-        {ClusterId{scored.row + 1}, exact::Exp((scored.score - top) / bundle.membership_temperature)});
+    weights.push_back({ClusterId{scored.row + 1}, exact::Exp((scored.score - top) / bundle.membership_temperature)});
   }
   // Ascending clusters, by insertion: there are at most four.
   for (std::size_t i = 2; i < weights.size(); ++i) {

@@ -32,8 +32,7 @@ double ExpectedCost(const ModelView& model, std::uint32_t tokens_in) {
 
 CostEstimate PredictCost(const ModelView& model, std::uint32_t tokens_in) {
   const double high_out = std::exp(model.token_mean_log + kNormal95 * std::sqrt(model.token_variance_log)) - 1;
-  return {.expected_usd = ExpectedCost(model, tokens_in),
-          .high_usd = Cost(model.model.price, tokens_in, high_out)};
+  return {.expected_usd = ExpectedCost(model, tokens_in), .high_usd = Cost(model.model.price, tokens_in, high_out)};
 }
 
 void TokenPosterior(const TokenStatistics& offline, const ModelTally& tally, double* mean, double* variance) {

@@ -62,8 +62,7 @@ class Forecast {
     }
     for (Considered& one : considered) {
       Candidate& candidate = one.candidate;
-      candidate.utility =
-          Utility(query_.weights, candidate.predicted_mean, candidate.cost_usd, reference_cost);
+      candidate.utility = Utility(query_.weights, candidate.predicted_mean, candidate.cost_usd, reference_cost);
     }
     return considered;
   }
@@ -141,13 +140,14 @@ const Considered& Fallback(std::span<const Considered> considered, const Options
   return *cheapest;
 }
 
-std::vector<double> Thompson(const Snapshot& snapshot, const Query& query, std::span<const Considered* const> eligible) {
+std::vector<double> Thompson(const Snapshot& snapshot, const Query& query,
+                             std::span<const Considered* const> eligible) {
   std::vector<Score> scores;
   scores.reserve(eligible.size());
   for (const Considered* one : eligible) {
     scores.push_back({.mean = one->candidate.utility,
-                      .standard_deviation = query.weights.quality * one->candidate.quality_deviation *
-                                            snapshot.options.thompson_scale});
+                      .standard_deviation =
+                          query.weights.quality * one->candidate.quality_deviation * snapshot.options.thompson_scale});
   }
   const std::vector<double> best = ThompsonDistribution(scores, kThompsonEpsilon, kThompsonArms);
   const auto plausible = std::make_unique<bool[]>(scores.size());

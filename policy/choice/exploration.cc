@@ -90,7 +90,7 @@ class Quadrature {
   struct Node {
     double u = 0;
     double v = 0;
-    int depth = 0;  // of the panel that this node split
+    int depth = 0;              // of the panel that this node split
     std::vector<double> share;  // g_j
   };
 

@@ -10,9 +10,7 @@ namespace {
 // Eight lanes; the baseline build turns each into two SSE registers.
 using Lanes = float __attribute__((vector_size(32), aligned(4), may_alias));
 
-inline float SumOf(Lanes v) {
-  return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7]));
-}
+inline float SumOf(Lanes v) { return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7])); }
 
 void ScanBody(const float* rows, std::size_t row_count, std::size_t dimension, const float* query, float* out) {
   const std::size_t whole = dimension - dimension % 8;

@@ -134,7 +134,8 @@ TEST(Tally, SummarisesByHand) {
   for (int i = 0; i < 8; ++i) {
     const auto score = static_cast<float>(i >= 4 ? 1 : 0);
     runs[0].steps.push_back({.score = score, .predicted = nan, .cost_usd = 2, .model = 0});
-    runs[1].steps.push_back({.score = 0.5F, .predicted = nan, .cost_usd = 4, .model = static_cast<std::uint32_t>(i % 2)});
+    runs[1].steps.push_back(
+        {.score = 0.5F, .predicted = nan, .cost_usd = 4, .model = static_cast<std::uint32_t>(i % 2)});
   }
   const std::vector<std::string> models = {"a", "b", "c"};
   const auto report = Summarise("x", runs, 4, models);
@@ -294,8 +295,8 @@ TEST(RealTable, DerivedAgreementEqualsTheOneInTheFile) {
   const auto derived = TableWorld::Create(*table, "ref_agree");
   ASSERT_TRUE(derived.ok()) << derived.error().message;
   EXPECT_EQ(derived->usable_rows().size(), 7238U);
-  const auto column = static_cast<std::size_t>(
-      std::find(table->sources.begin(), table->sources.end(), "ref_agree") - table->sources.begin());
+  const auto column = static_cast<std::size_t>(std::find(table->sources.begin(), table->sources.end(), "ref_agree") -
+                                               table->sources.begin());
   ASSERT_LT(column, table->sources.size());
   for (const std::size_t row : derived->usable_rows()) {
     for (std::size_t m = 0; m < table->models.size(); ++m) {

@@ -71,7 +71,7 @@ TEST(Thompson, ReproducesTheCoarseOutputsOfTheSpecification) {
 TEST(Thompson, AgreesWithTheReferenceForManyArms) {
   const auto p = ThompsonDistribution(Generated(64), 1e-5, 0);
   const std::vector<std::pair<std::size_t, double>> wanted = {
-      {8, .1220191369324},  {16, .1166505767083}, {45, .1038909183407}, {42, .09420207271141},
+      {8, .1220191369324},  {16, .1166505767083},  {45, .1038909183407},  {42, .09420207271141},
       {1, .09290672139824}, {27, .09152705928672}, {53, .07782728629678}, {19, .05789110297395}};
   for (const auto& [arm, probability] : wanted) EXPECT_NEAR(p[arm], probability, 2e-5) << arm;
   EXPECT_NEAR(p[1], .0929022786966461, 1e-9);
@@ -129,8 +129,8 @@ TEST(Floor, RaisesPlausibleArmsOnlyAndStaysADistribution) {
   const std::array<bool, 4> plausible = {true, true, true, false};
   ExpectNear(WithFloor(p, plausible, .005), {.9 / 1.005, .1 / 1.005, .005 / 1.005, 0}, 1e-15);
   // Never more than a tenth of the mass in floors.
-  ExpectNear(WithFloor(std::vector<double>{1, 0, 0, 0}, plausible, .1), {1 / (1 + .2 / 3), .1 / 3 / (1 + .2 / 3),
-             .1 / 3 / (1 + .2 / 3), 0}, 1e-12);
+  ExpectNear(WithFloor(std::vector<double>{1, 0, 0, 0}, plausible, .1),
+             {1 / (1 + .2 / 3), .1 / 3 / (1 + .2 / 3), .1 / 3 / (1 + .2 / 3), 0}, 1e-12);
   EXPECT_EQ(WithFloor(p, plausible, 0), p);
 }
 

@@ -42,7 +42,8 @@ TEST(Membership, WeightsSumToOneInAscendingClusterWithTheBackground) {
   const auto bundle = RandomBundle({}, 3);
   const auto queries = UnitRows(200, bundle->dimension(), 4);
   for (std::size_t q = 0; q < 200; ++q) {
-    const auto found = FindMembership(*bundle, std::span(queries).subspan(q * bundle->dimension(), bundle->dimension()));
+    const auto found =
+        FindMembership(*bundle, std::span(queries).subspan(q * bundle->dimension(), bundle->dimension()));
     ASSERT_EQ(found.clusters.size(), 4U);
     EXPECT_EQ(found.clusters[0].cluster, kBackground);
     double sum = 0;
@@ -110,8 +111,8 @@ TEST(Membership, TiesGoToTheSmallerNumber) {
 
 TEST(Membership, AnEmptyEmbeddingLiesInTheBackground) {
   const auto bundle = RandomBundle({}, 3);
-  for (const auto& found : {FindMembership(*bundle, {}), FindMembershipExact(*bundle, {}),
-                            FindMembership(*ColdBundle(), {})}) {
+  for (const auto& found :
+       {FindMembership(*bundle, {}), FindMembershipExact(*bundle, {}), FindMembership(*ColdBundle(), {})}) {
     ASSERT_EQ(found.clusters.size(), 1U);
     EXPECT_EQ(found.clusters[0].cluster, kBackground);
     EXPECT_EQ(found.clusters[0].weight, 1);
