@@ -6,7 +6,7 @@ add_library(pointsman_flags INTERFACE)
 target_include_directories(pointsman_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(pointsman_flags INTERFACE
   -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align
-  -Wunused -Wnull-dereference -Wimplicit-fallthrough -Werror=switch -fno-fast-math)
+  -Wunused -Wimplicit-fallthrough -Werror=switch -fno-fast-math)
 target_compile_definitions(pointsman_flags INTERFACE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
 if(POINTSMAN_FAULT_POINTS)
   target_compile_definitions(pointsman_flags INTERFACE POINTSMAN_FAULT_POINTS)
