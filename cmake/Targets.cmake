@@ -42,5 +42,7 @@ function(pointsman_test name)
   endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
-    ENVIRONMENT "POINTSMAN_BIN=${CMAKE_BINARY_DIR}/bin;POINTSMAN_SOURCE=${CMAKE_SOURCE_DIR}")
+    # Two properties: a list of two variables would not survive the discovery script.
+    ENVIRONMENT "POINTSMAN_BIN=${CMAKE_BINARY_DIR}/bin"
+    ENVIRONMENT_MODIFICATION "POINTSMAN_SOURCE=set:${CMAKE_SOURCE_DIR}")
 endfunction()

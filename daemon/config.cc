@@ -237,6 +237,7 @@ void ReadLearning(Section section, Config& config) {
     widths.Number("source", kSmallest, 10, options.widths.source);
     widths.Number("source_model", kSmallest, 10, options.widths.source_model);
     widths.Number("source_cell", kSmallest, 10, options.widths.source_cell);
+    widths.Number("common", 0, 10, options.widths.common);
     widths.Close();
   }
   const Status valid = policy::ValidateOptions(options);

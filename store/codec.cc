@@ -108,7 +108,8 @@ struct FaultOf {
     const policy::Widths& widths = options.widths;
     if (!Finite(options.rating_half_life_days, options.gold_half_life_days, options.gold_rate,
                 options.audit_rate_start, options.audit_rate, options.thompson_scale, options.probability_floor,
-                widths.model, widths.trust, widths.cell, widths.source, widths.source_model, widths.source_cell)) {
+                widths.model, widths.trust, widths.cell, widths.source, widths.source_model, widths.source_cell,
+                widths.common)) {
       return "options";
     }
     return {};

@@ -9,7 +9,7 @@ namespace pointsman::store {
 namespace {
 
 constexpr int kContextNumbers = 6;
-constexpr int kWidthNumbers = 6;
+constexpr int kWidthNumbers = 7;
 
 }  // namespace
 
@@ -136,7 +136,8 @@ std::string_view FaultOfOutcome(const policy::OutcomeReported& outcome) {
 
 void PutWidths(const policy::Widths& from, record::Widths* to) {
   for (const double number :
-       {from.model, from.trust, from.cell, from.source, from.source_model, from.source_cell}) {
+       {from.model, from.trust, from.cell, from.source, from.source_model, from.source_cell,
+        from.common}) {
     to->add_numbers(number);
   }
 }
@@ -144,7 +145,7 @@ void PutWidths(const policy::Widths& from, record::Widths* to) {
 bool GetWidths(const record::Widths& from, policy::Widths* to) {
   if (from.numbers_size() != kWidthNumbers) return false;
   *to = policy::Widths{from.numbers(0), from.numbers(1), from.numbers(2),
-                       from.numbers(3), from.numbers(4), from.numbers(5)};
+                       from.numbers(3), from.numbers(4), from.numbers(5), from.numbers(6)};
   return true;
 }
 

@@ -175,7 +175,8 @@ json ToJson(const OptionsChanged& event) {
             {"cell", Finite(widths.cell)},
             {"source", Finite(widths.source)},
             {"source_model", Finite(widths.source_model)},
-            {"source_cell", Finite(widths.source_cell)}}},
+            {"source_cell", Finite(widths.source_cell)},
+            {"common", Finite(widths.common)}}},
           {"fallback_model", options.fallback_model}};
 }
 

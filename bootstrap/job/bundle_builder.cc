@@ -277,6 +277,8 @@ void BundleBuilder::FillTokens() {
 
 void BundleBuilder::FillWidthsAndProvenance() {
   const bool labelled = options_.labels == Labels::kScores;
+  // Agreement overrates all models alike; what gold says of one says it of all.
+  if (!labelled) bundle_.widths.common = 0.15;
   const bool good_crowd = row_scores_.used == Consensus::kCrowd && columns_.size() >= kNarrowModels;
   if ((labelled || good_crowd) && rows_.size() >= kNarrowRows) {
     bundle_.widths.model = 0.04;

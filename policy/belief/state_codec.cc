@@ -46,7 +46,7 @@ void DecodeMeta(ByteReader& in, State& state) {
 template <typename Visit>
 void ForEachWidth(Visit visit, auto& widths) {
   for (auto* width : {&widths.model, &widths.trust, &widths.cell, &widths.source, &widths.source_model,
-                      &widths.source_cell}) {
+                      &widths.source_cell, &widths.common}) {
     visit(*width);
   }
 }

@@ -11,7 +11,7 @@
 //  'b'                        options: u8 1, u8 n, n texts (sources), f64 rating and gold half-life in days,
 //                             f64 gold_rate, audit_rate_start, audit_rate, u64 audit_start_decisions,
 //                             u8 exploration, f64 thompson_scale, probability_floor, u8 widths_overridden,
-//                             6 f64 widths (model, trust, cell, source, source_model, source_cell), text fallback
+//                             7 f64 widths (model, trust, cell, source, source_model, source_cell, common), text fallback
 //  'c' u32 model u32 cluster  cell: u8 1, u8 quarantined, u64 reset_at, audits (u32 rows, i32 base, f64 W, X, XX,
 //                             U, XU), u8 patterns, each: u8 mask, u32 rows, i32 base, f64 W, O, X, XX, then per
 //                             channel of the mask, ascending, f64 U, XU

@@ -6,6 +6,12 @@ namespace pointsman::policy {
 
 namespace {
 
+// The root holds c0_1..c0_S and, where it has a width, the common shift behind them.
+std::size_t RootSize(std::size_t sources, const Widths& widths) { return sources + (widths.common > 0 ? 1 : 0); }
+
+// The place in n that a root variable feeds: a source its bias, the shift the level.
+std::size_t FedBy(std::size_t root, std::size_t sources) { return root == sources ? 0 : root + 1; }
+
 // Prior variances of n given the root, in the order of n.
 SmallVector PriorVariances(std::size_t sources, const Widths& widths) {
   SmallVector variances{};
@@ -19,28 +25,29 @@ ModelSystem Untouched(std::size_t sources, const Widths& widths) {
   ModelSystem model;
   const SmallVector variances = PriorVariances(sources, widths);
   for (std::size_t i = 0; i < sources + 2; ++i) model.covariance(i, i) = variances[i];
-  for (std::size_t s = 1; s <= sources; ++s) model.lift(s, s - 1) = 1;
+  for (std::size_t r = 0; r < RootSize(sources, widths); ++r) model.lift(FedBy(r, sources), r) = 1;
   return model;
 }
 
-ModelPosterior Combine(const ModelSystem& model, const Root& root, std::size_t sources) {
+ModelPosterior Combine(const ModelSystem& model, const Root& root, std::size_t sources, const Widths& widths) {
   const std::size_t n = sources + 2;
+  const std::size_t roots = RootSize(sources, widths);
   ModelPosterior posterior;
   SmallMatrix spread;  // (Q P E) C
   for (std::size_t i = 0; i < n; ++i) {
     double mean = model.mean[i];
-    for (std::size_t s = 0; s < sources; ++s) mean += model.lift(i, s) * root.mean[s];
+    for (std::size_t r = 0; r < roots; ++r) mean += model.lift(i, r) * root.mean[r];
     posterior.mean[i] = mean;
-    for (std::size_t s = 0; s < sources; ++s) {
+    for (std::size_t r = 0; r < roots; ++r) {
       double sum = 0;
-      for (std::size_t t = 0; t < sources; ++t) sum += model.lift(i, t) * root.covariance(t, s);
-      spread(i, s) = sum;
+      for (std::size_t t = 0; t < roots; ++t) sum += model.lift(i, t) * root.covariance(t, r);
+      spread(i, r) = sum;
     }
   }
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < n; ++j) {
       double sum = model.covariance(i, j);
-      for (std::size_t s = 0; s < sources; ++s) sum += spread(i, s) * model.lift(j, s);
+      for (std::size_t r = 0; r < roots; ++r) sum += spread(i, r) * model.lift(j, r);
       posterior.covariance(i, j) = sum;
     }
   }
@@ -63,47 +70,55 @@ ModelSystem SolveModel(const LeafMessage& sum, std::size_t sources, const Widths
   }
   model.mean = Multiply(model.covariance, sum.score, n);
   const SmallMatrix pull = Multiply(model.covariance, sum.precision, n);  // Q Lambda
-  for (std::size_t s = 1; s <= sources; ++s) {
-    for (std::size_t i = 0; i < n; ++i) model.lift(i, s - 1) = model.covariance(i, s) / variances[s];
-    for (std::size_t t = 1; t <= sources; ++t) model.root_precision(s - 1, t - 1) = pull(s, t) / variances[s];
-    model.root_score[s - 1] = model.mean[s] / variances[s];
+  const std::size_t roots = RootSize(sources, widths);
+  for (std::size_t r = 0; r < roots; ++r) {
+    const std::size_t fed = FedBy(r, sources);
+    for (std::size_t i = 0; i < n; ++i) model.lift(i, r) = model.covariance(i, fed) / variances[fed];
+    for (std::size_t t = 0; t < roots; ++t) model.root_precision(r, t) = pull(fed, FedBy(t, sources)) / variances[fed];
+    model.root_score[r] = model.mean[fed] / variances[fed];
   }
-  Symmetrise(model.root_precision, sources);
+  Symmetrise(model.root_precision, roots);
   return model;
 }
 
 void AddToRoot(RootSums& sums, const ModelSystem& model, std::size_t sources) {
-  for (std::size_t s = 0; s < sources; ++s) {
-    for (std::size_t t = 0; t < sources; ++t) sums.precision(s, t) += model.root_precision(s, t);
-    sums.score[s] += model.root_score[s];
+  // The slot of the common shift is zero where the shift has no width.
+  for (std::size_t r = 0; r <= sources; ++r) {
+    for (std::size_t t = 0; t <= sources; ++t) sums.precision(r, t) += model.root_precision(r, t);
+    sums.score[r] += model.root_score[r];
   }
 }
 
 Root SolveRoot(const RootSums& sums, std::size_t sources, const Widths& widths) {
   Root root;
-  const double variance = widths.source * widths.source;
+  const std::size_t roots = RootSize(sources, widths);
+  const auto variance = [&](std::size_t r) {
+    const double width = r == sources ? widths.common : widths.source;
+    return width * width;
+  };
   SmallMatrix precision = sums.precision;
-  for (std::size_t s = 0; s < sources; ++s) precision(s, s) += 1 / variance;
-  if (!InvertWithRescue(precision, sources, &root.covariance)) {
+  for (std::size_t r = 0; r < roots; ++r) precision(r, r) += 1 / variance(r);
+  if (!InvertWithRescue(precision, roots, &root.covariance)) {
     root.covariance = SmallMatrix{};
-    for (std::size_t s = 0; s < sources; ++s) root.covariance(s, s) = variance;
+    for (std::size_t r = 0; r < roots; ++r) root.covariance(r, r) = variance(r);
     return root;
   }
-  root.mean = Multiply(root.covariance, sums.score, sources);
+  root.mean = Multiply(root.covariance, sums.score, roots);
   return root;
 }
 
 ModelPosterior FinishModel(const ModelSystem& model, const Root& root, std::size_t sources, const Widths& widths) {
-  ModelPosterior posterior = Combine(model, root, sources);
+  ModelPosterior posterior = Combine(model, root, sources, widths);
   const SmallVector variances = PriorVariances(sources, widths);
   bool bounded = std::abs(posterior.mean[0]) <= 2 && std::abs(posterior.mean[sources + 1]) <= 3;
   for (std::size_t i = 0; i < sources + 2; ++i) {
-    const double root_variance = i >= 1 && i <= sources ? widths.source * widths.source : 0;
+    const double root_width = i == 0 ? widths.common : i <= sources ? widths.source : 0;
+    const double root_variance = root_width * root_width;
     const double diagonal = posterior.covariance(i, i);
     bounded = bounded && diagonal >= 0 && diagonal <= variances[i] + root_variance + 1e-9;
     bounded = bounded && std::isfinite(posterior.mean[i]);
   }
-  if (!bounded) posterior = Combine(Untouched(sources, widths), root, sources);
+  if (!bounded) posterior = Combine(Untouched(sources, widths), root, sources, widths);
   posterior.usable = bounded && model.usable;
   return posterior;
 }

@@ -1,7 +1,9 @@
 // The upper levels of the Gaussian tree: models and the root of the sources.
 //
 // Source: spec online_learner 1.4. n = (alpha, B_1..B_S, rho); the root holds
-// c0_1..c0_S. Sums over models are the caller's to order, by (name, epoch).
+// c0_1..c0_S and, where Widths::common is above 0, the common shift g ~ N(0, common^2)
+// of all models' levels (4b there). Sums over models are the caller's to order, by
+// (name, epoch).
 // Pure; any thread.
 #pragma once
 
@@ -16,8 +18,8 @@ struct ModelSystem {
   bool usable = true;          // false: solved as if it had no evidence
   SmallMatrix covariance;      // Q = (P + Lambda)^-1
   SmallVector mean{};          // Q eta
-  SmallMatrix lift;            // Q P E, (2 + S) x S
-  SmallMatrix root_precision;  // E' P Q Lambda E, S x S
+  SmallMatrix lift;            // Q P E, (2 + S) x root
+  SmallMatrix root_precision;  // E' P Q Lambda E, root x root
   SmallVector root_score{};    // E' P Q eta
 };
 

@@ -127,7 +127,7 @@ Status CheckModelTables(const Bundle& bundle) {
   }
   const Widths& widths = bundle.widths;
   for (const double width : {widths.model, widths.trust, widths.cell, widths.source, widths.source_model,
-                             widths.source_cell}) {
+                             widths.source_cell, widths.common}) {
     if (!(width >= 0 && width <= 10)) return Bad("widths must lie between 0 and 10");
   }
   return {};

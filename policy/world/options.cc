@@ -72,6 +72,7 @@ Status ValidateOptions(const Options& options) {
   faults.Range("widths.source", options.widths.source, 0, 10);
   faults.Range("widths.source_model", options.widths.source_model, 0, 10);
   faults.Range("widths.source_cell", options.widths.source_cell, 0, 10);
+  faults.Range("widths.common", options.widths.common, 0, 10);
   if (options.exploration != Exploration::kGreedyAudits && options.exploration != Exploration::kThompson) {
     faults.Add("exploration must be greedy_audits or thompson");
   }

@@ -33,6 +33,7 @@ struct Widths {
   double source = 0.20;         // tau_0: bias of a source
   double source_model = 0.10;   // tau_1: bias of a source for a model
   double source_cell = 0.06;    // tau_2: bias of a source in a cell
+  double common = 0;            // level that all models share; 0: none (online_learner 4b: .15 with consensus)
   bool operator==(const Widths&) const = default;
 };
 

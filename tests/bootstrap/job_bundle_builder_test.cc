@@ -273,7 +273,7 @@ TEST(BundleBuilder, SmallAndLopsidedTablesWork) {
   EXPECT_TRUE(BuildBundle(MakeTable({.rows = 2}), {}).ok());
   const auto one_model = BuildBundle(MakeTable({.rows = 60, .models = 1}), {});
   ASSERT_TRUE(one_model.ok()) << one_model.error().message;
-  EXPECT_EQ(one_model->widths, policy::Widths{});
+  EXPECT_EQ(one_model->widths, policy::Widths{.common = 0.15});
   EXPECT_TRUE(BuildBundle(MakeTable({.rows = 60, .models = 2}), {}).ok());
   Table holes = MakeTable({.rows = 120});
   for (std::size_t i = 0; i < 120; ++i) {
@@ -303,7 +303,7 @@ TEST(BundleBuilder, FreeTextAnswersAreGroupedByTheirWords) {
   }
   const auto bundle = BuildBundle(table, {});
   ASSERT_TRUE(bundle.ok()) << bundle.error().message;
-  EXPECT_EQ(bundle->widths, policy::Widths{}) << "plain EM does not earn narrow widths";
+  EXPECT_EQ(bundle->widths, policy::Widths{.common = 0.15}) << "plain EM does not earn narrow widths";
 }
 
 TEST(BundleBuilder, PublishedClustersAreAnOption) {
