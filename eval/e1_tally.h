@@ -1,4 +1,5 @@
 // What one arm did in one seed, and how many such runs become a report.
+// Pure; any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
 // Small files that are either wholly there or not there at all.
+// Temporary file, sync, rename, sync of the folder. Threads: any.
 #pragma once
 
 #include <sys/types.h>

@@ -1,4 +1,5 @@
 // Check: one walk over a store that holds its parts against each other.
+// Reads only; errors are DATA_LOSS with the place.
 #pragma once
 
 #include <functional>

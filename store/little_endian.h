@@ -1,4 +1,5 @@
 // Fixed-width little-endian numbers in byte strings.
+// Pure; the caller has checked the length.
 #pragma once
 
 #include <cstddef>

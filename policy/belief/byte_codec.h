@@ -1,4 +1,5 @@
 // Writing and reading the fixed little-endian layout of state rows.
+// A reader past the end gives zeros and says so; nothing throws.
 #pragma once
 
 #include <bit>

@@ -127,8 +127,8 @@ inline policy::Bundle SmallBundle() {
   return bundle;
 }
 
-// One event of each kind with every field set; `number` is what is stored.
-inline std::vector<policy::Event> EventOfEachKind() {
+// A decision with every field set.
+inline policy::DecisionMade FullDecision() {
   using namespace policy;  // NOLINT(google-build-using-namespace): test data of one domain
   DecisionContext context = ContextOf(0x0102030405);
   context.generation = Generation{7};
@@ -154,6 +154,14 @@ inline std::vector<policy::Event> EventOfEachKind() {
     made.candidates.push_back({ModelId{i}, 0.1F * x, 0.9F - 0.05F * x, 0.001F * x, 0.7F - 0.04F * x});
   }
   made.tasks = {{4, 0.5}, {90, 0.3}, {164, 0.2}};
+  return made;
+}
+
+// One event of each kind with every field set; `number` is what is stored.
+inline std::vector<policy::Event> EventOfEachKind() {
+  using namespace policy;  // NOLINT(google-build-using-namespace): test data of one domain
+  const DecisionMade made = FullDecision();
+  const DecisionContext& context = made.context;
   OutcomeReported outcome{context.decision, context.model, kNoonUs, 120, 456, 789.5, true, Verdict::kTooWeak, 0.0125,
                           2, 400, true};
   RowChanged row;
