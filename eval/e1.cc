@@ -106,6 +106,7 @@ class Runner {
     build.labels = options_.warm == Warm::kScores ? bootstrap::Labels::kScores : bootstrap::Labels::kConsensus;
     build.seed = number;
     build.rows = seed.split.bootstrap;
+    build.task_types = options_.task_types;
     auto bundle = bootstrap::BuildBundle(world_.table(), build);
     if (!bundle.ok()) return bundle.error();
     bundle->hash.bytes[0] = 1;  // a name inside this run; files get the content's hash
@@ -243,6 +244,7 @@ std::string ConfigurationHash(const TableWorld& world, const E1Options& options,
                      std::to_string(options.seeds) + "|" + std::to_string(options.passes) + "|" +
                      std::to_string(options.bootstrap_rows) + "|" + std::string(WarmName(options.warm)) + "|" +
                      std::to_string(static_cast<int>(options.exploration)) + "|" +
+                     std::to_string(options.task_types ? 1 : 0) + "|" +
                      std::to_string(options.rating_probability);
   for (const std::string& arm : arms) text += "|" + arm;
   const std::vector<std::uint8_t> bytes(text.begin(), text.end());

@@ -54,6 +54,7 @@ struct E1Options {
   std::uint32_t passes = 1;        // 1 to 1,000
   std::size_t bootstrap_rows = 0;  // 0: see SplitWorld
   Warm warm = Warm::kAnswers;
+  bool task_types = true;          // the bundle may use the task names of the bootstrap set
   policy::Exploration exploration = policy::Exploration::kGreedyAudits;
   std::vector<std::string> arms;    // of ArmNames(); empty: all
   std::uint32_t threads = 1;        // seeds in parallel, 1 to 256

@@ -60,16 +60,22 @@ void AddEval(CLI::App& app, Context& context) {
       ->required()
       ->check(CLI::ExistingFile);
   verb->add_option("--source", run.source, "Rating source: a name in the file, agree:MODEL, ref_agree, weak_agree");
-  verb->add_option("--gold", run.gold_rate, "Share of decisions with gold")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  verb->add_option("--gold", run.gold_rate, "Share of decisions with gold")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   verb->add_option("--policy", options->policy, "How models are drawn")
       ->check(CLI::IsMember({"greedy", "thompson"}))
       ->capture_default_str();
-  verb->add_option("--passes", run.passes, "Passes over the stream; five are E1L")->check(CLI::Range(1, 1000))->capture_default_str();
+  verb->add_option("--passes", run.passes, "Passes over the stream; five are E1L")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   verb->add_option("--seeds", run.seeds, "Seeds, from 1 on")->check(CLI::Range(1, 1000))->capture_default_str();
-  verb->add_option("--bootstrap-rows", run.bootstrap_rows, "Rows of the bootstrap set; 0: 3,000 or half")->capture_default_str();
+  verb->add_option("--bootstrap-rows", run.bootstrap_rows, "Rows of the bootstrap set; 0: 3,000 or half")
+      ->capture_default_str();
   verb->add_option("--warm", options->warm, "Warm start from answers, scores or none")
       ->check(CLI::IsMember({"answers", "scores", "none"}))
       ->capture_default_str();
+  verb->add_flag("--no-task-types{false}", run.task_types, "Leave the bootstrap set's task names unread");
   verb->add_option("--arms", run.arms, "Arms to play, comma-separated; default: all")->delimiter(',');
   verb->add_option("--threads", run.threads, "Seeds played at once")->check(CLI::Range(1, 256))->capture_default_str();
   verb->callback([&context, options] { context.exit = Evaluate(context, *options); });
