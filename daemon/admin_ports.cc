@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "daemon/hex.h"
+#include "daemon/transport_metrics.h"
 #include "daemon/version.h"
 #include "policy/belief/posterior.h"
 
@@ -88,12 +89,12 @@ void AddWarnings(const policy::Snapshot& snapshot, const Status& learning, admin
 }  // namespace
 
 AdminPorts::AdminPorts(ServiceContext& context, LearnerLoop& learner, Mutations& mutations, JobRunner& jobs,
-                       std::function<std::uint64_t()> connections)
+                       const TransportStatistics& transport)
     : context_(context),
       learner_(learner),
       mutations_(mutations),
       jobs_(jobs),
-      connections_(std::move(connections)),
+      transport_(transport),
       started_nanos_(context.clock.MonotonicNanos()) {}
 
 bool AdminPorts::Alive() const { return !context_.queue.Statistics().failed; }
@@ -141,7 +142,7 @@ admin::StatusReport AdminPorts::GetStatus() const {
   const store::CommitQueueStatistics queue = context_.queue.Statistics();
   report.commit_waiting = queue.waiting;
   report.commit_refused = queue.refused_full;
-  report.connections = connections_ ? connections_() : 0;
+  report.connections = transport_.connections_open.load(std::memory_order_relaxed);
   report.uptime_seconds = static_cast<double>(context_.clock.MonotonicNanos() - started_nanos_) * 1e-9;
   const auto& sources = snapshot.options.sources;
   for (std::size_t s = 0; s < sources.size() && s < policy::kSourcesMax; ++s) {
@@ -152,7 +153,9 @@ admin::StatusReport AdminPorts::GetStatus() const {
   return report;
 }
 
-std::string AdminPorts::MetricsText() const { return context_.metrics.Text(GetStatus(), Models()); }
+std::string AdminPorts::MetricsText() const {
+  return context_.metrics.Text(GetStatus(), Models()) + TransportMetricsText(transport_);
+}
 
 std::vector<admin::ModelReport> AdminPorts::Models() const {
   struct Look {

@@ -5,13 +5,13 @@
 // two batches of the learner; none holds up routing.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "admin/ports.h"
 #include "daemon/job_runner.h"
 #include "daemon/learner_loop.h"
+#include "daemon/listener.h"
 #include "daemon/mutations.h"
 #include "daemon/service_context.h"
 
@@ -19,9 +19,9 @@ namespace pointsman::daemon {
 
 class AdminPorts final : public admin::Ports {
  public:
-  // All outlive the ports. `connections`: open ones of the route socket.
+  // All outlive the ports. `transport`: the route socket's counters.
   AdminPorts(ServiceContext& context, LearnerLoop& learner, Mutations& mutations, JobRunner& jobs,
-             std::function<std::uint64_t()> connections);
+             const TransportStatistics& transport);
 
   bool Alive() const override;
   Status Ready() const override;
@@ -61,7 +61,7 @@ class AdminPorts final : public admin::Ports {
   LearnerLoop& learner_;
   Mutations& mutations_;
   JobRunner& jobs_;
-  const std::function<std::uint64_t()> connections_;
+  const TransportStatistics& transport_;
   const std::int64_t started_nanos_;
 };
 

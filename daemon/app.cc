@@ -263,9 +263,7 @@ Step App::StartServices() {
 }
 
 Step App::StartHttp() {
-  ports_ = std::make_unique<AdminPorts>(*context_, *learner_, *mutations_, *jobs_, [this] {
-    return transport_->statistics().connections_open.load(std::memory_order_relaxed);
-  });
+  ports_ = std::make_unique<AdminPorts>(*context_, *learner_, *mutations_, *jobs_, transport_->statistics());
   std::optional<gid_t> group;
   if (!config_.group.empty()) {
     std::array<char, 16'384> buffer{};

@@ -145,7 +145,8 @@ class StoreCrash : public ::testing::Test {
     acknowledged.clear();
   }
 
-  const std::uint64_t seed = 41;
+  const char* given = std::getenv("POINTSMAN_SEED");
+  const std::uint64_t seed = given == nullptr ? 41 : std::strtoull(given, nullptr, 10);
   SplitMix64 random{seed};
   std::uint64_t next_decision = 1;
   std::vector<Acknowledged> acknowledged;
