@@ -162,6 +162,9 @@ TEST_F(ListenerTest, ConnectionsBeyondTheTotalAreRefusedWithAnAnswer) {
 }
 
 TEST_F(ListenerTest, RunningOutOfDescriptorsPausesAcceptingInsteadOfSpinning) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizers probe memory through a pipe and misjudge it where no descriptor is left";
+#endif
   options.accept_pause_ms = 20;
   Start();
   RawClient early(options.socket_path);
