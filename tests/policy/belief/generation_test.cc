@@ -76,7 +76,7 @@ TEST(Generations, ARowGoesWhereItsAnchorLies) {
   const double prior = PriorQuality(live, 0, image.clusters, RecogniseTasksExact(live, anchor));
   ASSERT_EQ(house.cells().size(), image.clusters.size());
   for (const ClusterWeight& entry : image.clusters) {
-    const PatternMoments& m = house.cells().at({ModelId{1}, entry.cluster}).patterns.at(0b010);
+    const PatternMoments m = house.cells().at({ModelId{1}, entry.cluster}).patterns.at(0b010);
     EXPECT_NEAR(m.weight, entry.weight, 1e-15);
     EXPECT_NEAR(m.residual[1], entry.weight * (1 - prior), 1e-15);
     EXPECT_NEAR(m.prior, entry.weight * (prior - .6), 1e-15);
