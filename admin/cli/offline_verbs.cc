@@ -10,6 +10,7 @@
 
 #include "admin/cli/event_json.h"
 #include "admin/cli/render.h"
+#include "admin/cli/store_verbs.h"
 #include "admin/json.h"
 #include "policy/learning/learner.h"
 #include "store/store.h"
@@ -265,6 +266,7 @@ void AddOfflineVerbs(CLI::App& app, Context& context) {
   verb->callback([&context, exported] {
     context.exit = Export(context, exported->directory, exported->summary, exported->acknowledged);
   });
+  AddStoreVerbs(app, context, kOfflineGroup);
 }
 
 }  // namespace pointsman::cli

@@ -37,7 +37,7 @@ const std::map<std::string, std::vector<std::string>> kArrows = {
 // Parts of base that the pure folders may not see.
 const std::set<std::string> kImpure = {"base/clock.h", "base/log.h", "base/fault_point.h"};
 // Composition roots may see all.
-const std::regex kRoots("daemon/(app|job|main)[a-z_]*\\.(h|cc)|admin/cli/(app|main|demo)[a-z_]*\\.(h|cc)");
+const std::regex kRoots("daemon/(app|job|main)[a-z_]*\\.(h|cc)|admin/cli/(app|main|demo|eval)[a-z0-9_]*\\.(h|cc)");
 
 struct ThirdParty {
   std::regex header;

@@ -1,0 +1,12 @@
+// `eval --protocol e1`: cold start with consensus, biased ratings, sparse gold.
+#pragma once
+
+#include <memory>
+
+#include "admin/cli/eval_protocol.h"
+
+namespace pointsman::cli {
+
+std::unique_ptr<EvalProtocol> MakeE1Protocol();
+
+}  // namespace pointsman::cli
