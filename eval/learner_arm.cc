@@ -12,6 +12,7 @@
 #include "policy/choice/decide.h"
 #include "policy/learning/attribution.h"
 #include "policy/learning/learner.h"
+#include "policy/learning/refit.h"
 
 namespace pointsman::eval {
 
@@ -82,6 +83,18 @@ struct LearnerArm::Impl {
     return Append(activated, policy::Origin::kOperator);
   }
 
+  // Publishes what changed, and refits what is due, as the daemon does.
+  Status Publish() {
+    if (!changed) return {};
+    snapshot = publisher.Publish(learner->mutable_state(), learner->bundle());
+    if (const auto refitted = policy::DueRefit(learner->state(), *learner->bundle(), publisher)) {
+      if (Status s = Append(*refitted, policy::Origin::kLearner); !s.ok()) return s;
+      snapshot = publisher.Publish(learner->mutable_state(), learner->bundle());
+    }
+    changed = false;
+    return {};
+  }
+
   DecisionId NextId() {
     DecisionId id;
     const std::uint64_t halves[2] = {random(), random()};
@@ -144,10 +157,7 @@ std::shared_ptr<const policy::Snapshot> LearnerArm::snapshot() const { return im
 Result<ArmChoice> LearnerArm::Route(const StreamItem& item) {
   Impl& self = *impl_;
   self.now_us += self.options.micros_per_decision;
-  if (self.changed) {
-    self.snapshot = self.publisher.Publish(self.learner->mutable_state(), self.learner->bundle());
-    self.changed = false;
-  }
+  if (Status published = self.Publish(); !published.ok()) return published.error();
   policy::Query query;
   query.embedding = item.embedding;
   query.weights = self.options.weights;

@@ -66,6 +66,7 @@ struct ModelEntry {
   int column = -1;
   double mean_prior = 0.5;
   std::map<ClusterId, CellEntry> cells;  // ascending: the order of the model's sums
+  LeafMessage sum;                       // of the leaves in force, after the conflict rule
   ModelSystem first;                     // before the conflict rule
   ModelSystem second;                    // after it; equal to `first` without conflicts
   ModelPosterior posterior;
@@ -79,6 +80,7 @@ struct Publisher::Impl {
   NoiseTables noise;
   ReadTime now;
   std::map<ModelId, ModelEntry> models;
+  std::vector<ModelId> order;  // by (name, epoch), as of the last publication
   std::vector<std::shared_ptr<const ClusterBlock>> blocks;
   std::map<ClusterId, std::vector<ModelId>> dirty_cells;  // read-outs to put into their blocks
   std::set<ModelId> dirty_models;
@@ -87,7 +89,7 @@ struct Publisher::Impl {
 
   void Restart(const State& state, Inputs fresh);
   void TouchCell(const State& state, const CellKey& key);
-  void SumModel(ModelEntry& entry, bool with_conflicts, ModelSystem* system) const;
+  ModelSystem SumModel(ModelEntry& entry, bool with_conflicts) const;
   void SolveUpperLevels(const Pool& pool, bool with_conflicts);
   bool ApplyConflictRule();
   void RebuildBlocks();
@@ -153,9 +155,10 @@ void Publisher::Impl::TouchCell(const State& state, const CellKey& key) {
   if (cell.leaf.usable && comparable) cell.sums = std::make_unique<LeafSums>(std::move(sums));
 }
 
-void Publisher::Impl::SumModel(ModelEntry& entry, bool with_conflicts, ModelSystem* system) const {
+ModelSystem Publisher::Impl::SumModel(ModelEntry& entry, bool with_conflicts) const {
   const std::size_t n = inputs.sources + 2;
-  LeafMessage sum;
+  LeafMessage& sum = entry.sum;
+  sum = LeafMessage{};
   for (const auto& [cluster, cell] : entry.cells) {
     const Leaf& leaf = with_conflicts && cell.conflict.has_value() ? *cell.conflict : cell.leaf;
     if (!leaf.usable) continue;
@@ -164,7 +167,7 @@ void Publisher::Impl::SumModel(ModelEntry& entry, bool with_conflicts, ModelSyst
       sum.score[i] += leaf.message.score[i];
     }
   }
-  *system = SolveModel(sum, inputs.sources, inputs.widths);
+  return SolveModel(sum, inputs.sources, inputs.widths);
 }
 
 void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
@@ -187,9 +190,11 @@ bool Publisher::Impl::ApplyConflictRule() {
   bool any = false;
   for (auto& [id, entry] : models) {
     bool here = false;
+    bool was = false;  // the sums in force still hold a conflict
     for (auto& [cluster, cell] : entry.cells) {
       if (cell.sums == nullptr) continue;
       const bool before = cell.conflict.has_value();
+      was = was || before;
       cell.conflict.reset();
       std::array<double, kSourcesMax> variances{};
       variances.fill(prior_variance);
@@ -212,8 +217,9 @@ bool Publisher::Impl::ApplyConflictRule() {
       if (before || cell.conflict.has_value()) dirty_cells[cluster].push_back(id);
     }
     if (here) {
-      SumModel(entry, true, &entry.second);
+      entry.second = SumModel(entry, true);
     } else {
+      if (was) entry.first = SumModel(entry, false);
       entry.second = entry.first;
     }
     any = any || here;
@@ -295,10 +301,14 @@ std::shared_ptr<const Snapshot> Publisher::Publish(State& state, const std::shar
   } else {
     for (const CellKey& key : state.unpublished) impl.TouchCell(state, key);
   }
-  for (const Model& model : state.pool.models()) impl.Entry(model);
+  impl.order.clear();
+  for (const Model& model : state.pool.models()) {
+    impl.Entry(model);
+    impl.order.push_back(model.id);
+  }
   for (const ModelId id : impl.dirty_models) {
     ModelEntry& entry = impl.models.at(id);
-    impl.SumModel(entry, false, &entry.first);
+    entry.first = impl.SumModel(entry, false);
   }
   impl.dirty_models.clear();
   impl.SolveUpperLevels(state.pool, false);
@@ -307,6 +317,20 @@ std::shared_ptr<const Snapshot> Publisher::Publish(State& state, const std::shar
   state.unpublished.clear();
   state.republish_all = false;
   return impl.MakeSnapshot(state);
+}
+
+double Publisher::WidthEvidence(double width) const {
+  const Impl& impl = *impl_;
+  Widths widths = impl.inputs.widths;
+  widths.model = width;
+  double evidence = 0;
+  RootSums sums;
+  for (const ModelId id : impl.order) {
+    const ModelEntry& entry = impl.models.at(id);
+    evidence += ModelEvidence(entry.sum, impl.inputs.sources, widths);
+    AddToRoot(sums, SolveModel(entry.sum, impl.inputs.sources, widths), impl.inputs.sources);
+  }
+  return evidence + RootEvidence(sums, impl.inputs.sources, widths);
 }
 
 Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, const ClusterWeights& clusters,

@@ -1,13 +1,15 @@
 #include "policy/belief/small_matrix.h"
 
 #include <cmath>
+#include <limits>
 
 namespace pointsman::policy {
 
-bool InvertPositive(const SmallMatrix& matrix, std::size_t n, SmallMatrix* inverse) {
+namespace {
+
+// matrix = L D L'; false when it is not positive definite, see InvertPositive.
+bool Factor(const SmallMatrix& matrix, std::size_t n, SmallMatrix& lower, SmallVector& pivots) {
   REQUIRE(n <= kSmallMax, "matrix too large");
-  SmallMatrix lower;
-  SmallVector pivots{};
   for (std::size_t j = 0; j < n; ++j) {
     double pivot = matrix(j, j);
     for (std::size_t k = 0; k < j; ++k) pivot -= lower(j, k) * lower(j, k) * pivots[k];
@@ -21,6 +23,15 @@ bool InvertPositive(const SmallMatrix& matrix, std::size_t n, SmallMatrix* inver
       lower(i, j) = sum / pivot;
     }
   }
+  return true;
+}
+
+}  // namespace
+
+bool InvertPositive(const SmallMatrix& matrix, std::size_t n, SmallMatrix* inverse) {
+  SmallMatrix lower;
+  SmallVector pivots{};
+  if (!Factor(matrix, n, lower, pivots)) return false;
   SmallMatrix result;
   for (std::size_t column = 0; column < n; ++column) {
     SmallVector x{};
@@ -40,6 +51,15 @@ bool InvertPositive(const SmallMatrix& matrix, std::size_t n, SmallMatrix* inver
   Symmetrise(result, n);
   *inverse = result;
   return true;
+}
+
+double LogDeterminant(const SmallMatrix& matrix, std::size_t n) {
+  SmallMatrix lower;
+  SmallVector pivots{};
+  if (!Factor(matrix, n, lower, pivots)) return std::numeric_limits<double>::quiet_NaN();
+  double sum = 0;
+  for (std::size_t i = 0; i < n; ++i) sum += std::log(pivots[i]);
+  return sum;
 }
 
 bool InvertWithRescue(const SmallMatrix& matrix, std::size_t n, SmallMatrix* inverse) {

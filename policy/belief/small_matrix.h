@@ -69,6 +69,10 @@ bool InvertPositive(const SmallMatrix& matrix, std::size_t n, SmallMatrix* inver
 // InvertPositive; on failure once more with 1e-9 of each diagonal entry added.
 bool InvertWithRescue(const SmallMatrix& matrix, std::size_t n, SmallMatrix* inverse);
 
+// ln det of a symmetric positive definite matrix, by LDL'; NaN for any other. Uses
+// the library's logarithm: not for the fold.
+double LogDeterminant(const SmallMatrix& matrix, std::size_t n);
+
 // Raises every eigenvalue of a symmetric matrix to at least `floor` (Jacobi
 // rotations). A matrix that satisfies it already is left as it is, bit for bit.
 void FloorEigenvalues(SmallMatrix& matrix, std::size_t n, double floor);

@@ -120,6 +120,7 @@ struct State {
   std::vector<GenerationRecord> generations;  // ascending, all that ever were
   NoiseModel noise;
   double model_width = 0;  // tau_alpha from Refitted; 0: the bundle's
+  std::uint64_t width_refitted_at = 0;  // accepted reports when it was last chosen in this generation
   bool frozen = false;
   std::set<SubjectHash> excluded;
   Counters counters;

@@ -30,6 +30,7 @@ std::string EncodeMeta(const State& state) {
   out.U32(state.generation.value);
   out.Bytes(state.bundle.bytes);
   out.F64(state.model_width);
+  out.U64(state.width_refitted_at);
   out.Bool(state.frozen);
   return out.Take();
 }
@@ -40,6 +41,7 @@ void DecodeMeta(ByteReader& in, State& state) {
   state.generation.value = in.U32();
   in.Bytes(state.bundle.bytes);
   state.model_width = in.F64();
+  state.width_refitted_at = in.U64();
   state.frozen = in.Bool();
 }
 

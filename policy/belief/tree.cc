@@ -9,6 +9,10 @@ namespace {
 // The root holds c0_1..c0_S and, where it has a width, the common shift behind them.
 std::size_t RootSize(std::size_t sources, const Widths& widths) { return sources + (widths.common > 0 ? 1 : 0); }
 
+double RootWidth(std::size_t root, std::size_t sources, const Widths& widths) {
+  return root == sources ? widths.common : widths.source;
+}
+
 // The place in n that a root variable feeds: a source its bias, the shift the level.
 std::size_t FedBy(std::size_t root, std::size_t sources) { return root == sources ? 0 : root + 1; }
 
@@ -93,7 +97,7 @@ Root SolveRoot(const RootSums& sums, std::size_t sources, const Widths& widths) 
   Root root;
   const std::size_t roots = RootSize(sources, widths);
   const auto variance = [&](std::size_t r) {
-    const double width = r == sources ? widths.common : widths.source;
+    const double width = RootWidth(r, sources, widths);
     return width * width;
   };
   SmallMatrix precision = sums.precision;
@@ -105,6 +109,38 @@ Root SolveRoot(const RootSums& sums, std::size_t sources, const Widths& widths) 
   }
   root.mean = Multiply(root.covariance, sums.score, roots);
   return root;
+}
+
+double ModelEvidence(const LeafMessage& sum, std::size_t sources, const Widths& widths) {
+  const std::size_t n = sources + 2;
+  const SmallVector variances = PriorVariances(sources, widths);
+  // I + P^-1 Lambda has the determinant of the symmetric I + V^1/2 Lambda V^1/2.
+  SmallMatrix scaled;
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) {
+      scaled(i, j) = (i == j ? 1 : 0) + std::sqrt(variances[i]) * sum.precision(i, j) * std::sqrt(variances[j]);
+    }
+  }
+  const ModelSystem model = SolveModel(sum, sources, widths);
+  const double log_determinant = LogDeterminant(scaled, n);
+  if (!model.usable || !std::isfinite(log_determinant)) return 0;
+  return 0.5 * Dot(sum.score, model.mean, n) - 0.5 * log_determinant;
+}
+
+double RootEvidence(const RootSums& sums, std::size_t sources, const Widths& widths) {
+  const std::size_t roots = RootSize(sources, widths);
+  if (roots == 0) return 0;
+  const Root root = SolveRoot(sums, sources, widths);
+  SmallMatrix scaled;
+  for (std::size_t r = 0; r < roots; ++r) {
+    for (std::size_t t = 0; t < roots; ++t) {
+      const double scale = RootWidth(r, sources, widths) * RootWidth(t, sources, widths);
+      scaled(r, t) = (r == t ? 1 : 0) + scale * sums.precision(r, t);
+    }
+  }
+  const double log_determinant = LogDeterminant(scaled, roots);
+  if (!std::isfinite(log_determinant)) return 0;
+  return 0.5 * Dot(sums.score, root.mean, roots) - 0.5 * log_determinant;
 }
 
 ModelPosterior FinishModel(const ModelSystem& model, const Root& root, std::size_t sources, const Widths& widths) {

@@ -46,6 +46,15 @@ struct ModelPosterior {
   SmallMatrix covariance;
 };
 
+// What the data say about widths.model, as a sum that is maximised over it
+// (online_learner 4b, "Widening"): per model
+//   1/2 eta' Q eta - 1/2 ln det(I + P^-1 Lambda),
+// and for the root 1/2 c' R c - 1/2 ln det(T R), T the root's prior variances. Terms
+// that do not depend on the width are left out; a penalty is the caller's to add.
+// Not for the fold: uses the library's logarithm.
+double ModelEvidence(const LeafMessage& sum, std::size_t sources, const Widths& widths);
+double RootEvidence(const RootSums& sums, std::size_t sources, const Widths& widths);
+
 ModelPosterior FinishModel(const ModelSystem& model, const Root& root, std::size_t sources, const Widths& widths);
 
 }  // namespace pointsman::policy

@@ -308,6 +308,9 @@ Status FoldingLearner::Apply(const Event& event, const GenerationActivated& acti
   translator_ = std::move(translator);
   state_.generation = activated.generation;
   state_.bundle = activated.bundle;
+  // Chosen for the widths of the bundle that goes.
+  state_.model_width = 0;
+  state_.width_refitted_at = 0;
   state_.generations.push_back(
       {activated.generation, activated.bundle, event.seq, event.at_us, activated.reason});
   Mark(GenerationRow(activated.generation));
@@ -342,7 +345,11 @@ Status FoldingLearner::Apply(const Event&, const Refitted& refitted) {
   if (auto s = CheckRefitted(state_, refitted); !s.ok()) return s;
   if (!refitted.noise.empty()) state_.noise.covariance = refitted.noise;
   for (std::size_t s = 0; s < refitted.response.size(); ++s) state_.noise.response[s] = refitted.response[s];
-  if (refitted.model_width > 0) state_.model_width = refitted.model_width;
+  if (refitted.model_width > 0) {
+    state_.model_width = refitted.model_width;
+    state_.width_refitted_at = 0;
+    for (const std::uint64_t channel : state_.counters.feedback) state_.width_refitted_at += channel;
+  }
   state_.republish_all = true;
   Mark(kNoiseRow);
   return {};
