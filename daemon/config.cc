@@ -222,9 +222,16 @@ void ReadLearning(Section section, Config& config) {
   section.Text("exploration", exploration);
   if (exploration == "thompson") {
     options.exploration = policy::Exploration::kThompson;
+  } else if (exploration == "epsilon") {
+    options.exploration = policy::Exploration::kEpsilon;
+  } else if (exploration == "squarecb") {
+    options.exploration = policy::Exploration::kSquareCb;
   } else if (exploration != "greedy_audits") {
-    section.Fault(section.Get("exploration"), "exploration", "must be \"greedy_audits\" or \"thompson\"");
+    section.Fault(section.Get("exploration"), "exploration",
+                  "must be \"greedy_audits\", \"thompson\", \"epsilon\" or \"squarecb\"");
   }
+  section.Number("epsilon", 0, 1, options.epsilon);
+  section.Number("squarecb_gamma", 1, 1e6, options.squarecb_gamma);
   section.Number("thompson_scale", 0, 100, options.thompson_scale);
   section.Number("probability_floor", 0, 0.1, options.probability_floor);
   if (section.Get("widths") != nullptr) {

@@ -87,7 +87,7 @@ struct LearnerArm::Impl {
   Status Publish() {
     if (!changed) return {};
     snapshot = publisher.Publish(learner->mutable_state(), learner->bundle());
-    if (const auto refitted = policy::DueRefit(learner->state(), *learner->bundle(), publisher)) {
+    if (const auto refitted = policy::DueRefit(learner->state(), *snapshot, publisher, options.weights)) {
       if (Status s = Append(*refitted, policy::Origin::kLearner); !s.ok()) return s;
       snapshot = publisher.Publish(learner->mutable_state(), learner->bundle());
     }

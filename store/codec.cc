@@ -102,12 +102,16 @@ struct FaultOf {
     }
     if (options.fallback_model.size() > kNameBytesMax) return "fallback_model";
     if (options.exploration < policy::Exploration::kGreedyAudits ||
-        options.exploration > policy::Exploration::kThompson) {
+        options.exploration > policy::Exploration::kSquareCb) {
       return "exploration";
+    }
+    for (const policy::TenantBudget& budget : options.tenant_budgets) {
+      if (budget.tenant.size() > kNameBytesMax || !Finite(budget.usd)) return "tenant_budgets";
     }
     const policy::Widths& widths = options.widths;
     if (!Finite(options.rating_half_life_days, options.gold_half_life_days, options.gold_rate,
                 options.audit_rate_start, options.audit_rate, options.thompson_scale, options.probability_floor,
+                options.epsilon, options.squarecb_gamma, options.budget_usd, options.pacing_step, options.lambda_max,
                 widths.model, widths.trust, widths.cell, widths.source, widths.source_model, widths.source_cell,
                 widths.common)) {
       return "options";
@@ -125,7 +129,10 @@ struct FaultOf {
       return "noise";
     }
     if (refitted.response.size() > policy::kSourcesMax || !AllFinite(refitted.response)) return "response";
-    return Finite(refitted.model_width) ? std::string_view{} : "model_width";
+    for (const policy::PacerStart& pacer : refitted.pacers) {
+      if (pacer.tenant.size() > kNameBytesMax || !Finite(pacer.lambda)) return "pacers";
+    }
+    return Finite(refitted.model_width, refitted.trust_width) ? std::string_view{} : "widths";
   }
   // Nothing but whole numbers.
   std::string_view operator()(const policy::DecisionExpired&) const { return {}; }

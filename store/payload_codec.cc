@@ -203,6 +203,16 @@ void Put(const OptionsChanged& from, record::OptionsChanged* to) {
   to->set_exploration(static_cast<std::uint32_t>(options.exploration));
   to->set_thompson_scale(options.thompson_scale);
   to->set_probability_floor(options.probability_floor);
+  to->set_epsilon(options.epsilon);
+  to->set_squarecb_gamma(options.squarecb_gamma);
+  to->set_budget_usd(options.budget_usd);
+  to->set_pacing_step(options.pacing_step);
+  to->set_lambda_max(options.lambda_max);
+  to->set_change_detection(options.change_detection);
+  for (const TenantBudget& budget : options.tenant_budgets) {
+    to->add_budget_tenants(budget.tenant);
+    to->add_budget_tenants_usd(budget.usd);
+  }
   to->set_widths_overridden(options.widths_overridden);
   PutWidths(options.widths, to->mutable_widths());
   to->set_fallback_model(options.fallback_model);
@@ -211,7 +221,7 @@ void Put(const OptionsChanged& from, record::OptionsChanged* to) {
 bool Get(const record::OptionsChanged& from, OptionsChanged* to) {
   Options& options = to->options;
   if (from.sources_size() > static_cast<int>(kSourcesMax) || !GetWidths(from.widths(), &options.widths)) return false;
-  if (from.exploration() < 1 || from.exploration() > static_cast<std::uint32_t>(Exploration::kThompson)) return false;
+  if (from.exploration() < 1 || from.exploration() > static_cast<std::uint32_t>(Exploration::kSquareCb)) return false;
   options.sources.assign(from.sources().begin(), from.sources().end());
   options.rating_half_life_days = from.rating_half_life_days();
   options.gold_half_life_days = from.gold_half_life_days();
@@ -222,6 +232,16 @@ bool Get(const record::OptionsChanged& from, OptionsChanged* to) {
   options.exploration = static_cast<Exploration>(from.exploration());
   options.thompson_scale = from.thompson_scale();
   options.probability_floor = from.probability_floor();
+  options.epsilon = from.epsilon();
+  options.squarecb_gamma = from.squarecb_gamma();
+  options.budget_usd = from.budget_usd();
+  options.pacing_step = from.pacing_step();
+  options.lambda_max = from.lambda_max();
+  options.change_detection = from.change_detection();
+  if (from.budget_tenants_size() != from.budget_tenants_usd_size()) return false;
+  for (int i = 0; i < from.budget_tenants_size(); ++i) {
+    options.tenant_budgets.push_back({from.budget_tenants(i), from.budget_tenants_usd(i)});
+  }
   options.widths_overridden = from.widths_overridden();
   options.fallback_model = from.fallback_model();
   return true;
@@ -269,11 +289,21 @@ void Put(const Refitted& from, record::Refitted* to) {
   to->mutable_noise()->Assign(from.noise.begin(), from.noise.end());
   to->mutable_response()->Assign(from.response.begin(), from.response.end());
   to->set_model_width(from.model_width);
+  to->set_trust_width(from.trust_width);
+  for (const PacerStart& pacer : from.pacers) {
+    to->add_pacer_tenants(pacer.tenant);
+    to->add_pacer_lambdas(pacer.lambda);
+  }
 }
 bool Get(const record::Refitted& from, Refitted* to) {
   to->noise.assign(from.noise().begin(), from.noise().end());
   to->response.assign(from.response().begin(), from.response().end());
   to->model_width = from.model_width();
+  to->trust_width = from.trust_width();
+  if (from.pacer_tenants_size() != from.pacer_lambdas_size()) return false;
+  for (int i = 0; i < from.pacer_tenants_size(); ++i) {
+    to->pacers.push_back({from.pacer_tenants(i), from.pacer_lambdas(i)});
+  }
   return true;
 }
 

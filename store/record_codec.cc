@@ -107,6 +107,7 @@ void PutOutcome(const policy::OutcomeReported& from, record::OutcomeReported* to
   to->set_revision(from.revision);
   if (from.replaced_tokens_out) to->set_replaced_tokens_out(*from.replaced_tokens_out);
   to->set_replaced_failed(from.replaced_failed);
+  if (!from.tenant.empty()) to->set_tenant(from.tenant);
 }
 
 bool GetOutcome(const record::OutcomeReported& from, policy::OutcomeReported* to) {
@@ -121,6 +122,7 @@ bool GetOutcome(const record::OutcomeReported& from, policy::OutcomeReported* to
   to->failed = from.failed();
   to->verdict = static_cast<policy::Verdict>(from.verdict());
   if (from.has_cost_usd()) to->cost_usd = from.cost_usd();
+  to->tenant = from.tenant();
   to->revision = from.revision();
   if (from.has_replaced_tokens_out()) to->replaced_tokens_out = from.replaced_tokens_out();
   to->replaced_failed = from.replaced_failed();

@@ -155,6 +155,12 @@ json ToJson(const ModelStateChanged& event) {
 json ToJson(const PriceChanged& event) { return {{"id", event.id.value}, {"price", PriceJson(event.price)}}; }
 json ToJson(const EpochDeclared& event) { return {{"id", event.id.value}}; }
 
+json TenantBudgetsJson(const std::vector<TenantBudget>& budgets) {
+  json all = json::object();
+  for (const TenantBudget& budget : budgets) all[budget.tenant] = Finite(budget.usd);
+  return all;
+}
+
 json ToJson(const OptionsChanged& event) {
   const Options& options = event.options;
   const Widths& widths = options.widths;
@@ -168,6 +174,13 @@ json ToJson(const OptionsChanged& event) {
           {"exploration", static_cast<int>(options.exploration)},
           {"thompson_scale", Finite(options.thompson_scale)},
           {"probability_floor", Finite(options.probability_floor)},
+          {"epsilon", Finite(options.epsilon)},
+          {"squarecb_gamma", Finite(options.squarecb_gamma)},
+          {"change_detection", options.change_detection},
+          {"budget_usd", Finite(options.budget_usd)},
+          {"pacing_step", Finite(options.pacing_step)},
+          {"lambda_max", Finite(options.lambda_max)},
+          {"tenant_budgets", TenantBudgetsJson(options.tenant_budgets)},
           {"widths_overridden", options.widths_overridden},
           {"widths",
            {{"model", Finite(widths.model)},
@@ -188,7 +201,13 @@ json ToJson(const LearningSwitched& event) { return {{"frozen", event.frozen}}; 
 json ToJson(const CellReset& event) { return {{"cluster", event.cluster.value}, {"model", event.model.value}}; }
 json ToJson(const AdminNote& event) { return {{"text", event.text}}; }
 json ToJson(const Refitted& event) {
-  return {{"noise", event.noise}, {"response", event.response}, {"model_width", Finite(event.model_width)}};
+  json pacers = json::object();
+  for (const PacerStart& pacer : event.pacers) pacers[pacer.tenant] = Finite(pacer.lambda);
+  return {{"noise", event.noise},
+          {"response", event.response},
+          {"model_width", Finite(event.model_width)},
+          {"trust_width", Finite(event.trust_width)},
+          {"pacers", pacers}};
 }
 
 }  // namespace

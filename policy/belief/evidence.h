@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <vector>
 
 #include "base/ids.h"
 #include "policy/learning/event.h"
@@ -46,10 +47,21 @@ struct AuditMoments {
   bool operator==(const AuditMoments&) const = default;
 };
 
+// A two-sided cumulative sum (learning/change_detector.h).
+struct Cusum {
+  double up = 0;
+  double down = 0;
+  bool operator==(const Cusum&) const = default;
+};
+// Alarms of one cell that still discount its rows; beyond, the oldest is forgotten.
+inline constexpr std::size_t kCellAlarmsMax = 8;
+
 struct Cell {
   std::map<PatternMask, PatternMoments> patterns;  // ascending mask: the order of leaf sums
   AuditMoments audits;
   LogSeq reset_at;  // of the last CellReset; rows last folded before it are not subtracted
+  Cusum cusum;
+  std::vector<std::int64_t> alarms_us;  // rows decided until each count an eighth
   bool quarantined = false;  // a number went bad: read as untouched, reported
   bool operator==(const Cell&) const = default;
 };

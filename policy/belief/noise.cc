@@ -63,6 +63,13 @@ double GoldVariance(const NoiseModel& noise) {
   return variance > kEigenvalueFloor ? variance : kEigenvalueFloor;
 }
 
+double GradedVariance(const NoiseModel& noise, std::size_t channel) {
+  const std::size_t installed = InstalledChannels(noise);
+  const double variance =
+      channel < installed ? noise.covariance[channel * installed + channel] : ColdVariance(noise, channel);
+  return variance > kEigenvalueFloor ? variance : kEigenvalueFloor;
+}
+
 NoiseTables MakeNoiseTables(const NoiseModel& noise, std::size_t sources) {
   NoiseTables tables;
   tables.sources = sources;

@@ -27,6 +27,10 @@ SmallMatrix NoiseCovariance(const NoiseModel& noise, std::size_t sources);
 // + - * /: it is used in the fold.
 double GoldVariance(const NoiseModel& noise);
 
+// Variance of channel `channel` around its expectation, of graded values. Only
+// + - * /: it is used in the fold.
+double GradedVariance(const NoiseModel& noise, std::size_t channel);
+
 // Per pattern o: H_o' S_oo^-1 (state x channel) and A = H_o' S_oo^-1 H_o, with
 // state t = (D, b_1..b_S), rows of H_o: gold e0, source c1 e0 + e_s.
 struct PatternGain {

@@ -28,6 +28,7 @@ std::int64_t ReadingTime(const State& state) {
 Widths WidthsInForce(const State& state, const Bundle& bundle) {
   Widths widths = state.options.widths_overridden ? state.options.widths : bundle.widths;
   if (state.model_width > 0) widths.model = state.model_width;
+  if (state.trust_width > 0) widths.trust = state.trust_width;
   return UsableWidths(widths);
 }
 
@@ -65,6 +66,7 @@ struct CellEntry {
 struct ModelEntry {
   int column = -1;
   double mean_prior = 0.5;
+  bool loosened = false;                 // after an alarm its level may move twice as far
   std::map<ClusterId, CellEntry> cells;  // ascending: the order of the model's sums
   LeafMessage sum;                       // of the leaves in force, after the conflict rule
   ModelSystem first;                     // before the conflict rule
@@ -89,6 +91,7 @@ struct Publisher::Impl {
 
   void Restart(const State& state, Inputs fresh);
   void TouchCell(const State& state, const CellKey& key);
+  Widths WidthsFor(const ModelEntry& entry, const Widths& all) const;
   ModelSystem SumModel(ModelEntry& entry, bool with_conflicts) const;
   void SolveUpperLevels(const Pool& pool, bool with_conflicts);
   bool ApplyConflictRule();
@@ -155,6 +158,12 @@ void Publisher::Impl::TouchCell(const State& state, const CellKey& key) {
   if (cell.leaf.usable && comparable) cell.sums = std::make_unique<LeafSums>(std::move(sums));
 }
 
+Widths Publisher::Impl::WidthsFor(const ModelEntry& entry, const Widths& all) const {
+  Widths widths = all;
+  if (entry.loosened) widths.model *= 2;
+  return widths;
+}
+
 ModelSystem Publisher::Impl::SumModel(ModelEntry& entry, bool with_conflicts) const {
   const std::size_t n = inputs.sources + 2;
   LeafMessage& sum = entry.sum;
@@ -167,7 +176,7 @@ ModelSystem Publisher::Impl::SumModel(ModelEntry& entry, bool with_conflicts) co
       sum.score[i] += leaf.message.score[i];
     }
   }
-  return SolveModel(sum, inputs.sources, inputs.widths);
+  return SolveModel(sum, inputs.sources, WidthsFor(entry, inputs.widths));
 }
 
 void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
@@ -179,7 +188,8 @@ void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
   }
   root = SolveRoot(sums, inputs.sources, inputs.widths);
   for (auto& [id, entry] : models) {
-    entry.posterior = FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.sources, inputs.widths);
+    entry.posterior = FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.sources,
+                                  WidthsFor(entry, inputs.widths));
   }
 }
 
@@ -265,6 +275,7 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
   snapshot->clusters = blocks;
   snapshot->counters = state.counters;
   snapshot->frozen = state.frozen;
+  snapshot->pacers = state.pacers;
   for (std::size_t s = 0; s < inputs.sources; ++s) {
     snapshot->source_bias[s] = root.mean[s];
     snapshot->source_variance[s] = root.covariance(s, s);
@@ -281,6 +292,9 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
     static_assert(kModelStateMax == kSmallMax);
     view.mean = entry.posterior.mean;
     view.covariance = entry.posterior.covariance.values;
+    if (const auto health = state.health.find(model.id); health != state.health.end()) {
+      view.healthy = state.now_us >= health->second.retry_at_us;
+    }
     if (const auto tally = state.tallies.find(model.id); tally != state.tallies.end()) view.tally = tally->second;
     const TokenStatistics offline =
         entry.column >= 0 ? inputs.bundle->tokens[static_cast<std::size_t>(entry.column)] : TokenStatistics{};
@@ -303,8 +317,12 @@ std::shared_ptr<const Snapshot> Publisher::Publish(State& state, const std::shar
   }
   impl.order.clear();
   for (const Model& model : state.pool.models()) {
-    impl.Entry(model);
+    ModelEntry& entry = impl.Entry(model);
     impl.order.push_back(model.id);
+    const auto watch = state.watches.find(model.id);
+    const bool loosened = watch != state.watches.end() && watch->second.new_rows_left > 0;
+    if (loosened != entry.loosened) impl.dirty_models.insert(model.id);
+    entry.loosened = loosened;
   }
   for (const ModelId id : impl.dirty_models) {
     ModelEntry& entry = impl.models.at(id);
@@ -319,18 +337,20 @@ std::shared_ptr<const Snapshot> Publisher::Publish(State& state, const std::shar
   return impl.MakeSnapshot(state);
 }
 
-double Publisher::WidthEvidence(double width) const {
+double Publisher::WidthEvidence(double model_width, double trust_width) const {
   const Impl& impl = *impl_;
-  Widths widths = impl.inputs.widths;
-  widths.model = width;
+  Widths all = impl.inputs.widths;
+  all.model = model_width;
+  all.trust = trust_width;
   double evidence = 0;
   RootSums sums;
   for (const ModelId id : impl.order) {
     const ModelEntry& entry = impl.models.at(id);
+    const Widths widths = impl.WidthsFor(entry, all);
     evidence += ModelEvidence(entry.sum, impl.inputs.sources, widths);
     AddToRoot(sums, SolveModel(entry.sum, impl.inputs.sources, widths), impl.inputs.sources);
   }
-  return evidence + RootEvidence(sums, impl.inputs.sources, widths);
+  return evidence + RootEvidence(sums, impl.inputs.sources, all);
 }
 
 Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, const ClusterWeights& clusters,

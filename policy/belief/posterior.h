@@ -30,10 +30,10 @@ class Publisher {
   // state.republish_all. `bundle` is the live generation's.
   // Cost: touched cells * p^3 + models * p^3, p = 2 + sources.
   std::shared_ptr<const Snapshot> Publish(State& state, const std::shared_ptr<const Bundle>& bundle);
-  // What the evidence of the last publication says about widths.model = `width`
-  // (> 0): a log marginal likelihood up to a constant (tree.h, ModelEvidence). Only
+  // What the evidence of the last publication says about widths.model and
+  // widths.trust (> 0): a log marginal likelihood up to a constant (tree.h, ModelEvidence). Only
   // after a publication. Not for the fold. Cost: models * p^3.
-  double WidthEvidence(double width) const;
+  double WidthEvidence(double model_width, double trust_width) const;
 
  private:
   struct Impl;

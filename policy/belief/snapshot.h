@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +44,7 @@ struct ClusterBlock {
 
 struct ModelView {
   Model model;
+  bool healthy = true;     // false: calls failed in a row; it rests until it is probed
   int column = -1;         // in the bundle; -1: the bundle does not know it
   double mean_prior = 0.5; // f-bar
   std::array<double, kModelStateMax> mean{};                                // n-hat
@@ -66,7 +68,7 @@ struct Snapshot {
   Counters counters;
   std::uint64_t quarantined_cells = 0;
   bool frozen = false;
-  double lambda = 0;  // the pacer's price; 0 without a budget
+  std::map<std::string, Pacer> pacers;  // by tenant; "" is the common one
 
   const ModelView* FindLive(std::string_view name) const;
 };

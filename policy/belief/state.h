@@ -74,6 +74,9 @@ struct Counters {
   std::uint64_t retractions = 0;
   std::uint64_t preferences = 0;
   std::uint64_t expired = 0;
+  std::uint64_t alarms = 0;        // of models
+  std::uint64_t cell_alarms = 0;
+  std::uint64_t judge_alarms = 0;  // of judges or traffic
   std::uint64_t not_folded = 0;  // accepted while frozen, excluded or after a quarantine
   // Live calibration: random-audit gold scored before it is learnt.
   std::uint64_t audited_gold = 0;
@@ -107,8 +110,69 @@ struct IrregularRow {
 // More than this are not remembered: the oldest decision is dropped from the list,
 // and later changes of its row are folded as if it were regular.
 inline constexpr std::size_t kIrregularRowsMax = std::size_t{1} << 17;
-// Declared epochs of one model that the fold takes into account.
-inline constexpr std::size_t kEpochsMax = 64;
+// Rows decided until `at_us` count half, `halvings` times over: a declared epoch of
+// the model (variance times 4) or an alarm of the change detector.
+struct Discount {
+  std::int64_t at_us = 0;
+  std::uint8_t halvings = 0;
+  bool operator==(const Discount&) const = default;
+};
+// Of one model; beyond, the oldest is forgotten (63 younger ones outweigh it).
+inline constexpr std::size_t kDiscountsMax = 64;
+
+// What the change detector knows of one channel of one model
+// (learning/change_detector.h).
+struct ChannelWatch {
+  Cusum cusum;
+  std::uint64_t rows = 0;    // residuals in `sum`
+  double sum = 0;            // of residuals: what is usual for a biased source
+  bool centred = false;      // gold too is compared with what is usual: its judge changed
+  bool operator==(const ChannelWatch&) const = default;
+};
+struct ModelWatch {
+  std::array<ChannelWatch, kChannelsMax> channels{};
+  std::uint64_t rows = 0;           // that had any channel
+  std::uint32_t new_rows_left = 0;  // while above 0 the model's width is doubled
+  bool operator==(const ModelWatch&) const = default;
+};
+
+// What the pacer of one budget knows (choice/pacing.h).
+struct Pacer {
+  double lambda = 0;
+  double mean_cost_usd = 0;  // of settled requests, exponentially weighted
+  double bucket_usd = 0;     // may be negative after dear answers
+  double spent_usd = 0;      // in all
+  std::uint64_t decisions = 0;
+  std::uint64_t settled = 0;
+  bool operator==(const Pacer&) const = default;
+};
+
+// Whether calls to a model succeed. After kFailuresInRow failed calls in a row it
+// leaves the eligible set until `retry_at_us`; each failed probe doubles the pause,
+// a success ends it.
+struct ModelHealth {
+  std::uint32_t failures_in_row = 0;
+  std::uint32_t pauses = 0;
+  std::int64_t retry_at_us = 0;  // 0: healthy
+  bool operator==(const ModelHealth&) const = default;
+};
+inline constexpr std::uint32_t kFailuresInRow = 5;
+inline constexpr std::int64_t kFirstPauseUs = 30'000'000;
+inline constexpr std::uint32_t kPauseDoublingsMax = 6;
+
+// An alarm of the change detector, for people and instruments.
+struct Alarm {
+  ModelId model;
+  bool cell = false;      // of one cell only
+  ClusterId cluster;      // of that cell
+  std::int8_t direction = 0;  // +1 better than predicted, -1 worse
+  bool judge = false;     // many models at once: nothing was discounted
+  LogSeq seq;
+  std::int64_t at_us = 0;
+  std::uint64_t uses = 0;     // of the model, so far
+  std::uint64_t reports = 0;  // of all models, so far
+  bool operator==(const Alarm&) const = default;
+};
 
 struct State {
   LogSeq last_seq;
@@ -120,6 +184,7 @@ struct State {
   std::vector<GenerationRecord> generations;  // ascending, all that ever were
   NoiseModel noise;
   double model_width = 0;  // tau_alpha from Refitted; 0: the bundle's
+  double trust_width = 0;  // tau_rho, likewise
   std::uint64_t width_refitted_at = 0;  // accepted reports when it was last chosen in this generation
   bool frozen = false;
   std::set<SubjectHash> excluded;
@@ -128,9 +193,11 @@ struct State {
   std::map<CellKey, Cell> cells;
   std::map<PairKey, PairTally> pairs;
   std::map<DecisionId, IrregularRow> irregular;
-  // Stamps of EpochDeclared per model, ascending. Rows decided until then weigh a
-  // quarter for each (variance times 4).
-  std::map<ModelId, std::vector<std::int64_t>> epochs;
+  std::map<ModelId, std::vector<Discount>> discounts;  // ascending stamps
+  std::map<ModelId, ModelWatch> watches;
+  std::vector<Alarm> alarms;  // the latest, ascending
+  std::map<std::string, Pacer> pacers;  // by tenant; "" is the common one
+  std::map<ModelId, ModelHealth> health;  // models with failures in a row
 
   // Cells whose posterior must be solved again, and rows that a checkpoint must
   // write; both outside the canonical bytes.

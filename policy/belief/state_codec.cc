@@ -7,6 +7,7 @@ namespace pointsman::policy {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::size_t kTenantBytesMax = 128;
 
 std::string NumberKey(char kind, std::uint32_t number) {
   ByteWriter key;
@@ -30,6 +31,7 @@ std::string EncodeMeta(const State& state) {
   out.U32(state.generation.value);
   out.Bytes(state.bundle.bytes);
   out.F64(state.model_width);
+  out.F64(state.trust_width);
   out.U64(state.width_refitted_at);
   out.Bool(state.frozen);
   return out.Take();
@@ -41,6 +43,7 @@ void DecodeMeta(ByteReader& in, State& state) {
   state.generation.value = in.U32();
   in.Bytes(state.bundle.bytes);
   state.model_width = in.F64();
+  state.trust_width = in.F64();
   state.width_refitted_at = in.U64();
   state.frozen = in.Bool();
 }
@@ -65,6 +68,16 @@ std::string EncodeOptions(const Options& options) {
   out.U8(static_cast<std::uint8_t>(options.exploration));
   out.F64(options.thompson_scale);
   out.F64(options.probability_floor);
+  for (const double value : {options.epsilon, options.squarecb_gamma, options.budget_usd, options.pacing_step,
+                             options.lambda_max}) {
+    out.F64(value);
+  }
+  out.Bool(options.change_detection);
+  out.U8(static_cast<std::uint8_t>(options.tenant_budgets.size()));
+  for (const TenantBudget& budget : options.tenant_budgets) {
+    out.Text(budget.tenant);
+    out.F64(budget.usd);
+  }
   out.Bool(options.widths_overridden);
   ForEachWidth([&](double width) { out.F64(width); }, options.widths);
   out.Text(options.fallback_model);
@@ -83,6 +96,16 @@ void DecodeOptions(ByteReader& in, Options& options) {
   options.exploration = static_cast<Exploration>(in.U8());
   options.thompson_scale = in.F64();
   options.probability_floor = in.F64();
+  for (double* value : {&options.epsilon, &options.squarecb_gamma, &options.budget_usd, &options.pacing_step,
+                        &options.lambda_max}) {
+    *value = in.F64();
+  }
+  options.change_detection = in.Bool();
+  options.tenant_budgets.assign(in.U8(), TenantBudget{});
+  for (TenantBudget& budget : options.tenant_budgets) {
+    budget.tenant = in.Text();
+    budget.usd = in.F64();
+  }
   options.widths_overridden = in.Bool();
   ForEachWidth([&](double& width) { width = in.F64(); }, options.widths);
   options.fallback_model = in.Text();
@@ -92,6 +115,10 @@ std::string EncodeCell(const Cell& cell) {
   ByteWriter out = Begin();
   out.Bool(cell.quarantined);
   out.U64(cell.reset_at.value);
+  out.F64(cell.cusum.up);
+  out.F64(cell.cusum.down);
+  out.U8(static_cast<std::uint8_t>(cell.alarms_us.size()));
+  for (const std::int64_t stamp : cell.alarms_us) out.I64(stamp);
   out.U32(cell.audits.rows);
   out.I32(cell.audits.base);
   for (const double sum : {cell.audits.weight, cell.audits.prior, cell.audits.prior_squared, cell.audits.residual,
@@ -117,6 +144,10 @@ void DecodeCell(ByteReader& in, Cell& cell) {
   cell = Cell{};
   cell.quarantined = in.Bool();
   cell.reset_at.value = in.U64();
+  cell.cusum.up = in.F64();
+  cell.cusum.down = in.F64();
+  cell.alarms_us.assign(in.U8(), 0);
+  for (std::int64_t& stamp : cell.alarms_us) stamp = in.I64();
   cell.audits.rows = in.U32();
   cell.audits.base = in.I32();
   for (double* sum : {&cell.audits.weight, &cell.audits.prior, &cell.audits.prior_squared, &cell.audits.residual,
@@ -143,6 +174,7 @@ std::string EncodeCounters(const Counters& counters) {
   for (const std::uint64_t count : {counters.decisions, counters.audits, counters.outcomes}) out.U64(count);
   for (const std::uint64_t count : counters.feedback) out.U64(count);
   for (const std::uint64_t count : {counters.retractions, counters.preferences, counters.expired,
+                                    counters.alarms, counters.cell_alarms, counters.judge_alarms,
                                     counters.not_folded, counters.audited_gold}) {
     out.U64(count);
   }
@@ -155,6 +187,7 @@ void DecodeCounters(ByteReader& in, Counters& counters) {
   for (std::uint64_t* count : {&counters.decisions, &counters.audits, &counters.outcomes}) *count = in.U64();
   for (std::uint64_t& count : counters.feedback) count = in.U64();
   for (std::uint64_t* count : {&counters.retractions, &counters.preferences, &counters.expired,
+                               &counters.alarms, &counters.cell_alarms, &counters.judge_alarms,
                                &counters.not_folded, &counters.audited_gold}) {
     *count = in.U64();
   }
@@ -256,11 +289,109 @@ void DecodeTally(ByteReader& in, ModelTally& tally) {
   for (double* sum : {&tally.token_rows, &tally.token_sum, &tally.token_squares}) *sum = in.F64();
 }
 
-std::string EncodeEpochs(const std::vector<std::int64_t>& stamps) {
+std::string EncodeDiscounts(const std::vector<Discount>& discounts) {
   ByteWriter out = Begin();
-  out.U8(static_cast<std::uint8_t>(stamps.size()));
-  for (const std::int64_t stamp : stamps) out.I64(stamp);
+  out.U8(static_cast<std::uint8_t>(discounts.size()));
+  for (const Discount& discount : discounts) {
+    out.I64(discount.at_us);
+    out.U8(discount.halvings);
+  }
   return out.Take();
+}
+
+void DecodeDiscounts(ByteReader& in, std::vector<Discount>& discounts) {
+  discounts.assign(in.U8(), Discount{});
+  for (Discount& discount : discounts) {
+    discount.at_us = in.I64();
+    discount.halvings = in.U8();
+  }
+}
+
+std::string EncodeWatch(const ModelWatch& watch) {
+  ByteWriter out = Begin();
+  for (const ChannelWatch& channel : watch.channels) {
+    out.F64(channel.cusum.up);
+    out.F64(channel.cusum.down);
+    out.U64(channel.rows);
+    out.F64(channel.sum);
+    out.Bool(channel.centred);
+  }
+  out.U64(watch.rows);
+  out.U32(watch.new_rows_left);
+  return out.Take();
+}
+
+void DecodeWatch(ByteReader& in, ModelWatch& watch) {
+  watch = ModelWatch{};
+  for (ChannelWatch& channel : watch.channels) {
+    channel.cusum.up = in.F64();
+    channel.cusum.down = in.F64();
+    channel.rows = in.U64();
+    channel.sum = in.F64();
+    channel.centred = in.Bool();
+  }
+  watch.rows = in.U64();
+  watch.new_rows_left = in.U32();
+}
+
+std::string EncodePacer(const Pacer& pacer) {
+  ByteWriter out = Begin();
+  for (const double value : {pacer.lambda, pacer.mean_cost_usd, pacer.bucket_usd, pacer.spent_usd}) out.F64(value);
+  out.U64(pacer.decisions);
+  out.U64(pacer.settled);
+  return out.Take();
+}
+
+void DecodePacer(ByteReader& in, Pacer& pacer) {
+  for (double* value : {&pacer.lambda, &pacer.mean_cost_usd, &pacer.bucket_usd, &pacer.spent_usd}) *value = in.F64();
+  pacer.decisions = in.U64();
+  pacer.settled = in.U64();
+}
+
+std::string EncodeHealth(const ModelHealth& health) {
+  ByteWriter out = Begin();
+  out.U32(health.failures_in_row);
+  out.U32(health.pauses);
+  out.I64(health.retry_at_us);
+  return out.Take();
+}
+
+void DecodeHealth(ByteReader& in, ModelHealth& health) {
+  health.failures_in_row = in.U32();
+  health.pauses = in.U32();
+  health.retry_at_us = in.I64();
+}
+
+std::string EncodeAlarms(const std::vector<Alarm>& alarms) {
+  ByteWriter out = Begin();
+  out.U8(static_cast<std::uint8_t>(alarms.size()));
+  for (const Alarm& alarm : alarms) {
+    out.U32(alarm.model.value);
+    out.Bool(alarm.cell);
+    out.U32(alarm.cluster.value);
+    out.U8(static_cast<std::uint8_t>(alarm.direction + 1));
+    out.Bool(alarm.judge);
+    out.U64(alarm.seq.value);
+    out.I64(alarm.at_us);
+    out.U64(alarm.uses);
+    out.U64(alarm.reports);
+  }
+  return out.Take();
+}
+
+void DecodeAlarms(ByteReader& in, std::vector<Alarm>& alarms) {
+  alarms.assign(in.U8(), Alarm{});
+  for (Alarm& alarm : alarms) {
+    alarm.model.value = in.U32();
+    alarm.cell = in.Bool();
+    alarm.cluster.value = in.U32();
+    alarm.direction = static_cast<std::int8_t>(static_cast<int>(in.U8()) - 1);
+    alarm.judge = in.Bool();
+    alarm.seq.value = in.U64();
+    alarm.at_us = in.I64();
+    alarm.uses = in.U64();
+    alarm.reports = in.U64();
+  }
 }
 
 // ---- keys -------------------------------------------------------------------
@@ -274,7 +405,14 @@ struct ParsedKey {
   std::uint8_t channel = 0;
   std::uint64_t subject = 0;
   DecisionId decision;
+  std::string tenant;
 };
+
+// The tenant is all of the key but its first byte.
+ParsedKey ParsedTenant(ParsedKey parsed) {
+  parsed.ok = parsed.tenant.size() <= kTenantBytesMax;
+  return parsed;
+}
 
 ParsedKey ParseKey(std::string_view key) {
   ParsedKey parsed;
@@ -284,7 +422,8 @@ ParsedKey ParseKey(std::string_view key) {
     case 'a':
     case 'b':
     case 'd':
-    case 'n': break;
+    case 'n':
+    case 'y': break;
     case 'c':
       parsed.first = in.BigEndian32();
       parsed.second = in.BigEndian32();
@@ -296,9 +435,12 @@ ParsedKey ParseKey(std::string_view key) {
       break;
     case 'e': parsed.subject = in.BigEndian64(); break;
     case 'i': in.Bytes(parsed.decision.bytes); break;
+    case 'l': parsed.tenant = std::string(key.substr(1)); return ParsedTenant(parsed);
     case 'g':
+    case 'h':
     case 'm':
     case 't':
+    case 'w':
     case 'x': parsed.first = in.BigEndian32(); break;
     default: return parsed;
   }
@@ -365,6 +507,8 @@ bool LoadValue(const ParsedKey& parsed, ByteReader& in, State& state) {
     case 'd': DecodeCounters(in, state.counters); break;
     case 'e': state.excluded.insert(SubjectHash{parsed.subject}); break;
     case 'g': LoadGeneration(in, parsed.first, state); break;
+    case 'h': DecodeHealth(in, state.health[ModelId{parsed.first}]); break;
+    case 'l': DecodePacer(in, state.pacers[parsed.tenant]); break;
     case 'i': return DecodeIrregular(in, state.irregular[parsed.decision]) && in.Finished();
     case 'm': return LoadModel(in, parsed.first, state);
     case 'n': DecodeNoise(in, state.noise); break;
@@ -375,12 +519,9 @@ bool LoadValue(const ParsedKey& parsed, ByteReader& in, State& state) {
       break;
     }
     case 't': DecodeTally(in, state.tallies[ModelId{parsed.first}]); break;
-    case 'x': {
-      std::vector<std::int64_t>& stamps = state.epochs[ModelId{parsed.first}];
-      stamps.assign(in.U8(), 0);
-      for (std::int64_t& stamp : stamps) stamp = in.I64();
-      break;
-    }
+    case 'w': DecodeWatch(in, state.watches[ModelId{parsed.first}]); break;
+    case 'x': DecodeDiscounts(in, state.discounts[ModelId{parsed.first}]); break;
+    case 'y': DecodeAlarms(in, state.alarms); break;
     default: return false;
   }
   return in.Finished();
@@ -422,7 +563,10 @@ std::string PairRow(const PairKey& key) {
 std::string GenerationRow(Generation generation) { return NumberKey('g', generation.value); }
 std::string ModelRow(ModelId model) { return NumberKey('m', model.value); }
 std::string TallyRow(ModelId model) { return NumberKey('t', model.value); }
-std::string EpochsRow(ModelId model) { return NumberKey('x', model.value); }
+std::string HealthRow(ModelId model) { return NumberKey('h', model.value); }
+std::string PacerRow(std::string_view tenant) { return "l" + std::string(tenant); }
+std::string WatchRow(ModelId model) { return NumberKey('w', model.value); }
+std::string DiscountsRow(ModelId model) { return NumberKey('x', model.value); }
 
 void ForEachStateRow(const State& state,
                      const std::function<void(std::string_view key, std::string_view value)>& visit) {
@@ -434,14 +578,18 @@ void ForEachStateRow(const State& state,
   for (const GenerationRecord& record : state.generations) {
     visit(GenerationRow(record.generation), EncodeGeneration(record));
   }
+  for (const auto& [model, health] : state.health) visit(HealthRow(model), EncodeHealth(health));
   for (const auto& [decision, row] : state.irregular) visit(IrregularRowKey(decision), EncodeIrregular(row));
+  for (const auto& [tenant, pacer] : state.pacers) visit(PacerRow(tenant), EncodePacer(pacer));
   for (std::uint32_t id = 1; id < state.pool.NextId().value; ++id) {
     if (const Model* model = state.pool.Find(ModelId{id})) visit(ModelRow(model->id), EncodeModel(*model));
   }
   visit(kNoiseRow, EncodeNoise(state.noise));
   for (const auto& [key, tally] : state.pairs) visit(PairRow(key), EncodePair(tally));
   for (const auto& [model, tally] : state.tallies) visit(TallyRow(model), EncodeTally(tally));
-  for (const auto& [model, stamps] : state.epochs) visit(EpochsRow(model), EncodeEpochs(stamps));
+  for (const auto& [model, watch] : state.watches) visit(WatchRow(model), EncodeWatch(watch));
+  for (const auto& [model, discounts] : state.discounts) visit(DiscountsRow(model), EncodeDiscounts(discounts));
+  if (!state.alarms.empty()) visit(kAlarmsRow, EncodeAlarms(state.alarms));
 }
 
 std::string StateRow(const State& state, std::string_view key) {
@@ -458,6 +606,8 @@ std::string StateRow(const State& state, std::string_view key) {
       const GenerationRecord* record = FindGeneration(state, parsed.first);
       return record != nullptr ? EncodeGeneration(*record) : std::string();
     }
+    case 'h': return FindAndEncode(state.health, model, EncodeHealth);
+    case 'l': return FindAndEncode(state.pacers, parsed.tenant, EncodePacer);
     case 'i': return FindAndEncode(state.irregular, parsed.decision, EncodeIrregular);
     case 'm': {
       const Model* found = state.pool.Find(model);
@@ -466,7 +616,9 @@ std::string StateRow(const State& state, std::string_view key) {
     case 'n': return EncodeNoise(state.noise);
     case 'p': return FindAndEncode(state.pairs, PairKey{model, ModelId{parsed.second}, parsed.channel}, EncodePair);
     case 't': return FindAndEncode(state.tallies, model, EncodeTally);
-    case 'x': return FindAndEncode(state.epochs, model, EncodeEpochs);
+    case 'w': return FindAndEncode(state.watches, model, EncodeWatch);
+    case 'x': return FindAndEncode(state.discounts, model, EncodeDiscounts);
+    case 'y': return state.alarms.empty() ? std::string() : EncodeAlarms(state.alarms);
     default: return {};
   }
 }

@@ -12,6 +12,7 @@
 #include "policy/belief/prior.h"
 #include "policy/belief/token_cost.h"
 #include "policy/choice/exploration.h"
+#include "policy/choice/pacing.h"
 #include "policy/choice/utility.h"
 
 namespace pointsman::policy {
@@ -45,6 +46,19 @@ double AuditRate(const Snapshot& snapshot, const Query& query) {
   return std::min(options.gold_rate, starting ? options.audit_rate_start : options.audit_rate);
 }
 
+// The pacer that this request is charged to; null: no budget.
+struct Pacing {
+  const Pacer* pacer = nullptr;
+  double budget_usd = 0;
+};
+
+Pacing PacingOf(const Snapshot& snapshot, const Query& query) {
+  if (snapshot.pacers.empty()) return {};
+  const auto at = snapshot.pacers.find(std::string(PacerName(snapshot.options, query.tenant)));
+  if (at == snapshot.pacers.end()) return {};
+  return {&at->second, BudgetOf(snapshot.options, query.tenant)};
+}
+
 // Predicts quality, cost and utility of the allowed models, in (name, epoch) order.
 class Forecast {
  public:
@@ -60,9 +74,11 @@ class Forecast {
       reference_cost = std::max(reference_cost, cost);
       if (Allows(query_, view.model.name)) Predict(view, cost, considered.emplace_back());
     }
+    const Pacing pacing = PacingOf(snapshot_, query_);
     for (Considered& one : considered) {
       Candidate& candidate = one.candidate;
       candidate.utility = Utility(query_.weights, candidate.predicted_mean, candidate.cost_usd, reference_cost);
+      if (pacing.pacer != nullptr) candidate.utility -= pacing.pacer->lambda * candidate.cost_usd / pacing.budget_usd;
     }
     return considered;
   }
@@ -101,13 +117,15 @@ class Forecast {
 
 // Active, short enough, cheap enough, good enough; the quality floor is left out
 // where it would leave nobody.
-std::vector<const Considered*> Eligible(std::span<const Considered> considered, const Query& query) {
+std::vector<const Considered*> Eligible(std::span<const Considered> considered, const Query& query,
+                                        const Pacing& pacing) {
   std::vector<const Considered*> eligible;
   eligible.reserve(considered.size());
   bool any_above_floor = false;
   for (const Considered& one : considered) {
     const Model& model = one.view->model;
-    if (model.state != ModelState::kActive) continue;
+    if (model.state != ModelState::kActive || !one.view->healthy) continue;
+    if (pacing.pacer != nullptr && PredictCost(*one.view, query.tokens_in).high_usd > pacing.pacer->bucket_usd) continue;
     if (model.context_tokens > 0 && query.tokens_in > model.context_tokens) continue;
     if (query.cost_cap_usd > 0 && one.candidate.cost_usd > query.cost_cap_usd) continue;
     any_above_floor = any_above_floor || one.candidate.quality >= query.quality_floor;
@@ -155,13 +173,42 @@ std::vector<double> Thompson(const Snapshot& snapshot, const Query& query,
   return WithFloor(best, std::span<const bool>(plausible.get(), scores.size()), snapshot.options.probability_floor);
 }
 
-std::vector<double> GreedyWithAudits(std::span<const Considered* const> eligible, double audit_rate) {
+std::vector<Score> Utilities(std::span<const Considered* const> eligible) {
   std::vector<Score> scores;
   scores.reserve(eligible.size());
   for (const Considered* one : eligible) scores.push_back({.mean = one->candidate.utility, .standard_deviation = 0});
+  return scores;
+}
+
+// What an audit may cost.
+bool Auditable(const Candidate& candidate, const Pacing& pacing) {
+  return pacing.pacer == nullptr || candidate.cost_usd <= kAuditBudgets * pacing.budget_usd;
+}
+
+std::vector<double> GreedyWithAudits(std::span<const Considered* const> eligible, double audit_rate,
+                                     const Pacing& pacing) {
+  const std::vector<Score> scores = Utilities(eligible);
   const auto audited = std::make_unique<bool[]>(scores.size());
-  std::fill_n(audited.get(), scores.size(), true);
+  for (std::size_t i = 0; i < scores.size(); ++i) audited[i] = Auditable(eligible[i]->candidate, pacing);
   return AuditDistribution(scores, std::span<const bool>(audited.get(), scores.size()), audit_rate);
+}
+
+std::vector<double> SquareCb(const Snapshot& snapshot, std::span<const Considered* const> eligible) {
+  const double decisions = static_cast<double>(std::max<std::uint64_t>(snapshot.counters.decisions, 1));
+  return SquareCbDistribution(Utilities(eligible), snapshot.options.squarecb_gamma * std::sqrt(decisions));
+}
+
+std::vector<double> Distribution(const Snapshot& snapshot, const Query& query,
+                                 std::span<const Considered* const> eligible, double audit_rate,
+                                 const Pacing& pacing) {
+  if (query.no_explore) return GreedyWithAudits(eligible, 0, pacing);
+  switch (snapshot.options.exploration) {
+    case Exploration::kThompson: return Thompson(snapshot, query, eligible);
+    case Exploration::kEpsilon: return EpsilonDistribution(Utilities(eligible), snapshot.options.epsilon);
+    case Exploration::kSquareCb: return SquareCb(snapshot, eligible);
+    case Exploration::kGreedyAudits: break;
+  }
+  return GreedyWithAudits(eligible, audit_rate, pacing);
 }
 
 // Orders the candidates by utility, keeping (name, epoch) order among equals.
@@ -181,14 +228,30 @@ void Rank(std::span<const Considered* const> eligible, std::span<const double> d
   }
 }
 
+std::size_t AuditSetSize(std::span<const Candidate> ranked, const Pacing& pacing) {
+  if (pacing.pacer == nullptr) return ranked.size();
+  return static_cast<std::size_t>(
+      std::count_if(ranked.begin(), ranked.end(), [&](const Candidate& one) { return Auditable(one, pacing); }));
+}
+
+// One of the audit set, each with the same probability.
+std::size_t DrawAudited(std::span<const Candidate> ranked, const Pacing& pacing, double unit) {
+  const std::size_t count = AuditSetSize(ranked, pacing);
+  std::size_t wanted = std::min(count - 1, static_cast<std::size_t>(unit * static_cast<double>(count)));
+  for (std::size_t i = 0; i < ranked.size(); ++i) {
+    if (Auditable(ranked[i], pacing) && wanted-- == 0) return i;
+  }
+  Unreachable("an audit set that is not empty");
+}
+
 // An audit first tosses its own coin, so that it is known to be one; the mixture
 // over both coins is the logged distribution.
-void DrawModel(const Query& query, double audit_rate, Decision& decision) {
+void DrawModel(const Query& query, double audit_rate, const Pacing& pacing, Decision& decision) {
   const std::size_t count = decision.ranked.size();
   decision.audit = audit_rate > 0 && UnitDraw(query.id, kDrawAudit) < audit_rate;
   const double unit = UnitDraw(query.id, kDrawArm);
   if (decision.audit) {
-    decision.chosen = std::min(count - 1, static_cast<std::size_t>(unit * static_cast<double>(count)));
+    decision.chosen = DrawAudited(decision.ranked, pacing, unit);
   } else if (audit_rate > 0) {
     decision.chosen = 0;
   } else {
@@ -202,14 +265,16 @@ void DrawModel(const Query& query, double audit_rate, Decision& decision) {
 }
 
 // See Decision::gold_probability.
-void AskGold(const Query& query, double gold_rate, double audit_rate, Decision& decision) {
+void AskGold(const Query& query, double gold_rate, double audit_rate, const Pacing& pacing, Decision& decision) {
   const double otherwise = audit_rate < 1 ? std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0) : 0.0;
   decision.gold_wanted = decision.audit || UnitDraw(query.id, kDrawGold) < otherwise;
   if (audit_rate == 0) {
     decision.gold_probability = otherwise;
     return;
   }
-  const double by_audit = audit_rate / static_cast<double>(decision.ranked.size());
+  const bool auditable = Auditable(decision.ranked[decision.chosen], pacing);
+  const double by_audit =
+      auditable ? audit_rate / static_cast<double>(AuditSetSize(decision.ranked, pacing)) : 0;
   const double by_choice = decision.chosen == 0 ? (1 - audit_rate) * otherwise : 0;
   decision.gold_probability = std::min(1.0, (by_audit + by_choice) / decision.propensity);
 }
@@ -233,21 +298,24 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query) {
     return MakeError(Code::kNotFound, "unknown_model",
                      "none of the allowed models is in the pool; name at least one that is");
   }
-  const std::vector<const Considered*> eligible = Eligible(considered, query);
+  const std::vector<const Considered*> eligible = Eligible(considered, query, PacingOf(snapshot, query));
   if (eligible.empty()) {
     decision.forced = true;
     const Considered& fallback = Fallback(considered, snapshot.options);
     decision.ranked.push_back(fallback.candidate);
     decision.ranked[0].name = fallback.view->model.name;
     decision.ranked[0].probability = 1;
-    AskGold(query, snapshot.options.gold_rate, 0, decision);
+    AskGold(query, snapshot.options.gold_rate, 0, {}, decision);
     return decision;
   }
-  const double audit_rate = AuditRate(snapshot, query);
-  const bool thompson = snapshot.options.exploration == Exploration::kThompson && !query.no_explore;
-  Rank(eligible, thompson ? Thompson(snapshot, query, eligible) : GreedyWithAudits(eligible, audit_rate), decision);
-  DrawModel(query, audit_rate, decision);
-  AskGold(query, snapshot.options.gold_rate, audit_rate, decision);
+  const Pacing pacing = PacingOf(snapshot, query);
+  const bool any_auditable = std::any_of(eligible.begin(), eligible.end(), [&](const Considered* one) {
+    return Auditable(one->candidate, pacing);
+  });
+  const double audit_rate = any_auditable ? AuditRate(snapshot, query) : 0;
+  Rank(eligible, Distribution(snapshot, query, eligible, audit_rate, pacing), decision);
+  DrawModel(query, audit_rate, pacing, decision);
+  AskGold(query, snapshot.options.gold_rate, audit_rate, pacing, decision);
   return decision;
 }
 
@@ -272,7 +340,7 @@ DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decisio
   context.audit = decision.audit;
   context.gold_probability = decision.gold_probability;
   event.weights = query.weights;
-  event.lambda = snapshot.lambda;
+  if (const Pacing pacing = PacingOf(snapshot, query); pacing.pacer != nullptr) event.lambda = pacing.pacer->lambda;
   event.tokens_in = query.tokens_in;
   event.gold_wanted = decision.gold_wanted;
   event.forced = decision.forced;

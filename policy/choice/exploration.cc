@@ -126,6 +126,28 @@ class Quadrature {
 
 }  // namespace
 
+std::vector<double> EpsilonDistribution(std::span<const Score> scores, double epsilon) {
+  std::vector<double> distribution = GreedyDistribution(scores);
+  for (double& p : distribution) p = (1 - epsilon) * p + epsilon / static_cast<double>(scores.size());
+  return distribution;
+}
+
+std::vector<double> SquareCbDistribution(std::span<const Score> scores, double gamma) {
+  REQUIRE(gamma > 0, "gamma must be positive");
+  std::vector<double> distribution = GreedyDistribution(scores);
+  const auto best = static_cast<std::size_t>(std::max_element(distribution.begin(), distribution.end()) -
+                                             distribution.begin());
+  double rest = 1;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (i == best) continue;
+    const double gap = scores[best].mean - scores[i].mean;
+    distribution[i] = 1 / (static_cast<double>(scores.size()) + gamma * gap);
+    rest -= distribution[i];
+  }
+  distribution[best] = rest;
+  return distribution;
+}
+
 std::vector<std::size_t> PlausibleArms(std::span<const Score> scores, std::size_t arms_max) {
   const double best = scores[BestArm(scores)].mean;
   std::vector<std::size_t> arms;

@@ -27,6 +27,13 @@ std::vector<double> GreedyDistribution(std::span<const Score> scores);
 std::vector<double> AuditDistribution(std::span<const Score> scores, std::span<const bool> in_audit_set,
                                       double audit_probability);
 
+// The best with probability 1 - epsilon + epsilon/n, the others epsilon/n each.
+std::vector<double> EpsilonDistribution(std::span<const Score> scores, double epsilon);
+
+// Inverse-gap weighting (trouter_bandits 2.9, 3.5): 1/(n + gamma * gap) for all but
+// the best, which gets the rest. `gamma` > 0.
+std::vector<double> SquareCbDistribution(std::span<const Score> scores, double gamma);
+
 // Arms that could be the best: mean + 2 standard deviations reaches the best mean;
 // the best `arms_max` of them by mean (0: all), in ascending order.
 std::vector<std::size_t> PlausibleArms(std::span<const Score> scores, std::size_t arms_max);

@@ -174,6 +174,7 @@ Result<Attributed> AttributeOutcome(const DecisionRow& row, const OutcomeReport&
   outcome.failed = report.failed;
   outcome.verdict = report.verdict;
   outcome.cost_usd = report.cost_usd;
+  outcome.tenant = report.tenant;
   outcome.revision = report.revision;
 
   Attributed result;

@@ -73,6 +73,7 @@ struct OutcomeReport {
   bool failed = false;
   Verdict verdict = Verdict::kNone;
   std::optional<double> cost_usd;
+  std::string tenant;
   std::uint32_t revision = 0;
 };
 

@@ -103,6 +103,7 @@ struct OutcomeReported {
   bool failed = false;
   Verdict verdict = Verdict::kNone;
   std::optional<double> cost_usd;  // measured by the caller
+  std::string tenant;              // whose budget settles it
   std::uint32_t revision = 0;
   // The values that this revision replaces (revision > 0).
   std::optional<std::uint32_t> replaced_tokens_out;
@@ -222,12 +223,20 @@ struct AdminNote {
   std::string text;  // at most 1,024 bytes
   bool operator==(const AdminNote&) const = default;
 };
+struct PacerStart {
+  std::string tenant;  // empty: the common budget
+  double lambda = 0;
+  bool operator==(const PacerStart&) const = default;
+};
 // 20. Values that the learner re-estimated because a count in the state was due.
 struct Refitted {
   // Row-major (1 + sources)^2 within-cell covariance, gold first; empty: unchanged.
   std::vector<double> noise;
   std::vector<double> response;  // c1 per source; empty: unchanged
   double model_width = 0;        // tau_alpha; 0: unchanged
+  double trust_width = 0;        // tau_rho; 0: unchanged
+  // Pacers that begin, with the price of a dollar that the prior asks for.
+  std::vector<PacerStart> pacers;
   bool operator==(const Refitted&) const = default;
 };
 

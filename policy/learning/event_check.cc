@@ -94,6 +94,10 @@ Status CheckRefitted(const State& state, const Refitted& refitted) {
   for (const double slope : refitted.response) {
     if (!(slope > 0 && slope <= 10)) return BadEvent("a response slope is out of range");
   }
+  if (!(refitted.trust_width >= 0 && refitted.trust_width <= 10)) return BadEvent("the trust width is out of range");
+  for (const PacerStart& start : refitted.pacers) {
+    if (!(start.lambda >= 0 && start.lambda <= 1e6)) return BadEvent("a pacer's price is out of range");
+  }
   if (!(refitted.model_width >= 0 && refitted.model_width <= 10)) return BadEvent("the model width is out of range");
   return {};
 }

@@ -5,6 +5,8 @@
 #include "base/exact_math.h"
 #include "policy/belief/noise.h"
 #include "policy/belief/state_codec.h"
+#include "policy/choice/pacing.h"
+#include "policy/learning/change_detector.h"
 #include "policy/learning/event_check.h"
 #include "policy/learning/row_fold.h"
 #include "policy/learning/row_translation.h"
@@ -12,6 +14,9 @@
 namespace pointsman::policy {
 
 namespace {
+
+// A declared epoch multiplies the variance by 4: a quarter of the weight.
+constexpr std::uint8_t kEpochHalvings = 2;
 
 const RowChanged* AsRow(const Payload& payload) {
   if (const auto* rating = std::get_if<RatingGiven>(&payload)) return rating;
@@ -81,11 +86,14 @@ class FoldingLearner final : public Learner {
   Status Apply(const Event& event, const Refitted& refitted);
 
   Status ApplyRow(const Event& event, const RowChanged& change, bool retracted);
+  void SettleCost(const OutcomeReported& outcome);
+  void WatchHealth(const Event& event, const OutcomeReported& outcome);
   void CountRow(const RowChanged& change, bool retracted);
   void ScoreAudit(const RowChanged& change);
   // Folds all earlier feedback into fresh cells of `live` under `options`.
   Result<State> Refold(LogSeq before, const Options& options, const BundleHash& hash, RowTranslator& translator) const;
   void Install(State&& folded);
+  void DropPacers(const Options& next);
 
   const BundleCatalogue& bundles_;
   const History& history_;
@@ -100,11 +108,16 @@ Status FoldingLearner::Apply(const Event&, const DecisionMade& made) {
   if (made.context.audit) ++state_.counters.audits;
   ++Tally(made.context.model).decisions;
   Mark(kCountersRow);
+  const std::string_view pacer = PacerName(state_.options, made.tenant);
+  if (const auto at = state_.pacers.find(std::string(pacer)); at != state_.pacers.end()) {
+    Refill(at->second, BudgetOf(state_.options, made.tenant));
+    Mark(PacerRow(pacer));
+  }
   return {};
 }
 
 // Outcomes are measurements, not opinions: they count while learning is frozen.
-Status FoldingLearner::Apply(const Event&, const OutcomeReported& outcome) {
+Status FoldingLearner::Apply(const Event& event, const OutcomeReported& outcome) {
   if (auto s = CheckModel(state_, outcome.model); !s.ok()) return s;
   ModelTally& tally = Tally(outcome.model);
   const auto count_tokens = [&](double sign, std::uint32_t tokens) {
@@ -122,6 +135,8 @@ Status FoldingLearner::Apply(const Event&, const OutcomeReported& outcome) {
   } else {
     ++tally.outcomes;
     ++state_.counters.outcomes;
+    SettleCost(outcome);
+    WatchHealth(event, outcome);
   }
   // A failed call says nothing about the length of an answer.
   if (outcome.failed) {
@@ -131,6 +146,38 @@ Status FoldingLearner::Apply(const Event&, const OutcomeReported& outcome) {
   }
   Mark(kCountersRow);
   return {};
+}
+
+// The first report of an outcome pays for it; what a revision changes is not charged.
+void FoldingLearner::SettleCost(const OutcomeReported& outcome) {
+  const std::string_view name = PacerName(state_.options, outcome.tenant);
+  const auto at = state_.pacers.find(std::string(name));
+  if (at == state_.pacers.end()) return;
+  const Price& price = state_.pool.Find(outcome.model)->price;
+  const double by_price = (static_cast<double>(outcome.tokens_in) * price.input_usd_per_million +
+                           static_cast<double>(outcome.tokens_out) * price.output_usd_per_million) *
+                          1e-6;
+  Settle(at->second, BudgetOf(state_.options, outcome.tenant), outcome.cost_usd.value_or(by_price), state_.options);
+  Mark(PacerRow(name));
+}
+
+void FoldingLearner::WatchHealth(const Event& event, const OutcomeReported& outcome) {
+  const auto at = state_.health.find(outcome.model);
+  if (!outcome.failed) {
+    if (at == state_.health.end()) return;
+    state_.health.erase(at);
+    Mark(HealthRow(outcome.model));
+    return;
+  }
+  ModelHealth& health = state_.health[outcome.model];
+  ++health.failures_in_row;
+  // Answers to calls that were under way when the pause began do not lengthen it.
+  if (health.failures_in_row >= kFailuresInRow && event.at_us >= health.retry_at_us) {
+    const std::uint32_t doublings = health.pauses < kPauseDoublingsMax ? health.pauses : kPauseDoublingsMax;
+    health.retry_at_us = event.at_us + (kFirstPauseUs << doublings);
+    ++health.pauses;
+  }
+  Mark(HealthRow(outcome.model));
 }
 
 void FoldingLearner::CountRow(const RowChanged& change, bool retracted) {
@@ -167,6 +214,9 @@ Status FoldingLearner::ApplyRow(const Event& event, const RowChanged& change, bo
   const bool excluded = state_.excluded.contains(change.subject);
   if (!excluded && !retracted && change.channel == 0) ScoreAudit(change);
   CountRow(change, retracted);
+  if (state_.options.change_detection && !excluded && !retracted && !state_.frozen) {
+    WatchForChange(state_, change, row.value().clusters, event.seq, event.at_us);
+  }
   if (!FoldRow(state_, change, row.value(), event.seq)) ++state_.counters.not_folded;
   return {};
 }
@@ -229,7 +279,7 @@ Status FoldingLearner::Apply(const Event&, const PriceChanged& changed) {
 
 Status FoldingLearner::Apply(const Event& event, const EpochDeclared& declared) {
   if (auto s = CheckModel(state_, declared.id); !s.ok()) return s;
-  DeclareEpoch(state_, declared.id, event.at_us);
+  DiscountModel(state_, declared.id, event.at_us, kEpochHalvings);
   return {};
 }
 
@@ -238,7 +288,7 @@ Result<State> FoldingLearner::Refold(LogSeq before, const Options& options, cons
   State folded;
   folded.options = options;
   folded.pool = state_.pool;
-  folded.epochs = state_.epochs;
+  folded.discounts = state_.discounts;
   BundleHash in_force;
   const Status status = history_.ForEach(before, [&](const Event& event) -> Status {
     if (const RowChanged* change = AsRow(event.payload)) {
@@ -274,6 +324,16 @@ void FoldingLearner::Install(State&& folded) {
   state_.republish_all = true;
 }
 
+// A pacer whose budget changes begins anew when the learner has found its price.
+void FoldingLearner::DropPacers(const Options& next) {
+  for (auto at = state_.pacers.begin(); at != state_.pacers.end();) {
+    const std::string& name = at->first;
+    const bool kept = PacerName(next, name) == name && BudgetOf(next, name) == BudgetOf(state_.options, name);
+    if (!kept) Mark(PacerRow(name));
+    at = kept ? std::next(at) : state_.pacers.erase(at);
+  }
+}
+
 Status FoldingLearner::Apply(const Event& event, const OptionsChanged& changed) {
   if (auto s = ValidateOptionsChange(state_.options, changed.options); !s.ok()) return s;
   const Options& before = state_.options;
@@ -285,6 +345,7 @@ Status FoldingLearner::Apply(const Event& event, const OptionsChanged& changed) 
     if (!folded.ok()) return folded.error();
     Install(std::move(folded.value()));
   }
+  DropPacers(changed.options);
   state_.options = changed.options;
   state_.republish_all = true;
   Mark(kOptionsRow);
@@ -310,6 +371,7 @@ Status FoldingLearner::Apply(const Event& event, const GenerationActivated& acti
   state_.bundle = activated.bundle;
   // Chosen for the widths of the bundle that goes.
   state_.model_width = 0;
+  state_.trust_width = 0;
   state_.width_refitted_at = 0;
   state_.generations.push_back(
       {activated.generation, activated.bundle, event.seq, event.at_us, activated.reason});
@@ -349,6 +411,12 @@ Status FoldingLearner::Apply(const Event&, const Refitted& refitted) {
     state_.model_width = refitted.model_width;
     state_.width_refitted_at = 0;
     for (const std::uint64_t channel : state_.counters.feedback) state_.width_refitted_at += channel;
+  }
+  if (refitted.trust_width > 0) state_.trust_width = refitted.trust_width;
+  for (const PacerStart& start : refitted.pacers) {
+    const double budget = BudgetOf(state_.options, start.tenant);
+    if (budget > 0) state_.pacers[start.tenant] = NewPacer(budget, start.lambda);
+    Mark(PacerRow(start.tenant));
   }
   state_.republish_all = true;
   Mark(kNoiseRow);

@@ -2,11 +2,15 @@
 
 #include <cmath>
 
+#include "policy/choice/pacing.h"
+
 namespace pointsman::policy {
 
 namespace {
 
 constexpr double kFactorPenalty = 0.02;
+// A width of 0 holds the level at the prior: there is nothing to choose.
+constexpr double kFixed = 1e-6;
 
 std::uint64_t FeedbackCount(const State& state) {
   std::uint64_t count = 0;
@@ -15,43 +19,66 @@ std::uint64_t FeedbackCount(const State& state) {
 }
 
 // A threshold lies in (last, now].
-bool WidthDue(const State& state) {
+bool WidthsDue(const State& state) {
   const std::uint64_t now = FeedbackCount(state);
   for (std::uint64_t threshold = kWidthRefitStart; threshold <= now; threshold *= 2) {
     if (threshold > state.width_refitted_at) return true;
-    if (threshold > now / 2) break;  // the next one would be beyond
   }
   return false;
 }
 
-double BaseWidth(const State& state, const Bundle& bundle) {
-  const double width = state.options.widths_overridden ? state.options.widths.model : bundle.widths.model;
-  return width > 0 ? width : 0;
+// Names of the budgets that have no pacer yet.
+std::vector<std::string> MissingPacers(const State& state) {
+  std::vector<std::string> missing;
+  if (state.options.budget_usd > 0 && !state.pacers.contains("")) missing.emplace_back();
+  for (const TenantBudget& budget : state.options.tenant_budgets) {
+    if (!state.pacers.contains(budget.tenant)) missing.push_back(budget.tenant);
+  }
+  return missing;
 }
+
+double Penalty(double factor) { return kFactorPenalty * std::log(factor) * std::log(factor); }
 
 }  // namespace
 
-bool RefitDue(const State& state) { return !state.frozen && WidthDue(state); }
+bool RefitDue(const State& state) {
+  if (!state.pool.models().empty() && !MissingPacers(state).empty()) return true;
+  return !state.frozen && WidthsDue(state);
+}
 
-double ChooseModelWidth(const Publisher& publisher, double base) {
-  double best = base;
-  double best_value = 0;
-  for (const double factor : {1.0, 2.0, 4.0, 8.0}) {
-    const double log_factor = std::log(factor);
-    const double value = publisher.WidthEvidence(factor * base) - kFactorPenalty * log_factor * log_factor;
-    if (factor > 1 && !(value > best_value)) continue;
-    best = factor * base;
-    best_value = value;
+ChosenWidths ChooseWidths(const Publisher& publisher, double model, double trust) {
+  ChosenWidths best{model, trust};
+  double best_value = publisher.WidthEvidence(model, trust);
+  for (const double trust_factor : {1.0, 2.5}) {
+    for (const double model_factor : {1.0, 2.0, 4.0, 8.0}) {
+      const ChosenWidths widths{model_factor * model, trust_factor * trust};
+      const double value =
+          publisher.WidthEvidence(widths.model, widths.trust) - Penalty(model_factor) - Penalty(trust_factor);
+      if (!(value > best_value)) continue;
+      best = widths;
+      best_value = value;
+    }
   }
   return best;
 }
 
-std::optional<Refitted> DueRefit(const State& state, const Bundle& bundle, const Publisher& publisher) {
+std::optional<Refitted> DueRefit(const State& state, const Snapshot& snapshot, const Publisher& publisher,
+                                 const Weights& typical) {
   if (!RefitDue(state)) return std::nullopt;
   Refitted refitted;
-  const double base = BaseWidth(state, bundle);
-  // A width of 0 means that models are held at the prior: nothing to choose.
-  refitted.model_width = base > 0 ? ChooseModelWidth(publisher, base) : 1e-6;
+  if (!state.frozen && WidthsDue(state)) {
+    const Widths& base = state.options.widths_overridden ? state.options.widths : snapshot.bundle->widths;
+    const ChosenWidths chosen =
+        ChooseWidths(publisher, base.model > 0 ? base.model : kFixed, base.trust > 0 ? base.trust : kFixed);
+    refitted.model_width = chosen.model;
+    refitted.trust_width = chosen.trust;
+  }
+  if (!snapshot.models.empty()) {
+    for (const std::string& tenant : MissingPacers(state)) {
+      refitted.pacers.push_back({tenant, StartingLambda(snapshot, typical, BudgetOf(state.options, tenant))});
+    }
+  }
+  if (refitted == Refitted{}) return std::nullopt;
   return refitted;
 }
 

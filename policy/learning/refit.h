@@ -16,20 +16,24 @@
 
 namespace pointsman::policy {
 
-// Counts of feedback after which tau_alpha is chosen again: 250, 500, 1000, 2000, ...
+// Counts of feedback after which the widths are chosen again: 250, 500, 1000, 2000, ...
 inline constexpr std::uint64_t kWidthRefitStart = 250;
-// Gold labels between two estimates of the response slopes.
-inline constexpr std::uint64_t kResponseRefitGold = 500;
 
 // True when DueRefit has something to compute. Cheap; for asking after each event.
 bool RefitDue(const State& state);
 
-// The event to log, or none. `publisher` has published this very state with
-// `bundle`. Thread: the learner's.
-std::optional<Refitted> DueRefit(const State& state, const Bundle& bundle, const Publisher& publisher);
+// The event to log, or none. `publisher` has just published `state` as `snapshot`;
+// `typical` are the weights of a request that names none (for the pacers' start).
+// Thread: the learner's.
+std::optional<Refitted> DueRefit(const State& state, const Snapshot& snapshot, const Publisher& publisher,
+                                 const Weights& typical);
 
-// The maximiser over {1, 2, 4, 8} times `base` of the evidence for tau_alpha, less
-// .02 ln^2 of the factor; the smallest of equals.
-double ChooseModelWidth(const Publisher& publisher, double base);
+// The maximiser of the evidence less .02 ln^2 of each factor, over {1, 2, 4, 8} times
+// the bundle's tau_alpha and {1, 2.5} times its tau_rho; the smallest of equals.
+struct ChosenWidths {
+  double model = 0;
+  double trust = 0;
+};
+ChosenWidths ChooseWidths(const Publisher& publisher, double model, double trust);
 
 }  // namespace pointsman::policy

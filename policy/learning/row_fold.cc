@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "policy/belief/state_codec.h"
+#include "policy/learning/change_detector.h"
 
 namespace pointsman::policy {
 
@@ -57,10 +58,11 @@ class RowTimes {
  public:
   RowTimes(const State& state, const DecisionContext& context)
       : options_(state.options), at_us_(context.decided_at_us) {
-    const auto epochs = state.epochs.find(context.model);
-    if (epochs == state.epochs.end()) return;
-    for (const std::int64_t stamp : epochs->second) shift_ -= at_us_ <= stamp ? 2 : 0;
+    const auto discounts = state.discounts.find(context.model);
+    if (discounts == state.discounts.end()) return;
+    for (const Discount& discount : discounts->second) shift_ -= at_us_ <= discount.at_us ? discount.halvings : 0;
   }
+  std::int64_t at_us() const { return at_us_; }
   const TimeWeight& For(bool gold) {
     std::size_t i = gold ? 1 : 0;
     if (!known_[i]) {
@@ -86,6 +88,7 @@ bool ApplyToCell(Cell& cell, int sign, const Channels& channels, RowTerms terms,
   const PatternMask mask = MaskOf(channels);
   const bool gold = (mask & 1U) != 0;
   terms.time = times.For(gold);
+  for (const std::int64_t stamp : cell.alarms_us) terms.time.epoch -= times.at_us() <= stamp ? kAlarmHalvings : 0;
   auto pattern = cell.patterns.find(mask);
   if (pattern == cell.patterns.end()) {
     if (sign < 0) return true;
@@ -107,7 +110,8 @@ void Quarantine(Cell& cell) {
 }
 
 bool IsBlank(const Cell& cell) {
-  return cell.patterns.empty() && cell.audits.rows == 0 && cell.reset_at.value == 0 && !cell.quarantined;
+  return cell.patterns.empty() && cell.audits.rows == 0 && cell.reset_at.value == 0 && !cell.quarantined &&
+         cell.cusum == Cusum{} && cell.alarms_us.empty();
 }
 
 void Remember(State& state, const DecisionId& decision, const IrregularRow& row) {
@@ -183,17 +187,33 @@ void ResetCell(State& state, const CellKey& key, LogSeq seq) {
   MarkCell(state, key);
 }
 
-void DeclareEpoch(State& state, ModelId model, std::int64_t at_us) {
-  std::vector<std::int64_t>& stamps = state.epochs[model];
-  if (stamps.size() >= kEpochsMax) return;
-  stamps.push_back(at_us);
-  state.dirty_rows.insert(EpochsRow(model));
+namespace {
+
+void Halve(Cell& cell, std::uint8_t times) {
+  for (auto& [mask, moments] : cell.patterns) moments.base -= times;
+  if (cell.audits.rows > 0) cell.audits.base -= times;
+}
+
+}  // namespace
+
+void DiscountModel(State& state, ModelId model, std::int64_t at_us, std::uint8_t halvings) {
+  std::vector<Discount>& discounts = state.discounts[model];
+  if (discounts.size() >= kDiscountsMax) discounts.erase(discounts.begin());
+  discounts.push_back({at_us, halvings});
+  state.dirty_rows.insert(DiscountsRow(model));
   for (auto at = state.cells.lower_bound({model, kBackground}); at != state.cells.end() && at->first.model == model;
        ++at) {
-    for (auto& [mask, moments] : at->second.patterns) moments.base -= 2;
-    if (at->second.audits.rows > 0) at->second.audits.base -= 2;
+    Halve(at->second, halvings);
     MarkCell(state, at->first);
   }
+}
+
+void DiscountCell(State& state, const CellKey& key, std::int64_t at_us) {
+  Cell& cell = state.cells[key];
+  if (cell.alarms_us.size() >= kCellAlarmsMax) cell.alarms_us.erase(cell.alarms_us.begin());
+  cell.alarms_us.push_back(at_us);
+  Halve(cell, kAlarmHalvings);
+  MarkCell(state, key);
 }
 
 }  // namespace pointsman::policy

@@ -24,9 +24,12 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
 // Throws the evidence of one cell away: 18 CellReset.
 void ResetCell(State& state, const CellKey& key, LogSeq seq);
 
-// A provider changed the model behind a name at `at_us`: every row decided until
-// then weighs a quarter. Exact, by exponents. Beyond kEpochsMax: no effect.
-void DeclareEpoch(State& state, ModelId model, std::int64_t at_us);
+// Every row of `model` decided until `at_us` counts half, `halvings` times: 2 when
+// its provider declared a new epoch, kAlarmHalvings after an alarm. Exact, by
+// exponents. The oldest of more than kDiscountsMax is forgotten.
+void DiscountModel(State& state, ModelId model, std::int64_t at_us, std::uint8_t halvings);
+// The same for one cell, by kAlarmHalvings.
+void DiscountCell(State& state, const CellKey& key, std::int64_t at_us);
 
 // Marks a row for the next checkpoint, and a cell also for the next publication.
 void MarkCell(State& state, const CellKey& key);

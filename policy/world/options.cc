@@ -52,6 +52,21 @@ void CheckSources(const std::vector<std::string>& sources, Faults& faults) {
   }
 }
 
+void CheckTenantBudgets(const std::vector<TenantBudget>& budgets, Faults& faults) {
+  if (budgets.size() > kTenantBudgetsMax) faults.Add("at most 64 tenants may have a budget of their own");
+  for (std::size_t i = 0; i < budgets.size(); ++i) {
+    const std::string& tenant = budgets[i].tenant;
+    if (tenant.empty() || tenant.size() > kNameMax || !Printable(tenant)) {
+      faults.Add("tenant budget " + std::to_string(i + 1) + " must name a tenant of 1 to 128 printable characters");
+      continue;
+    }
+    faults.Range(("budget of tenant " + tenant).c_str(), budgets[i].usd, 1e-12, 1e6);
+    for (std::size_t j = 0; j < i; ++j) {
+      if (budgets[j].tenant == tenant) faults.Add("tenant " + tenant + " has two budgets");
+    }
+  }
+}
+
 }  // namespace
 
 Status ValidateOptions(const Options& options) {
@@ -73,9 +88,15 @@ Status ValidateOptions(const Options& options) {
   faults.Range("widths.source_model", options.widths.source_model, 0, 10);
   faults.Range("widths.source_cell", options.widths.source_cell, 0, 10);
   faults.Range("widths.common", options.widths.common, 0, 10);
-  if (options.exploration != Exploration::kGreedyAudits && options.exploration != Exploration::kThompson) {
-    faults.Add("exploration must be greedy_audits or thompson");
+  if (options.exploration < Exploration::kGreedyAudits || options.exploration > Exploration::kSquareCb) {
+    faults.Add("exploration must be greedy_audits, thompson, epsilon or squarecb");
   }
+  faults.Range("epsilon", options.epsilon, 0, 1);
+  faults.Range("squarecb_gamma", options.squarecb_gamma, 1, 1e6);
+  faults.Range("budget_usd", options.budget_usd, 0, 1e6);
+  faults.Range("pacing_step", options.pacing_step, 1e-6, 1);
+  faults.Range("lambda_max", options.lambda_max, 1e-3, 1e6);
+  CheckTenantBudgets(options.tenant_budgets, faults);
   if (options.fallback_model.size() > kNameMax || !Printable(options.fallback_model)) {
     faults.Add("fallback_model must have at most 128 printable ASCII characters");
   }

@@ -22,7 +22,17 @@ inline constexpr std::size_t kChannelsMax = kSourcesMax + 1;
 enum class Exploration : std::uint8_t {
   kGreedyAudits = 1,  // the best, with uniform audits that ask for gold (the default)
   kThompson = 2,      // Thompson sampling by quadrature
+  kEpsilon = 3,       // the best with probability 1 - epsilon, else uniform
+  kSquareCb = 4,      // inverse-gap weighting
 };
+
+// Dollars a request for one tenant, instead of the common budget.
+struct TenantBudget {
+  std::string tenant;
+  double usd = 0;  // > 0
+  bool operator==(const TenantBudget&) const = default;
+};
+inline constexpr std::size_t kTenantBudgetsMax = 64;
 
 // Prior widths (standard deviations on the [0,1] quality scale) of the Gaussian
 // tree. Source: spec online_learner 1.1 and 4b; the bundle carries its own.
@@ -50,6 +60,13 @@ struct Options {
   Exploration exploration = Exploration::kGreedyAudits;
   double thompson_scale = 0.5;        // multiplies the standard deviations, >= 0
   double probability_floor = 0.005;   // with kThompson only, [0, 0.1]
+  double epsilon = 0.05;              // with kEpsilon, [0,1]
+  double squarecb_gamma = 100;        // with kSquareCb: times sqrt(decisions), at least 100 with tight priors
+  bool change_detection = true;       // learning/change_detector.h
+  double budget_usd = 0;              // mean cost of a request that the pacer holds; 0: no budget
+  double pacing_step = 0.005;         // eta of choice/pacing.h, (0,1]
+  double lambda_max = 50;             // > 0
+  std::vector<TenantBudget> tenant_budgets;  // distinct tenants
   // When set, replaces the bundle's widths.
   bool widths_overridden = false;
   Widths widths;

@@ -1,4 +1,4 @@
-// One routing request, as the policy sees it: no text, no tenant, no socket.
+// One routing request, as the policy sees it: no text, no socket.
 // Plain values; nothing here is kept longer than the request.
 #pragma once
 
@@ -37,6 +37,7 @@ struct Query {
   double quality_floor = 0;     // predicted quality below this is not eligible, unless none is left
   std::uint32_t tokens_in = 0;  // length of the input; 0: unknown
   bool no_explore = false;      // never audit or explore with this request
+  std::string_view tenant;      // whose budget pays; decides nothing else
   DecisionId id;                // keys the draws, so that they can be repeated
 };
 

@@ -105,7 +105,7 @@ void Build(const World& world, Harness& house) {
   house.AddBundle(PlainBundle(world.clusters, models));
   for (const auto& [name, mean] : models) house.AddModel(name);
   house.Activate(1, 1);
-  house.Add(Refitted{world.noise, world.response, 0});
+  house.Add(Refitted{.noise = world.noise, .response = world.response});
   std::uint32_t id = 0;
   for (const World::Row& row : world.rows) {
     house.Decide(++id, static_cast<std::uint32_t>(row.model + 1), row.clusters, row.prior);
@@ -272,7 +272,7 @@ TEST(Saturation, HoweverManyRatingsASourceSendsItsInformationIsBounded) {
     house.AddBundle(PlainBundle(7, {{"a", .5}, {"b", .5}, {"c", .5}}));
     for (const char* name : {"a", "b", "c"}) house.AddModel(name);
     house.Activate(1, 1);
-    house.Add(Refitted{{.2, .1, .1, .2}, {c1}, 0});
+    house.Add(Refitted{.noise = {.2, .1, .1, .2}, .response = {c1}});
     for (std::uint32_t model = 1; model <= 3; ++model) {
       for (std::uint32_t k = 1; k <= cells; ++k) Rate(house, model, k, std::pow(10, 9 * random.Unit()), random);
     }
@@ -305,7 +305,7 @@ TEST(Saturation, OneRatedCellTellsAtMostTheInverseOfAllBiasVariances) {
     house.AddBundle(PlainBundle(1, {{"a", .5}}));
     house.AddModel("a");
     house.Activate(1, 1);
-    house.Add(Refitted{{.2, .1, .1, .2}, {c1}, 0});
+    house.Add(Refitted{.noise = {.2, .1, .1, .2}, .response = {c1}});
     Rate(house, 1, 1, std::pow(10, 3 + 6 * random.Unit()), random);
     const Estimate level = Read(*house.Publish(), "a", {{1, 1}}, .5);
     const Widths& w = house.options.widths;
@@ -323,7 +323,7 @@ TEST(Saturation, ValuesOfTheSpecification) {
     house.AddBundle(PlainBundle(cells, {{"a", .5}}));
     house.AddModel("a");
     house.Activate(1, 1);
-    house.Add(Refitted{{.05, .032, .032, .08}, {}, 0});
+    house.Add(Refitted{.noise = {.05, .032, .032, .08}});
     for (std::uint32_t k = 1; k <= cells; ++k) {
       PatternMoments& m = house.learner->mutable_state().cells[{ModelId{1}, ClusterId{k}}].patterns[0b010];
       m.rows = 1;

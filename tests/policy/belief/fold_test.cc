@@ -151,7 +151,7 @@ TEST(Learner, StateRowsRoundTripBitForBitAndTheLoadedStateGoesOnAlike) {
   world.Add(SubjectExcluded{SubjectHash{77}});
   world.Add(CellReset{ClusterId{2}, ModelId{1}});
   world.Add(EpochDeclared{ModelId{2}});
-  world.Add(Refitted{{.05, .01, .02, .01, .06, .01, .02, .01, .07}, {.9, 1.1}, .07});
+  world.Add(Refitted{.noise = {.05, .01, .02, .01, .06, .01, .02, .01, .07}, .response = {.9, 1.1}, .model_width = .07});
   SplitMix64 random(6);
   for (std::uint32_t id = 1; id <= 50; ++id) {
     world.now_us += kDayUs / 3;
@@ -256,7 +256,7 @@ TEST(Learner, ABadEventLeavesTheStateUnchanged) {
   EXPECT_FALSE(world.Try(ModelAdded{ModelId{9}, "C", {}, 0}).ok());
   EXPECT_FALSE(world.Try(ModelAdded{ModelId{3}, "A", {}, 0}).ok());
   EXPECT_FALSE(world.Try(OptionsChanged{}).ok()) << "sources may only be appended";
-  EXPECT_FALSE(world.Try(Refitted{{1, 2}, {}, 0}).ok());
+  EXPECT_FALSE(world.Try(Refitted{.noise = {1, 2}}).ok());
   EXPECT_FALSE(world.Try(CellReset{ClusterId{4}, ModelId{1}}).ok());
   EXPECT_FALSE(world.Try(GenerationActivated{Generation{1}, HashOf(1), ""}).ok());
   EXPECT_EQ(world.Try(GenerationActivated{Generation{2}, HashOf(9), ""}).error().code, Code::kNotFound);

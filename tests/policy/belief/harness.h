@@ -81,6 +81,7 @@ class Harness {
  public:
   explicit Harness(std::vector<std::string> sources = {"thumbs"}) {
     options.sources = std::move(sources);
+    options.change_detection = false;  // the values here are not drawn from the predictions
     learner = Learner::Create(bundles, history, State{}).value();
     Add(OptionsChanged{options});
   }

@@ -55,7 +55,7 @@ TEST(Publisher, PublishingEveryEventEqualsPublishingOnceAtTheEnd) {
     if (id % 5 == 0) world.Report(1 + static_cast<std::uint32_t>(random.Below(id)), 2, random.Unit(), id);
     if (id == 150) world.Add(CellReset{ClusterId{1}, ModelId{1}});
     if (id == 200) world.Add(EpochDeclared{ModelId{2}});
-    if (id == 250) world.Add(Refitted{{}, {.8, 1.1}, .08});
+    if (id == 250) world.Add(Refitted{.response = {.8, 1.1}, .model_width = .08});
     if (id == 300) world.Add(ModelStateChanged{ModelId{3}, ModelState::kRetired});
     const auto snapshot = world.Publish();
     if (id % 40 != 0) continue;

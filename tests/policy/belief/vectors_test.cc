@@ -25,7 +25,7 @@ void Prepare(Harness& world, std::int64_t start, std::int64_t step) {
   world.AddModel("A");
   world.AddModel("B");
   world.Activate(1, 1);
-  world.Add(Refitted{kNoise, {.8, 1}, 0});
+  world.Add(Refitted{.noise = kNoise, .response = {.8, 1}});
   world.Decide(1, 1, {{1, .7}, {2, .3}}, .65, start);
   world.Decide(2, 1, {{1, 1}}, .70, start + step);
   world.Decide(3, 1, {{0, .5}, {2, .5}}, .50, start + 2 * step);
@@ -211,7 +211,7 @@ struct SingleCell {
     world.AddBundle(PlainBundle(1, {{"A", .5}}));
     world.AddModel("A");
     world.Activate(1, 1);
-    world.Add(Refitted{noise, {}, 0});
+    world.Add(Refitted{.noise = noise});
   }
   void Put(PatternMask mask, double rows, double gold_sum, double rating_sum) {
     PatternMoments& m = world.learner->mutable_state().cells[{ModelId{1}, ClusterId{1}}].patterns[mask];
@@ -271,7 +271,7 @@ TEST(Vectors, OverlapTermOfSectionTwo) {
   world.AddBundle(PlainBundle(2, {{"A", .5}}));
   world.AddModel("A");
   world.Activate(1, 1);
-  world.Add(Refitted{{.05, .02, .02, .08}, {}, 0});
+  world.Add(Refitted{.noise = {.05, .02, .02, .08}});
   std::uint32_t id = 0;
   const auto add = [&](int rows, std::vector<std::pair<std::uint32_t, double>> clusters, double z) {
     for (int i = 0; i < rows; ++i) {

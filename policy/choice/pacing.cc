@@ -1,0 +1,132 @@
+#include "policy/choice/pacing.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "policy/belief/membership.h"
+#include "policy/belief/posterior.h"
+#include "policy/belief/prior.h"
+#include "policy/belief/task_recogniser.h"
+#include "policy/belief/token_cost.h"
+#include "policy/choice/utility.h"
+
+namespace pointsman::policy {
+
+namespace {
+
+constexpr std::size_t kContextsMax = 300;
+constexpr int kBisections = 40;
+
+// One context: utility without the price, and cost, for every active model.
+struct Priced {
+  double utility = 0;
+  double cost = 0;
+};
+
+std::vector<std::vector<Priced>> Contexts(const Snapshot& snapshot, const Weights& weights) {
+  const Bundle& bundle = *snapshot.bundle;
+  std::vector<double> costs;
+  double dearest = 0;
+  for (const ModelView& view : snapshot.models) {
+    costs.push_back(ExpectedCost(view, 0));
+    dearest = std::max(dearest, costs.back());
+  }
+  const std::size_t anchors = bundle.anchor_count();
+  const std::size_t count = anchors == 0 ? 1 : std::min(anchors, kContextsMax);
+  std::vector<std::vector<Priced>> contexts(count);
+  for (std::size_t c = 0; c < count; ++c) {
+    std::span<const float> embedding;
+    if (anchors > 0) {
+      embedding = std::span(bundle.anchors).subspan(c * anchors / count * bundle.dimension(), bundle.dimension());
+    }
+    const Membership membership = FindMembership(bundle, embedding);
+    const TaskProbabilities tasks = RecogniseTasks(bundle, embedding);
+    for (std::size_t m = 0; m < snapshot.models.size(); ++m) {
+      const ModelView& view = snapshot.models[m];
+      if (view.model.state != ModelState::kActive) continue;
+      const double prior = PriorQuality(bundle, view.column, membership.clusters, tasks);
+      const Estimate estimate = ReadPosterior(snapshot, view, membership.clusters, prior, prior - view.mean_prior);
+      contexts[c].push_back({Utility(weights, estimate.mean, costs[m], dearest), costs[m]});
+    }
+  }
+  return contexts;
+}
+
+double Spending(const std::vector<std::vector<Priced>>& contexts, double audit_rate, double budget, double lambda) {
+  double total = 0;
+  for (const std::vector<Priced>& context : contexts) {
+    const Priced* best = nullptr;
+    double best_utility = 0;
+    double audited = 0;
+    std::size_t audit_set = 0;
+    for (const Priced& model : context) {
+      const double utility = model.utility - lambda * model.cost / budget;
+      if (best == nullptr || utility > best_utility) {
+        best = &model;
+        best_utility = utility;
+      }
+      if (model.cost > kAuditBudgets * budget) continue;
+      audited += model.cost;
+      ++audit_set;
+    }
+    if (best == nullptr) continue;
+    const double rate = audit_set > 0 ? audit_rate : 0;
+    total += (1 - rate) * best->cost;
+    if (audit_set > 0) total += rate * audited / static_cast<double>(audit_set);
+  }
+  return total / static_cast<double>(contexts.size());
+}
+
+}  // namespace
+
+double BudgetOf(const Options& options, std::string_view tenant) {
+  for (const TenantBudget& budget : options.tenant_budgets) {
+    if (budget.tenant == tenant) return budget.usd;
+  }
+  return options.budget_usd;
+}
+
+std::string_view PacerName(const Options& options, std::string_view tenant) {
+  for (const TenantBudget& budget : options.tenant_budgets) {
+    if (budget.tenant == tenant) return tenant;
+  }
+  return {};
+}
+
+Pacer NewPacer(double budget_usd, double lambda) {
+  return {.lambda = lambda, .mean_cost_usd = budget_usd, .bucket_usd = kBucketRequests * budget_usd};
+}
+
+void Refill(Pacer& pacer, double budget_usd) {
+  const double most = kBucketRequests * budget_usd;
+  pacer.bucket_usd = pacer.bucket_usd + budget_usd < most ? pacer.bucket_usd + budget_usd : most;
+  ++pacer.decisions;
+}
+
+void Settle(Pacer& pacer, double budget_usd, double cost_usd, const Options& options) {
+  pacer.mean_cost_usd = kPacerMemory * pacer.mean_cost_usd + (1 - kPacerMemory) * cost_usd;
+  const double moved = pacer.lambda + options.pacing_step * (pacer.mean_cost_usd / budget_usd - 1);
+  pacer.lambda = moved < 0 ? 0 : moved > options.lambda_max ? options.lambda_max : moved;
+  pacer.bucket_usd -= cost_usd;
+  pacer.spent_usd += cost_usd;
+  ++pacer.settled;
+}
+
+double StartingLambda(const Snapshot& snapshot, const Weights& weights, double budget_usd) {
+  const Options& options = snapshot.options;
+  if (!(budget_usd > 0) || snapshot.models.empty()) return 0;
+  const auto contexts = Contexts(snapshot, weights);
+  const bool audits = options.exploration == Exploration::kGreedyAudits;
+  const double audit_rate = audits ? std::min(options.gold_rate, options.audit_rate_start) : 0;
+  double low = 0;
+  double high = options.lambda_max;
+  if (Spending(contexts, audit_rate, budget_usd, low) <= budget_usd) return low;
+  if (Spending(contexts, audit_rate, budget_usd, high) > budget_usd) return high;
+  for (int i = 0; i < kBisections; ++i) {
+    const double middle = 0.5 * (low + high);
+    (Spending(contexts, audit_rate, budget_usd, middle) > budget_usd ? low : high) = middle;
+  }
+  return high;
+}
+
+}  // namespace pointsman::policy

@@ -1,0 +1,160 @@
+#include "policy/learning/change_detector.h"
+
+#include <cmath>
+#include <span>
+
+#include "policy/belief/noise.h"
+#include "policy/belief/state_codec.h"
+#include "policy/learning/row_fold.h"
+
+namespace pointsman::policy {
+
+namespace {
+
+const ChannelValue* FindChannel(const Channels& channels, std::uint8_t channel) {
+  for (const ChannelValue& value : channels) {
+    if (value.channel == channel) return &value;
+  }
+  return nullptr;
+}
+
+double Clip(double value, double low, double high) { return value < low ? low : value > high ? high : value; }
+
+std::uint64_t Reports(const State& state) {
+  std::uint64_t reports = 0;
+  for (const std::uint64_t count : state.counters.feedback) reports += count;
+  return reports;
+}
+
+// Standard deviation of the channel's value around the prediction.
+double Deviation(const State& state, const DecisionContext& context, std::uint8_t channel, double usual) {
+  if (state.noise.graded[channel]) {
+    return std::sqrt(GradedVariance(state.noise, channel) + context.predicted_variance);
+  }
+  const double expected = Clip(context.predicted_quality + usual, 0.02, 0.98);
+  return std::sqrt(expected * (1 - expected) + context.predicted_variance);
+}
+
+void Remember(State& state, Alarm alarm) {
+  if (state.alarms.size() >= kAlarmsMax) state.alarms.erase(state.alarms.begin());
+  state.alarms.push_back(alarm);
+  state.dirty_rows.insert(kAlarmsRow);
+  state.dirty_rows.insert(kCountersRow);
+}
+
+// Half of the models with enough rows (and at least two) alarmed in this direction
+// within the window, the one that alarms now counted.
+bool JudgeChanged(const State& state, const Alarm& now) {
+  std::size_t known = 0;
+  std::size_t alarmed = 0;
+  for (const auto& [model, watch] : state.watches) {
+    if (watch.rows < kModelRows) continue;
+    ++known;
+    bool same = model == now.model;
+    for (const Alarm& past : state.alarms) {
+      same = same || (past.model == model && !past.cell && past.direction == now.direction &&
+                      past.reports + kJudgeWindow >= now.reports);
+    }
+    alarmed += same ? 1 : 0;
+  }
+  return alarmed >= 2 && 2 * alarmed >= known;
+}
+
+void ForgetSums(ModelWatch& watch) {
+  for (ChannelWatch& channel : watch.channels) channel.cusum = Cusum{};
+}
+
+void RaiseModelAlarm(State& state, Alarm alarm, std::uint8_t channel) {
+  alarm.judge = JudgeChanged(state, alarm);
+  if (alarm.judge) {
+    ++state.counters.judge_alarms;
+    for (auto& [model, watch] : state.watches) {
+      ForgetSums(watch);
+      ChannelWatch& changed = watch.channels[channel];
+      changed.rows = 0;
+      changed.sum = 0;
+      changed.centred = true;
+      state.dirty_rows.insert(WatchRow(model));
+    }
+  } else {
+    ++state.counters.alarms;
+    ModelWatch& watch = state.watches[alarm.model];
+    ForgetSums(watch);
+    watch.new_rows_left = kNewRows;
+    watch.channels[channel].rows = 0;
+    watch.channels[channel].sum = 0;
+    DiscountModel(state, alarm.model, alarm.at_us, kAlarmHalvings);
+  }
+  Remember(state, alarm);
+}
+
+void WatchCells(State& state, const Alarm& model_alarm, double zeta, std::span<const ClusterWeight> clusters) {
+  for (const ClusterWeight& membership : clusters) {
+    if (membership.cluster == kBackground || membership.weight < 0.5) continue;
+    const CellKey key{model_alarm.model, membership.cluster};
+    Cell& cell = state.cells[key];
+    if (cell.quarantined) continue;
+    const int direction = AddToCusum(cell.cusum, membership.weight * zeta);
+    MarkCell(state, key);
+    if (direction == 0) continue;
+    Alarm alarm = model_alarm;
+    alarm.cell = true;
+    alarm.cluster = membership.cluster;
+    alarm.direction = static_cast<std::int8_t>(direction);
+    ++state.counters.cell_alarms;
+    DiscountCell(state, key, alarm.at_us);
+    Remember(state, alarm);
+  }
+}
+
+}  // namespace
+
+int AddToCusum(Cusum& cusum, double zeta) {
+  const double up = cusum.up + zeta - kCusumAllowance;
+  const double down = cusum.down - zeta - kCusumAllowance;
+  cusum.up = up > 0 ? up : 0;
+  cusum.down = down > 0 ? down : 0;
+  const int direction = cusum.up > kCusumThreshold ? 1 : cusum.down > kCusumThreshold ? -1 : 0;
+  if (direction != 0) cusum = Cusum{};
+  return direction;
+}
+
+void WatchForChange(State& state, const RowChanged& change, std::span<const ClusterWeight> clusters, LogSeq seq,
+                    std::int64_t at_us) {
+  const std::uint8_t channel = change.channel;
+  const ChannelValue* now = FindChannel(change.after, channel);
+  if (now == nullptr || FindChannel(change.before, channel) != nullptr) return;
+  const ModelId model = change.context.model;
+  ModelWatch& watch = state.watches[model];
+  state.dirty_rows.insert(WatchRow(model));
+  if (change.before.empty()) {
+    ++watch.rows;
+    if (watch.new_rows_left > 0) --watch.new_rows_left;
+  }
+  ChannelWatch& seen = watch.channels[channel];
+  const double residual = now->value - now->offset - change.context.predicted_quality;
+  const bool centred = channel != 0 || seen.centred;
+  const bool known = !centred || seen.rows >= kUsualRows;
+  const double usual = centred && seen.rows > 0 ? seen.sum / static_cast<double>(seen.rows) : 0;
+  if (centred) {
+    ++seen.rows;
+    seen.sum += residual;
+  }
+  if (!known) return;
+  const double zeta = (residual - usual) / Deviation(state, change.context, channel, usual);
+  Alarm alarm;
+  alarm.model = model;
+  alarm.seq = seq;
+  alarm.at_us = at_us;
+  alarm.reports = Reports(state);
+  if (const auto tally = state.tallies.find(model); tally != state.tallies.end()) alarm.uses = tally->second.decisions;
+  const int direction = AddToCusum(seen.cusum, zeta);
+  if (direction != 0) {
+    alarm.direction = static_cast<std::int8_t>(direction);
+    RaiseModelAlarm(state, alarm, channel);
+    return;
+  }
+  WatchCells(state, alarm, zeta, clusters);
+}
+
+}  // namespace pointsman::policy
