@@ -105,6 +105,7 @@ Result<Database> Database::Open(const std::string& directory, std::uint64_t writ
   rocksdb::Options options = MakeOptions(write_buffer_bytes);
   options.create_if_missing = mode == Mode::kCreate;
   options.create_missing_column_families = mode == Mode::kCreate;
+  if (mode == Mode::kRepair) options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   Database database;
   rocksdb::DB* raw = nullptr;
   const auto families = AllFamilies(options);
