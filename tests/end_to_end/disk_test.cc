@@ -243,6 +243,19 @@ TEST_F(FullDisk, AtTheStartIsTryLaterNotACrashAndLaterAStart) {
   ExpectKept(place_, oracle);
 }
 
+TEST_F(FullDisk, ThatIsReadOnlyAtTheStartIsAnErrorOfTheDiskNotACrash) {
+  { DaemonProcess daemon(folder_, Configuration()); ASSERT_TRUE(daemon.Ready()) << daemon.Log(); }
+  ASSERT_EQ(::mount("", place_.c_str(), "", MS_REMOUNT | MS_RDONLY, ""), 0);
+  {
+    DaemonProcess daemon(folder_, Configuration());
+    EXPECT_FALSE(daemon.Ready());
+    EXPECT_EQ(daemon.Wait(), 74) << daemon.Log();
+  }
+  ASSERT_EQ(::mount("", place_.c_str(), "", MS_REMOUNT, ""), 0);
+  DaemonProcess again(folder_, Configuration());
+  EXPECT_TRUE(again.Ready()) << again.Log();
+}
+
 // The guard cannot see what another process takes between its look and the write.
 TEST_F(FullDisk, TakenToTheLastByteByAnotherProcessUnderLoadNeverAbortsTheDaemon) {
   Oracle oracle;
