@@ -10,6 +10,7 @@
 #include "bootstrap/job/cascal_clusters.h"
 #include "bootstrap/job/cluster_terms.h"
 #include "bootstrap/job/prior_blend.h"
+#include "bootstrap/job/report.h"
 #include "bootstrap/job/row_scores.h"
 #include "embed/lsa.h"
 #include "policy/belief/membership.h"
@@ -46,7 +47,6 @@ class BundleBuilder {
     row_scores_ = ScoreRows(table_, rows_, columns_, options_.labels, options_.consensus);
     cells_.pseudo_count = options_.labels == Labels::kScores ? kLabelPseudoCount : kConsensusPseudoCount;
     cells_.skill_rank = kSkillRank;
-    cells_.trust = options_.labels == Labels::kScores ? 1 : kConsensusTrust;
     Report("cluster", 0);
     FillClusters();
     FillMembership();
@@ -120,6 +120,7 @@ Status BundleBuilder::ChooseRowsAndColumns() {
     columns_.push_back(m);
     bundle_.models.push_back(table_.models[m]);
   }
+  if (options_.filter_rows && options_.labels == Labels::kConsensus) rows_ = FilterRows(table_, rows_, columns_);
   const std::string what = options_.labels == Labels::kScores ? "score" : "answer";
   if (columns_.empty()) {
     return Unusable("no model of the table has " + std::string(what == "score" ? "a score" : "an answer") +

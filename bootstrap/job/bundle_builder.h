@@ -43,6 +43,8 @@ struct BuildOptions {
   Labels labels = Labels::kConsensus;
   Consensus consensus = Consensus::kAuto;
   ClusterMethod cluster_method = ClusterMethod::kSpherical;
+  // With kConsensus: leave out rows that are unanimous or chaotic (job/report.h).
+  bool filter_rows = false;
   bool task_types = true;  // learn task types from the table's task column
   std::uint32_t clusters_max = 32;
   std::uint32_t anchors_max = 512;
