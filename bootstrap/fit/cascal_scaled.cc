@@ -187,6 +187,7 @@ class ScaledFit {
                                                : static_cast<float>(sum[k * d + j] / std::sqrt(squares));
       }
     }
+    for (const std::uint32_t micro : out_.micro) out_.merged.push_back(labels[micro]);
     KMeansOptions refine;
     refine.iterations_max = options_.refine_iterations;
     refine.threads = options_.threads;

@@ -50,6 +50,9 @@ struct ScaledClusters {
   std::vector<std::uint32_t> sizes;        // K, >= 1
   std::vector<float> micro_centroids;      // G x d, unit rows: the bundle's anchors
   std::vector<std::uint32_t> micro;        // of each row, in [0, G)
+  // Of each row, in [0, K): the cluster into which its micro-cluster was merged. Finer
+  // than `assignment`, which holds to what one centroid a cluster can tell apart.
+  std::vector<std::uint32_t> merged;
   std::vector<CountTrial> trials;          // by falling number of clusters; empty without a trial
   SkillProfiles profiles;                  // of the micro-clusters, from all rows
 };

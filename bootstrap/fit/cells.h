@@ -28,9 +28,10 @@ struct CellOptions {
   double trust = 1;  // [0,1]: share of a ranking that is believed however many rows speak for it
 };
 
-// For labels, and for scores that a crowd gave itself: models that err together
-// look good together, and more rows do not cure that.
 inline constexpr std::size_t kSkillRank = 16;
+// For scores that a crowd gave itself, where nothing else corrects them (a bundle's
+// prior blend does): models that err together look good together, and more rows do
+// not cure that.
 inline constexpr double kConsensusTrust = 0.5;
 
 inline constexpr std::uint32_t kNoGroup = 0xFFFFFFFF;

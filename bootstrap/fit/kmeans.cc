@@ -268,6 +268,17 @@ std::vector<std::uint32_t> NearestByCosine(const Rows& rows, const Rows& centroi
   return nearest;
 }
 
+double ProductsAlone(const Rows& rows, const Rows& centroids) {
+  double sum = 0;
+  const DenseMap right = MapRows(centroids.values, centroids.count(), centroids.dimension);
+  ForEachBlock(rows.count(), kBlockRows, 1, [&](std::size_t begin, std::size_t end) {
+    const Dense products =
+        MapRows(rows.values.subspan(begin * rows.dimension), end - begin, rows.dimension) * right.transpose();
+    sum += static_cast<double>(products(0, 0));
+  });
+  return sum;
+}
+
 double MeanSilhouette(const Rows& unit_rows, std::span<const std::uint32_t> assignment, std::size_t clusters) {
   REQUIRE(clusters >= 2 && assignment.size() == unit_rows.count(), "at least two clusters");
   const Sums sums = SumMembers(unit_rows, {}, assignment, clusters);

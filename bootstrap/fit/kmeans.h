@@ -46,6 +46,10 @@ KMeansFit RefineSphericalKMeans(const Rows& rows, std::span<const float> centroi
 std::vector<std::uint32_t> NearestByCosine(const Rows& rows, const Rows& centroids, std::vector<float>* similarity,
                                            std::size_t threads = 1);
 
+// The assignment's matrix product alone, in the same blocks, for measuring what the
+// rest of it costs; gives the sum of each block's first product.
+double ProductsAlone(const Rows& rows, const Rows& centroids);
+
 // Mean silhouette with cosine distance 1 - u.v over unit rows, unweighted; a row
 // alone in its cluster counts 0. Uses sums per cluster, so O(n k d).
 // REQUIREs at least 2 clusters.
