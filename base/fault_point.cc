@@ -1,5 +1,7 @@
 #include "base/fault_point.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -16,6 +18,7 @@ struct Plan {
   std::string name;
   long at = 1;
   long sleep_ms = -1;
+  std::string armed_by;  // a file; empty: armed from the start
 };
 
 Plan ReadPlan() {
@@ -29,6 +32,7 @@ Plan ReadPlan() {
   std::string action(view.substr(equals + 1));
   if (action.rfind("kill", 0) == 0) {
     if (const auto at = action.find('@'); at != std::string::npos) plan.at = std::atol(action.c_str() + at + 1);
+    if (const auto file = action.find('?'); file != std::string::npos) plan.armed_by = action.substr(file + 1);
     plan.armed = true;
   } else if (action.rfind("sleep:", 0) == 0) {
     plan.sleep_ms = std::atol(action.c_str() + 6);
@@ -48,6 +52,7 @@ void Pass(const char* name) {
     nanosleep(&pause, nullptr);
     return;
   }
+  if (!plan.armed_by.empty() && ::access(plan.armed_by.c_str(), F_OK) != 0) return;
   if (++passes == plan.at) std::raise(SIGKILL);
 }
 

@@ -2,9 +2,12 @@
 //
 //   FAULT_POINT("store.commit.before_sync");
 //
-// With the environment variable POINTSMAN_FAULT="name=kill" (or "name=kill@N":
-// at the N-th passing; or "name=sleep:MILLIS") the process kills itself with
-// SIGKILL, or sleeps, there. A point registers itself when first passed.
+// The environment variable POINTSMAN_FAULT names one point and what happens there:
+//   name=kill          SIGKILL at the first passing
+//   name=kill@N        at the N-th
+//   name=kill?FILE     at the first passing after FILE exists, so that a test can
+//                      arm it when enough has been acknowledged
+//   name=sleep:MILLIS  a pause, at each passing
 // Compiled to nothing unless POINTSMAN_FAULT_POINTS is defined (dev, asan and
 // tsan presets); the release build has no hook.
 #pragma once

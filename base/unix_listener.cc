@@ -1,5 +1,9 @@
 #include "base/unix_listener.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -7,23 +11,61 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 
 namespace pointsman {
 namespace {
 
-Error SystemError(const std::string& what, const std::string& path, int error) {
-  const std::string message = what + " " + log::Escape(path) + ": " + std::strerror(error);
-  if (error == EACCES || error == EPERM || error == EROFS) {
-    return MakeError(Code::kPermissionDenied, "socket_permission",
-                     message + "; give this user the right to its folder");
+Error OsError(const std::string& what, int number) {
+  Code code = Code::kUnavailable;
+  if (number == EACCES || number == EPERM || number == EROFS) code = Code::kPermissionDenied;
+  if (number == EMFILE || number == ENFILE || number == ENOMEM || number == ENOBUFS) code = Code::kResourceExhausted;
+  return MakeError(code, "socket_setup", fmt::format("{}: {}", what, std::strerror(number)));
+}
+
+Status CheckPath(const std::string& path) {
+  if (path.empty()) return MakeError(Code::kInvalidArgument, "socket_path_empty", "give the socket a path");
+  if (path.find('\0') != std::string::npos) {
+    return MakeError(Code::kInvalidArgument, "socket_path_malformed", "a socket path holds no zero byte");
   }
-  if (error == ENOENT || error == ENOTDIR) {
-    return MakeError(Code::kNotFound, "socket_folder", message + "; create the folder first");
+  if (path.size() > kUnixPathBytesMax) {
+    return MakeError(Code::kInvalidArgument, "socket_path_too_long",
+                     fmt::format("the socket path {} is {} bytes long, the system takes at most {}; choose a shorter "
+                                 "directory",
+                                 path, path.size(), kUnixPathBytesMax));
   }
-  return MakeError(Code::kUnavailable, "socket_refused", message);
+  return {};
+}
+
+Status CheckDirectory(const std::string& path) {
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  const std::string directory(parent.empty() ? "." : parent.string());
+  const Descriptor opened(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!opened.valid()) {
+    const int number = errno;
+    if (number == ENOENT || number == ENOTDIR) {
+      return MakeError(Code::kFailedPrecondition, "directory_missing",
+                       fmt::format("{} is not a directory; make it first", directory));
+    }
+    return OsError(fmt::format("cannot open {}", directory), number);
+  }
+  struct stat status {};
+  if (::fstat(opened.get(), &status) != 0) return OsError(fmt::format("cannot look at {}", directory), errno);
+  if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
+    return MakeError(Code::kPermissionDenied, "unsafe_directory",
+                     fmt::format("{} belongs to uid {}; put the socket into a directory of root or of uid {}",
+                                 directory, status.st_uid, ::geteuid()));
+  }
+  if ((status.st_mode & S_IWOTH) != 0) {
+    return MakeError(
+        Code::kPermissionDenied, "unsafe_directory",
+        fmt::format("everybody may write in {}; put the socket into a directory of mode 0755 or less", directory));
+  }
+  return {};
 }
 
 sockaddr_un AddressOf(const std::string& path) {
@@ -33,65 +75,95 @@ sockaddr_un AddressOf(const std::string& path) {
   return address;
 }
 
-// True when some process accepts connections at `path`.
-bool Answers(const std::string& path) {
-  const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (probe < 0) return true;  // cannot tell: leave it alone
+// True when somebody listens at `path`.
+Result<bool> Answers(const std::string& path) {
+  const Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.valid()) return OsError("cannot make a socket", errno);
   const sockaddr_un address = AddressOf(path);
-  const int rc = ::connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-  const int error = errno;
-  ::close(probe);
-  return rc == 0 || error != ECONNREFUSED;
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return true;
+  if (errno == ECONNREFUSED || errno == ENOENT) return false;
+  if (errno == EAGAIN || errno == EPROTOTYPE) return true;  // full backlog; a socket of another type
+  return OsError(fmt::format("cannot probe {}", log::Escape(path)), errno);
 }
 
-Status ClearPath(const std::string& path) {
-  struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) {
-    return errno == ENOENT ? Status() : Status(SystemError("cannot look at", path, errno));
+Error InUse(const std::string& path) {
+  return MakeError(Code::kBusy, "socket_in_use",
+                   fmt::format("another process serves {}; stop it or choose another path", log::Escape(path)));
+}
+
+// Removes a stale socket at `path`; the lock is held.
+Status MakeRoom(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT) return {};
+    return OsError(fmt::format("cannot look at {}", log::Escape(path)), errno);
   }
-  if (!S_ISSOCK(info.st_mode)) {
+  if (S_ISLNK(status.st_mode)) {
+    return MakeError(Code::kFailedPrecondition, "symbolic_link",
+                     fmt::format("{} is a symbolic link; remove it or configure the path that it means",
+                                 log::Escape(path)));
+  }
+  if (!S_ISSOCK(status.st_mode)) {
     return MakeError(Code::kFailedPrecondition, "not_a_socket",
-                     log::Escape(path) + " exists and is not a socket; remove it or choose another path");
+                     fmt::format("{} exists and is not a socket; move it away or choose another path",
+                                 log::Escape(path)));
   }
-  if (Answers(path)) {
-    return MakeError(Code::kBusy, "socket_in_use",
-                     "another process answers at " + log::Escape(path) + "; stop it or choose another path");
+  const auto answers = Answers(path);
+  if (!answers.ok()) return answers.error();
+  if (answers.value()) return InUse(path);
+  if (status.st_uid != ::geteuid() && ::geteuid() != 0) {
+    return MakeError(Code::kPermissionDenied, "foreign_socket",
+                     fmt::format("the stale socket {} belongs to uid {}; remove it as that user", path, status.st_uid));
   }
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return SystemError("cannot remove the stale socket", path, errno);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return OsError(fmt::format("cannot remove stale {}", log::Escape(path)), errno);
   return {};
+}
+
+Result<Descriptor> Lock(const std::string& path) {
+  const std::string lock_path = path + ".lock";
+  Descriptor lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!lock.valid()) return OsError(fmt::format("cannot open the lock file {}", lock_path), errno);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return InUse(path);
+    return OsError(fmt::format("cannot lock {}", lock_path), errno);
+  }
+  return lock;
 }
 
 }  // namespace
 
 Result<UnixListener> UnixListener::Open(const UnixListenOptions& options) {
-  if (options.path.empty() || options.path.size() > kUnixPathBytesMax || options.path.find('\0') != std::string::npos) {
-    return MakeError(Code::kInvalidArgument, "socket_path",
-                     "a socket path has 1 to 107 bytes, this one " + std::to_string(options.path.size()) +
-                         "; choose a shorter folder");
-  }
-  if (Status clear = ClearPath(options.path); !clear.ok()) return clear.error();
+  const std::string& path = options.path;
+  if (Status checked = CheckPath(path); !checked.ok()) return checked.error();
+  if (Status checked = CheckDirectory(path); !checked.ok()) return checked.error();
+  auto lock = Lock(path);
+  if (!lock.ok()) return lock.error();
+  if (Status room = MakeRoom(path); !room.ok()) return room.error();
 
   UnixListener listener;
-  listener.fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (listener.fd_ < 0) return SystemError("cannot make a socket for", options.path, errno);
-  // Linux takes the mode of the unbound socket for the new path (less the umask).
-  if (::fchmod(listener.fd_, options.mode) != 0) return SystemError("cannot set the mode of", options.path, errno);
-  const sockaddr_un address = AddressOf(options.path);
-  if (::bind(listener.fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return SystemError("cannot bind", options.path, errno);
+  listener.lock_ = std::move(lock).value();
+  listener.listening_ = Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener.listening_.valid()) return OsError("cannot make a socket", errno);
+  const sockaddr_un address = AddressOf(path);
+  if (::bind(listener.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return OsError(fmt::format("cannot bind {}", log::Escape(path)), errno);
   }
-  struct stat info {};
-  if (::lstat(options.path.c_str(), &info) != 0) return SystemError("cannot look at", options.path, errno);
-  listener.path_ = options.path;
-  listener.device_ = info.st_dev;
-  listener.inode_ = info.st_ino;
-  if (options.group && ::lchown(options.path.c_str(), static_cast<uid_t>(-1), *options.group) != 0) {
-    return SystemError("cannot set the group of", options.path, errno);
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return OsError(fmt::format("cannot look at {}", log::Escape(path)), errno);
+  listener.path_ = path;
+  listener.device_ = status.st_dev;
+  listener.inode_ = status.st_ino;
+  // Nobody can connect before listen(), so there is no moment of a wrong mode.
+  if (options.group && ::lchown(path.c_str(), static_cast<uid_t>(-1), *options.group) != 0) {
+    return OsError(fmt::format("cannot set the group of {}", log::Escape(path)), errno);
   }
-  if (::chmod(options.path.c_str(), options.mode) != 0) {
-    return SystemError("cannot set the mode of", options.path, errno);
+  if (::chmod(path.c_str(), options.mode) != 0) {
+    return OsError(fmt::format("cannot set the mode of {}", log::Escape(path)), errno);
   }
-  if (::listen(listener.fd_, options.backlog) != 0) return SystemError("cannot listen at", options.path, errno);
+  if (::listen(listener.fd(), options.backlog) != 0) {
+    return OsError(fmt::format("cannot listen at {}", log::Escape(path)), errno);
+  }
   return listener;
 }
 
@@ -102,21 +174,35 @@ UnixListener::UnixListener(UnixListener&& other) noexcept { *this = std::move(ot
 UnixListener& UnixListener::operator=(UnixListener&& other) noexcept {
   if (this == &other) return *this;
   Close();
-  fd_ = std::exchange(other.fd_, -1);
   path_ = std::exchange(other.path_, std::string());
   device_ = other.device_;
   inode_ = other.inode_;
+  lock_ = std::move(other.lock_);
+  listening_ = std::move(other.listening_);
   return *this;
 }
 
-int UnixListener::ReleaseFd() { return std::exchange(fd_, -1); }
-
 void UnixListener::Close() {
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  listening_ = Descriptor();
   if (path_.empty()) return;
-  struct stat info {};
-  if (::lstat(path_.c_str(), &info) == 0 && info.st_dev == device_ && info.st_ino == inode_) ::unlink(path_.c_str());
+  struct stat status {};
+  if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_) {
+    ::unlink(path_.c_str());
+  }
   path_.clear();
+}
+
+Result<std::optional<gid_t>> GroupByName(const std::string& name) {
+  if (name.empty()) return std::optional<gid_t>();
+  std::vector<char> buffer(16384);
+  group entry{};
+  group* found = nullptr;
+  if (::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) {
+    return MakeError(
+        Code::kInvalidArgument, "unknown_group",
+        fmt::format("there is no group {}; create it (groupadd --system {}) or leave the setting empty", name, name));
+  }
+  return std::optional<gid_t>(entry.gr_gid);
 }
 
 }  // namespace pointsman

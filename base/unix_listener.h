@@ -1,14 +1,20 @@
 // A listening Unix socket at a path, with the rules that every socket of ours
-// keeps.
+// keeps: checked, locked, bound, removed.
 //
-//   Path    absolute or relative, 1..107 bytes (the kernel's limit), its folder
-//           must exist. A symbolic link or anything else that is not a socket at
-//           the path is refused, never removed.
-//   Stale   a socket that nobody listens on (left by a crash) is removed; one
-//           that answers is another process, and refused.
-//   Mode    set before the path becomes visible, so that nobody can connect with
-//           wider rights in between.
-//   Close   removes the path only while it is still the socket made here.
+//   Path    absolute or relative, 1..107 bytes (the kernel's limit). Its folder
+//           must exist, belong to root or to us, and not be writable by everybody.
+//           A symbolic link or anything else that is not a socket at the path is
+//           refused, never removed.
+//   Stale   a socket that nobody answers on (left by a crash) is replaced; one that
+//           answers is another process, and refused.
+//   Lock    from Open to the end we hold an exclusive lock on "<path>.lock", so of
+//           two processes that find the same stale socket one replaces it and the
+//           other learns that it is in use. The lock file itself stays: removing
+//           it would let two processes lock two different files of one name.
+//   Mode    and group are set before listen(), so nobody can connect with wider
+//           rights in between.
+//   Close   removes the path only while it is still the socket made here (same
+//           device and inode).
 #pragma once
 
 #include <sys/types.h>
@@ -17,11 +23,12 @@
 #include <optional>
 #include <string>
 
+#include "base/descriptor.h"
 #include "base/result.h"
 
 namespace pointsman {
 
-inline constexpr std::size_t kUnixPathBytesMax = 107;
+inline constexpr std::size_t kUnixPathBytesMax = 107;  // sizeof(sun_path) - 1
 
 struct UnixListenOptions {
   std::string path;
@@ -33,32 +40,35 @@ struct UnixListenOptions {
 // Move-only. Threads: one at a time; fd() may be polled from another.
 class UnixListener {
  public:
-  // Non-blocking, close-on-exec. Errors:
-  //   INVALID_ARGUMENT     socket_path: empty or too long
-  //   FAILED_PRECONDITION  not_a_socket: a symbolic link, file or folder is there
-  //   BUSY                 socket_in_use: another process answers
-  //   NOT_FOUND            socket_folder: the folder is missing
-  //   PERMISSION_DENIED    socket_permission
+  // Non-blocking, close-on-exec. Nothing but the lock file is left behind by a
+  // refusal. Errors:
+  //   INVALID_ARGUMENT     socket_path_empty, socket_path_malformed, socket_path_too_long
+  //   FAILED_PRECONDITION  directory_missing; symbolic_link, not_a_socket: in the way
+  //   PERMISSION_DENIED    unsafe_directory, foreign_socket, or the kernel refuses
+  //   BUSY                 socket_in_use: another process serves it
+  //   RESOURCE_EXHAUSTED   no descriptor or memory
   //   UNAVAILABLE          any other refusal of the system
   static Result<UnixListener> Open(const UnixListenOptions& options);
   ~UnixListener();
   UnixListener(UnixListener&& other) noexcept;
   UnixListener& operator=(UnixListener&& other) noexcept;
 
-  int fd() const { return fd_; }
+  int fd() const { return listening_.get(); }
   const std::string& path() const { return path_; }
-  // Gives the descriptor away (for a library that closes it itself); Close then
-  // only removes the path.
-  int ReleaseFd();
-  // Closes and removes the path. Idempotent.
+  // Stops listening and removes the path; keeps the lock. Idempotent.
   void Close();
 
  private:
   UnixListener() = default;
-  int fd_ = -1;
   std::string path_;
   dev_t device_ = 0;
   ino_t inode_ = 0;
+  Descriptor lock_;
+  Descriptor listening_;
 };
+
+// The number of the group `name`; nothing for an empty name.
+// Errors: INVALID_ARGUMENT unknown_group.
+Result<std::optional<gid_t>> GroupByName(const std::string& name);
 
 }  // namespace pointsman

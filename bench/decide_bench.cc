@@ -1,8 +1,11 @@
 // In-process Decide against its floor: reading the same floats once.
 //
 // Counter "ratio" is time per decision over time per read-sum, both measured in
-// this run; "floor_us" is the read-sum. Shapes: K clusters x M models, d = 384.
-// With "extras" also 512 anchors and 128 task types, counted in the floor.
+// this run; "floor_us" is the read-sum of the floats. Shapes: K clusters x M models,
+// d = 384. With "extras" also 512 anchors and 128 task types, counted in the floor;
+// "indexed" is that through the eight-bit index, as the daemon does, and may be
+// below its floor. "stated" is the shape of route_bench: d = 256, 341 anchors, 55
+// task types, indexed.
 #include <benchmark/benchmark.h>
 
 #include <ctime>
@@ -61,28 +64,37 @@ double FloorSeconds(const Bundle& bundle) {
   return (Now() - start) / kRepeats;
 }
 
-void BenchDecide(benchmark::State& bench, Exploration exploration, bool extras) {
+struct Case {
+  Exploration exploration = Exploration::kGreedyAudits;
+  std::size_t dimension = 384;
+  std::size_t anchors = 0;
+  std::size_t tasks = 0;
+  bool indexed = false;
+};
+constexpr Case kExtras{.anchors = 512, .tasks = 128};
+constexpr Case kIndexed{.anchors = 512, .tasks = 128, .indexed = true};
+constexpr Case kStated{.dimension = 256, .anchors = 341, .tasks = 55, .indexed = true};
+
+void BenchDecide(benchmark::State& bench, const Case& shape) {
   const auto clusters = static_cast<std::size_t>(bench.range(0));
   const auto models = static_cast<std::size_t>(bench.range(1));
-  constexpr std::size_t kDimension = 384;
+  const std::size_t dimension = shape.dimension;
   constexpr std::size_t kQueries = 256;
-  const auto bundle = testing::RandomBundle({.dimension = kDimension,
-                                             .clusters = clusters,
-                                             .models = models,
-                                             .anchors = extras ? std::size_t{512} : 0,
-                                             .tasks = extras ? std::size_t{128} : 0},
-                                            1);
+  const auto bundle = testing::RandomBundle(
+      {.dimension = dimension, .clusters = clusters, .models = models, .anchors = shape.anchors, .tasks = shape.tasks},
+      1);
   Snapshot snapshot = testing::FreshSnapshot(bundle);
-  snapshot.options.exploration = exploration;
-  const auto queries = testing::UnitRows(kQueries, kDimension, 2);
+  snapshot.options.exploration = shape.exploration;
+  const auto index = shape.indexed ? MakeSearchIndex(bundle) : nullptr;
+  const auto queries = testing::UnitRows(kQueries, dimension, 2);
   std::uint64_t number = 0;
   const double start = Now();
   for (auto _ : bench) {
     Query query;
-    query.embedding = std::span(queries).subspan(number % kQueries * kDimension, kDimension);
+    query.embedding = std::span(queries).subspan(number % kQueries * dimension, dimension);
     query.id = testing::IdOf(++number);
     query.tokens_in = 100;
-    benchmark::DoNotOptimize(Decide(snapshot, query));
+    benchmark::DoNotOptimize(Decide(snapshot, query, index.get()));
   }
   const double each = (Now() - start) / static_cast<double>(number);
   const double floor = FloorSeconds(*bundle);
@@ -99,9 +111,11 @@ void Shapes(benchmark::internal::Benchmark* bench) {
   }
 }
 
-BENCHMARK_CAPTURE(BenchDecide, greedy, Exploration::kGreedyAudits, false)->Apply(Shapes);
-BENCHMARK_CAPTURE(BenchDecide, thompson, Exploration::kThompson, false)->Apply(Shapes);
-BENCHMARK_CAPTURE(BenchDecide, greedy_extras, Exploration::kGreedyAudits, true)->Apply(Shapes);
+BENCHMARK_CAPTURE(BenchDecide, greedy, Case{})->Apply(Shapes);
+BENCHMARK_CAPTURE(BenchDecide, thompson, Case{.exploration = Exploration::kThompson})->Apply(Shapes);
+BENCHMARK_CAPTURE(BenchDecide, greedy_extras, kExtras)->Apply(Shapes);
+BENCHMARK_CAPTURE(BenchDecide, greedy_indexed, kIndexed)->Apply(Shapes);
+BENCHMARK_CAPTURE(BenchDecide, stated, kStated)->Unit(benchmark::kMicrosecond)->Args({64, 8});
 
 }  // namespace
 }  // namespace pointsman::policy

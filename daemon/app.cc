@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <google/protobuf/stubs/logging.h>
-#include <grp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -26,6 +25,7 @@
 #include "admin/http_server.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/unix_listener.h"
 #include "daemon/admin_ports.h"
 #include "daemon/boot_epoch.h"
 #include "daemon/config.h"
@@ -264,21 +264,14 @@ Step App::StartServices() {
 
 Step App::StartHttp() {
   ports_ = std::make_unique<AdminPorts>(*context_, *learner_, *mutations_, *jobs_, transport_->statistics());
-  std::optional<gid_t> group;
-  if (!config_.group.empty()) {
-    std::array<char, 16'384> buffer{};
-    struct group entry {};
-    struct group* found = nullptr;
-    getgrnam_r(config_.group.c_str(), &entry, buffer.data(), buffer.size(), &found);
-    if (found == nullptr) return Failure{Exit::kConfig, "sockets.group: there is no such group"};
-    group = found->gr_gid;
-  }
+  const auto group = GroupByName(config_.group);
+  if (!group.ok()) return Failure{Exit::kConfig, "sockets.group: " + group.error().message};
   for (const bool is_admin : {false, true}) {
     const std::string& path = is_admin ? config_.admin_socket : config_.api_socket;
     if (path.empty()) continue;
     admin::HttpOptions options;
     options.socket_path = path;
-    if (!is_admin) options.group = group;
+    if (!is_admin) options.group = group.value();
     auto server = admin::HttpServer::Start(options, *ports_, is_admin ? admin::Role::kAdmin : admin::Role::kApi);
     if (!server.ok()) return SocketFailure(server.error());
     (is_admin ? admin_ : api_) = std::move(server).value();

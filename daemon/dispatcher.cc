@@ -13,6 +13,7 @@ ServiceDispatcher::ServiceDispatcher(ServiceContext& context, LearnerLoop& learn
       learner_(learner),
       routes_(context),
       feedback_(context),
+      votes_(context),
       started_nanos_(context.clock.MonotonicNanos()) {}
 
 void ServiceDispatcher::Handle(const Peer& peer, const RequestFrame& request, ReplyChannel& reply) {
@@ -32,6 +33,8 @@ void ServiceDispatcher::Handle(const Peer& peer, const RequestFrame& request, Re
       return feedback_.HandleGold(peer, request, reply);
     case FrameKind::kRetract:
       return feedback_.HandleRetract(peer, request, reply);
+    case FrameKind::kVote:
+      return votes_.HandleVote(peer, request, reply);
     case FrameKind::kStatus:
       return HandleStatus(reply);
     case FrameKind::kPing: {
@@ -46,7 +49,7 @@ void ServiceDispatcher::Handle(const Peer& peer, const RequestFrame& request, Re
   }
   Refuse(context_,
          MakeError(Code::kInvalidArgument, "unknown_kind",
-                   "this kind of frame is not known; kinds 1 to 9 are (docs/WIRE.md)"),
+                   "this kind of frame is not known; kinds 1 to 10 are (docs/WIRE.md)"),
          reply);
 }
 

@@ -7,6 +7,7 @@
 #include "daemon/feedback_service.h"
 #include "daemon/learner_loop.h"
 #include "daemon/route_service.h"
+#include "daemon/vote_service.h"
 
 namespace pointsman::daemon {
 
@@ -24,6 +25,7 @@ class ServiceDispatcher final : public Dispatcher {
   LearnerLoop& learner_;
   RouteService routes_;
   FeedbackService feedback_;
+  VoteService votes_;
   const std::int64_t started_nanos_;
 };
 

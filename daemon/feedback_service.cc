@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "base/fault_point.h"
@@ -59,26 +58,12 @@ Result<policy::OutcomeReport> ReportOf(const wire::Outcome& request) {
 }  // namespace
 
 Result<DecisionId> FeedbackService::OpenToken(const Peer& peer, const std::string& bytes, std::string_view tenant) {
-  const auto name = TenantOf(peer, tenant);
-  if (!name.ok()) return name.error();
-  store::TokenBytes token{};
-  if (bytes.size() != token.size()) {
-    return MakeError(Code::kInvalidArgument, "malformed_token",
-                     fmt::format("the token has {} bytes; send the {} bytes of the route reply", bytes.size(),
-                                 token.size()));
-  }
-  std::memcpy(token.data(), bytes.data(), token.size());
-  const auto opened = context_.mint.Open(token, peer.uid, name.value(), context_.clock.WallMicros());
-  if (!opened.ok()) {
-    PeerGate* gate = context_.gate.load(std::memory_order_acquire);
-    if (gate != nullptr && opened.error().code == Code::kNotFound) gate->Offend(peer.uid);
-    return opened.error();
-  }
-  if (context_.not_logged.Contains(opened->id)) {
+  const auto opened = daemon::OpenToken(context_, peer, bytes, tenant);
+  if (opened.ok() && context_.not_logged.Contains(opened.value())) {
     return MakeError(Code::kFailedPrecondition, "decision_not_logged",
                      "this decision was answered with durability 0 and is not in the log; its feedback cannot count");
   }
-  return opened->id;
+  return opened;
 }
 
 Result<std::uint8_t> FeedbackService::ChannelOf(std::string_view source) const {

@@ -33,6 +33,7 @@ enum class FrameKind : std::uint8_t {
   kRetract = 7,
   kStatus = 8,
   kPing = 9,
+  kVote = 10,
   // A reply is its request's kind + 128; an error is 255.
   kError = 255,
 };

@@ -45,6 +45,7 @@ struct LearnerLoop::Impl {
   policy::Publisher publisher;
   std::optional<BundleHash> embedder_of;
   std::shared_ptr<const embed::Embedder> embedder;
+  std::shared_ptr<const policy::SearchIndex> index;
   std::uint64_t since_checkpoint = 0;
   std::int64_t checkpoint_nanos = 0;
   std::int64_t published_nanos = 0;
@@ -112,6 +113,8 @@ void LearnerLoop::Impl::Publish() {
   auto view = std::make_shared<LiveView>();
   view->snapshot = publisher.Publish(learner->mutable_state(), bundle);
   view->embedder = embedder;
+  if (index == nullptr || index->bundle != bundle) index = policy::MakeSearchIndex(bundle);
+  view->index = index;
   ENSURE(view->snapshot != nullptr, "the publisher returns a snapshot");
   FAULT_POINT("daemon.learner.before_publish");
   cell.Store(std::move(view));

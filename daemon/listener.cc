@@ -11,6 +11,7 @@
 #include <future>
 #include <thread>
 
+#include "base/unix_listener.h"
 #include "daemon/error_reply.h"
 #include "daemon/session.h"
 
@@ -57,7 +58,7 @@ Status CheckOptions(const TransportOptions& options) {
 
 class Transport::Impl {
  public:
-  Impl(std::shared_ptr<TransportShared> shared, BoundSocket bound)
+  Impl(std::shared_ptr<TransportShared> shared, UnixListener bound)
       : shared_(std::move(shared)), bound_(std::move(bound)) {
     const std::size_t wanted = shared_->options.loops;
     const std::size_t loops = wanted > 0 ? wanted : std::max<std::size_t>(1, std::thread::hardware_concurrency());
@@ -70,7 +71,7 @@ class Transport::Impl {
 
   Status Run() {
     boost::system::error_code failed;
-    listening_->assign(bound_.descriptor(), failed);
+    listening_->assign(bound_.fd(), failed);
     if (failed) {
       return MakeError(Code::kResourceExhausted, "socket_setup",
                        fmt::format("the listening socket cannot be watched: {}", failed.message()));
@@ -96,7 +97,7 @@ class Transport::Impl {
     } else {
       StopAccepting();
     }
-    bound_.Remove();
+    bound_.Close();
     for (std::size_t i = 0; i < running_; ++i) loops_[i]->BeginDrain();
     if (deadline_ms > 0) {
       std::unique_lock lock(shared_->mutex);
@@ -119,7 +120,7 @@ class Transport::Impl {
 
   void AcceptPeers() {
     for (int i = 0; i < kAcceptsPerWake; ++i) {
-      Descriptor connection(::accept4(bound_.descriptor(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      Descriptor connection(::accept4(bound_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (connection.valid()) {
         Admit(std::move(connection));
       } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -180,7 +181,7 @@ class Transport::Impl {
   }
 
   const std::shared_ptr<TransportShared> shared_;
-  BoundSocket bound_;
+  UnixListener bound_;
   std::vector<std::shared_ptr<IoLoop>> loops_;
   // Of loop 0 and its thread.
   std::optional<asio::posix::stream_descriptor> listening_;
@@ -198,7 +199,12 @@ Result<std::unique_ptr<Transport>> Transport::Start(const TransportOptions& opti
   // Protobuf would write a line of its own for each bad string that a peer sends,
   // without a limit; our typed errors and counters say it already.
   google::protobuf::SetLogHandler(nullptr);
-  auto bound = BoundSocket::Bind(options.socket_path, options.socket_mode, options.socket_group, options.backlog);
+  const auto group = GroupByName(options.socket_group);
+  if (!group.ok()) return group.error();
+  auto bound = UnixListener::Open({.path = options.socket_path,
+                                   .mode = static_cast<mode_t>(options.socket_mode),
+                                   .group = group.value(),
+                                   .backlog = options.backlog});
   if (!bound.ok()) return bound.error();
   try {
     auto shared = std::make_shared<TransportShared>(options, dispatcher, clock);

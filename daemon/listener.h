@@ -10,11 +10,7 @@
 // Lifetime: dispatcher and clock outlive the Transport. LateReply handles may
 // outlive it: they then go nowhere.
 //
-// Socket path: the parent directory must belong to root or to us and must not be
-// writable by everybody. A path that is a symbolic link or anything but a socket
-// is refused and never removed. A socket that nobody answers on is replaced, under
-// a lock file ("<path>.lock", held while the Transport lives, never removed). At
-// the end the socket file is removed only if it is still the one that we made.
+// Socket path: the rules of base/unix_listener.h.
 //
 // SIGPIPE is never raised: all writes use MSG_NOSIGNAL.
 #pragma once

@@ -13,8 +13,8 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-constexpr std::array<const char*, 10> kKindNames{"unknown", "route", "route_batch", "outcome", "rate",
-                                                 "prefer",  "gold",  "retract",     "status",  "ping"};
+constexpr std::array<const char*, 11> kKindNames{"unknown", "route",   "route_batch", "outcome", "rate", "prefer",
+                                                 "gold",    "retract", "status",      "ping",    "vote"};
 
 class Exposition {
  public:

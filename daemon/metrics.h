@@ -39,7 +39,7 @@ class Metrics {
 
  private:
   static constexpr std::size_t kCodes = 15;
-  static constexpr std::size_t kKinds = 10;
+  static constexpr std::size_t kKinds = 11;
   // Upper bounds in seconds; the last bucket is +Inf.
   static constexpr std::array<double, 13> kBuckets{5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4,
                                                    1e-3, 2e-3, 5e-3, 1e-2, 1e-1, 1.0};

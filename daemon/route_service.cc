@@ -159,7 +159,7 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
   const store::TokenBytes token = context_.mint.Mint(peer.uid, tenant.value(), expires_at_us, snapshot.generation);
   std::memcpy(query->id.bytes.data(), token.data(), query->id.bytes.size());
 
-  const auto decision = policy::Decide(snapshot, query.value());
+  const auto decision = policy::Decide(snapshot, query.value(), view.index.get());
   if (!decision.ok()) return decision.error();
   FAULT_POINT("daemon.route.decided");
   const policy::Candidate& chosen = decision->ranked[decision->chosen];

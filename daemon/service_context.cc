@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace pointsman::daemon {
 
@@ -38,6 +39,26 @@ Result<std::string> TenantOf(const Peer& peer, std::string_view asserted) {
     return MakeError(Code::kInvalidArgument, "bad_tenant", "the tenant holds control characters; send a plain name");
   }
   return std::string(asserted);
+}
+
+Result<DecisionId> OpenToken(ServiceContext& context, const Peer& peer, const std::string& bytes,
+                             std::string_view tenant) {
+  const auto name = TenantOf(peer, tenant);
+  if (!name.ok()) return name.error();
+  store::TokenBytes token{};
+  if (bytes.size() != token.size()) {
+    return MakeError(Code::kInvalidArgument, "malformed_token",
+                     fmt::format("the token has {} bytes; send the {} bytes of the route reply", bytes.size(),
+                                 token.size()));
+  }
+  std::memcpy(token.data(), bytes.data(), token.size());
+  const auto opened = context.mint.Open(token, peer.uid, name.value(), context.clock.WallMicros());
+  if (!opened.ok()) {
+    PeerGate* gate = context.gate.load(std::memory_order_acquire);
+    if (gate != nullptr && opened.error().code == Code::kNotFound) gate->Offend(peer.uid);
+    return opened.error();
+  }
+  return opened->id;
 }
 
 void Refuse(ServiceContext& context, const Error& error, ReplyChannel& reply) {

@@ -60,6 +60,13 @@ struct ServiceContext {
 // Errors: INVALID_ARGUMENT bad_tenant: longer than 128 bytes or control characters.
 Result<std::string> TenantOf(const Peer& peer, std::string_view asserted);
 
+// The decision of a token: its length, MAC, owner and expiry, before anything is
+// looked up. A forgery counts as an offence of the peer.
+// Errors: INVALID_ARGUMENT malformed_token or bad_tenant, NOT_FOUND
+// forged_or_foreign, EXPIRED.
+Result<DecisionId> OpenToken(ServiceContext& context, const Peer& peer, const std::string& bytes,
+                             std::string_view tenant);
+
 // Sends `error` as the reply and counts it.
 void Refuse(ServiceContext& context, const Error& error, ReplyChannel& reply);
 

@@ -20,7 +20,7 @@ void Add(TransportStatistics::Counter& counter, std::uint64_t count = 1) {
   counter.fetch_add(count, std::memory_order_relaxed);
 }
 
-bool Known(FrameKind kind) { return kind >= FrameKind::kRoute && kind <= FrameKind::kPing; }
+bool Known(FrameKind kind) { return kind >= FrameKind::kRoute && kind <= FrameKind::kVote; }
 
 // Feedback is stored, hence answered late.
 bool Feedback(FrameKind kind) { return kind >= FrameKind::kOutcome && kind <= FrameKind::kRetract; }

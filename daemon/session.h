@@ -25,12 +25,12 @@
 #include <thread>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "daemon/asio.h"
 #include "daemon/byte_buffer.h"
 #include "daemon/dispatch.h"
 #include "daemon/listener.h"
-#include "daemon/socket_path.h"
 #include "wire.pb.h"
 
 namespace pointsman::daemon {

@@ -11,6 +11,7 @@
 #include <mutex>
 
 #include "embed/embedder.h"
+#include "policy/belief/search_index.h"
 #include "policy/belief/snapshot.h"
 
 namespace pointsman::daemon {
@@ -18,6 +19,7 @@ namespace pointsman::daemon {
 struct LiveView {
   std::shared_ptr<const policy::Snapshot> snapshot;  // never null in a published view
   std::shared_ptr<const embed::Embedder> embedder;   // null when the bundle's is unusable here
+  std::shared_ptr<const policy::SearchIndex> index;  // of the snapshot's bundle; may be null
 };
 
 class SnapshotCell {

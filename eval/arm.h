@@ -1,7 +1,7 @@
 // An arm: one way of choosing models, played against the same stream as others.
 //
-// The in-process learner, the daemon behind its socket, and the baselines all
-// implement it, so a runner cannot tell them apart.
+// The in-process learner, the daemon behind its socket, and the baselines
+// (eval/baselines.h) all implement it, so a runner cannot tell them apart.
 //
 // Threads: one at a time for each arm.
 #pragma once
@@ -9,14 +9,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
-#include "eval/table_world.h"
 
 namespace pointsman::eval {
 
@@ -49,6 +48,13 @@ struct ArmFeedback {
   double tokens_out = kUnknown;
 };
 
+// A change that an arm detected in one model.
+struct Alarm {
+  std::size_t model = 0;     // column of the table
+  std::uint64_t uses = 0;    // of the model by this arm, when the alarm was raised
+  std::uint64_t number = 0;  // of the item after which it was raised
+};
+
 class Arm {
  public:
   virtual ~Arm() = default;
@@ -56,15 +62,11 @@ class Arm {
   virtual Result<ArmChoice> Route(const StreamItem& item) = 0;
   // At most once for each choice, before the next Route.
   virtual Status Report(const ArmChoice& choice, const ArmFeedback& feedback) = 0;
+  // From the next item on the model costs `factor` times its first price: an
+  // operator would know, so every arm is told. By default it is not heeded.
+  virtual Status PriceChanged(std::size_t /*model*/, double /*factor*/) { return {}; }
+  // All alarms so far, in order; empty for an arm that watches for no change.
+  virtual std::vector<Alarm> alarms() const { return {}; }
 };
-
-// Plays one model always (the best one in hindsight), any at random, or the best
-// for each row. They learn nothing.
-std::unique_ptr<Arm> MakeFixedArm(std::size_t model);
-std::unique_ptr<Arm> MakeRandomArm(std::size_t models, std::uint64_t seed);
-std::unique_ptr<Arm> MakeOracleArm(const TableWorld& world);
-
-// The column with the best mean score over `rows`; ties to the smaller one.
-std::size_t BestSingle(const TableWorld& world, std::span<const std::size_t> rows);
 
 }  // namespace pointsman::eval

@@ -73,6 +73,7 @@ struct LearnerArm::Impl {
       policy::ModelAdded added;
       added.id = ModelId{static_cast<std::uint32_t>(m + 1)};
       added.name = options.models[m];
+      if (m < options.prices.size()) added.price = options.prices[m];
       if (Status s = Append(added, policy::Origin::kConfig); !s.ok()) return s;
     }
     if (bundle == nullptr) return {};
@@ -193,6 +194,18 @@ Status LearnerArm::Report(const ArmChoice& choice, const ArmFeedback& feedback) 
   }
   if (feedback.gold.has_value()) return self.Feed(kGoldChannel, *feedback.gold);
   return {};
+}
+
+Status LearnerArm::PriceChanged(std::size_t model, double factor) {
+  Impl& self = *impl_;
+  REQUIRE(model < self.options.models.size(), "a column of the table");
+  if (model >= self.options.prices.size()) return {};
+  policy::PriceChanged changed;
+  changed.id = ModelId{static_cast<std::uint32_t>(model + 1)};
+  changed.price = self.options.prices[model];
+  changed.price.input_usd_per_million *= factor;
+  changed.price.output_usd_per_million *= factor;
+  return self.Append(changed, policy::Origin::kOperator);
 }
 
 }  // namespace pointsman::eval

@@ -20,6 +20,7 @@ struct LearnerArmOptions {
   policy::Options options;  // sources: at most one here, channel 1
   policy::Weights weights{1, 0};
   std::vector<std::string> models;  // columns of the table, in its order
+  std::vector<policy::Price> prices;  // of the same; empty: all free
   // Null: cold, without clusters. Its hash may be unset.
   std::shared_ptr<const policy::Bundle> bundle;
   std::uint64_t seed = 0;                        // of decision ids, hence of every draw
@@ -36,6 +37,7 @@ class LearnerArm final : public Arm {
 
   Result<ArmChoice> Route(const StreamItem& item) override;
   Status Report(const ArmChoice& choice, const ArmFeedback& feedback) override;
+  Status PriceChanged(std::size_t model, double factor) override;
 
   // The snapshot of the last decision; null before the first.
   std::shared_ptr<const policy::Snapshot> snapshot() const;

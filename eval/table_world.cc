@@ -47,6 +47,7 @@ Result<TableWorld> TableWorld::Create(const bootstrap::Table& table, const std::
   }
   world.source_ = source;
   if (source.empty() && !table.sources.empty()) world.source_ = table.sources[0];
+  if (world.source_ == kNoSource && IndexOf(table.sources, kNoSource) < 0) world.source_.clear();
   if (world.source_.empty()) return world;
   const std::string resolved = Resolve(world.source_);
   if (std::string_view(resolved).starts_with(kAgree)) {

@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -23,10 +24,14 @@
 
 namespace pointsman::eval {
 
+// The name by which a world is asked for without ratings.
+inline constexpr std::string_view kNoSource = "none";
+
 class TableWorld {
  public:
-  // `source`: a name as above; empty: the file's first source, else none. The
-  // table must outlive the world.
+  // `source`: a name as above; empty: the file's first source, else none;
+  // kNoSource: none, unless the file has a source of that name. The table must
+  // outlive the world.
   // Errors: INVALID_ARGUMENT when no row is usable; NOT_FOUND for an unknown
   // source, listing those that there are.
   static Result<TableWorld> Create(const bootstrap::Table& table, const std::string& source);

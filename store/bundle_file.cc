@@ -18,16 +18,22 @@ namespace {
 
 // magic 8 | format u32 | table length u32 | table checksum u64 | table | sections
 constexpr std::string_view kMagic = "PMBUNDLE";
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kFormat = 2;  // with a head; without one the bytes are those of format 1
+constexpr std::uint32_t kFormatWithoutHead = 1;
 constexpr std::size_t kPreambleBytes = 24;
 constexpr std::size_t kTableBytesMax = 4096;
 constexpr std::uint64_t kFileBytesMax = 1ULL << 30;
 
 // Sections in file order. Names are never reused with another meaning.
-constexpr std::array<std::string_view, 7> kSections = {"embedder", "embedder_model", "models",    "clusters",
-                                                       "anchors",  "tasks",          "provenance"};
-using SectionBytes = std::array<std::string, kSections.size()>;
-using SectionViews = std::array<std::string_view, kSections.size()>;
+constexpr std::array<std::string_view, 8> kSections = {"embedder", "embedder_model", "models",     "clusters",
+                                                       "anchors",  "tasks",          "provenance", "head"};
+constexpr std::size_t kSectionsWithoutHead = kSections.size() - 1;
+using SectionBytes = std::vector<std::string>;  // the first so many of kSections
+using SectionViews = std::vector<std::string_view>;
+
+std::size_t SectionCount(std::uint64_t format) {
+  return format == kFormatWithoutHead ? kSectionsWithoutHead : kSections.size();
+}
 
 std::uint64_t Checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
@@ -124,14 +130,23 @@ std::string EncodeProvenance(const policy::Bundle& bundle) {
   return section.SerializeAsString();
 }
 
+std::string EncodeHead(const policy::Bundle& bundle) {
+  record::HeadSection section;
+  Assign(bundle.head_basis, section.mutable_basis());
+  Assign(bundle.head_loadings, section.mutable_loadings());
+  Assign(bundle.head_bias, section.mutable_bias());
+  section.set_share(bundle.head_share);
+  return section.SerializeAsString();
+}
+
 SectionBytes EncodeSections(const policy::Bundle& bundle) {
-  return {EncodeEmbedder(bundle),
-          std::string(bundle.embedder_model.begin(), bundle.embedder_model.end()),
-          EncodeModels(bundle),
-          EncodeClusters(bundle),
-          EncodeAnchors(bundle),
-          EncodeTasks(bundle),
-          EncodeProvenance(bundle)};
+  SectionBytes sections = {
+      EncodeEmbedder(bundle),  std::string(bundle.embedder_model.begin(), bundle.embedder_model.end()),
+      EncodeModels(bundle),    EncodeClusters(bundle),
+      EncodeAnchors(bundle),   EncodeTasks(bundle),
+      EncodeProvenance(bundle)};
+  if (!bundle.head_basis.empty()) sections.push_back(EncodeHead(bundle));
+  return sections;
 }
 
 bool Take(const record::EmbedderSection& section, policy::Bundle* bundle) {
@@ -144,8 +159,7 @@ bool Take(const record::EmbedderSection& section, policy::Bundle* bundle) {
 
 bool Take(const record::ModelsSection& section, policy::Bundle* bundle) {
   if (section.token_mean_log_size() != section.token_rows_size() ||
-      section.token_variance_log_size() != section.token_rows_size() ||
-      !GetWidths(section.widths(), &bundle->widths)) {
+      section.token_variance_log_size() != section.token_rows_size() || !GetWidths(section.widths(), &bundle->widths)) {
     return false;
   }
   AssignNames(section.names(), &bundle->models);
@@ -189,6 +203,14 @@ bool Take(const record::ProvenanceSection& section, policy::Bundle* bundle) {
   return true;
 }
 
+bool Take(const record::HeadSection& section, policy::Bundle* bundle) {
+  Assign(section.basis(), &bundle->head_basis);
+  Assign(section.loadings(), &bundle->head_loadings);
+  Assign(section.bias(), &bundle->head_bias);
+  bundle->head_share = section.share();
+  return true;
+}
+
 Error DamagedBundle(const std::string& what) {
   return MakeError(Code::kDataLoss, "damaged_bundle", "bundle: " + what + "; copy it again or make a new one");
 }
@@ -205,15 +227,14 @@ Status Read(std::size_t index, const SectionViews& sections, policy::Bundle* bun
 
 Status ReadSections(const SectionViews& sections, policy::Bundle* bundle) {
   bundle->embedder_model.assign(sections[1].begin(), sections[1].end());
-  for (const Status& read : {Read<record::EmbedderSection>(0, sections, bundle),
-                             Read<record::ModelsSection>(2, sections, bundle),
-                             Read<record::ClustersSection>(3, sections, bundle),
-                             Read<record::AnchorsSection>(4, sections, bundle),
-                             Read<record::TasksSection>(5, sections, bundle),
-                             Read<record::ProvenanceSection>(6, sections, bundle)}) {
+  for (const Status& read :
+       {Read<record::EmbedderSection>(0, sections, bundle), Read<record::ModelsSection>(2, sections, bundle),
+        Read<record::ClustersSection>(3, sections, bundle), Read<record::AnchorsSection>(4, sections, bundle),
+        Read<record::TasksSection>(5, sections, bundle), Read<record::ProvenanceSection>(6, sections, bundle)}) {
     if (!read.ok()) return read;
   }
-  return {};
+  if (sections.size() == kSectionsWithoutHead) return {};
+  return Read<record::HeadSection>(7, sections, bundle);
 }
 
 Result<record::BundleTable> ReadTable(std::string_view bytes) {
@@ -234,7 +255,7 @@ Result<record::BundleTable> ReadTable(std::string_view bytes) {
   record::BundleTable table;
   if (GetLittle(bytes.data() + 16, 8) != Checksum(table_bytes) ||
       !table.ParseFromArray(table_bytes.data(), static_cast<int>(table_bytes.size())) ||
-      table.sections_size() != static_cast<int>(kSections.size())) {
+      table.sections_size() != static_cast<int>(SectionCount(format))) {
     return DamagedBundle("the section table is damaged");
   }
   return table;
@@ -245,10 +266,10 @@ Result<record::BundleTable> ReadTable(std::string_view bytes) {
 std::string EncodeBundle(const policy::Bundle& bundle) {
   REQUIRE(policy::ValidateBundle(bundle).ok(), "only a valid bundle is written");
   const SectionBytes sections = EncodeSections(bundle);
-  SectionViews views;
+  const std::uint32_t format = sections.size() == kSectionsWithoutHead ? kFormatWithoutHead : kFormat;
+  const SectionViews views(sections.begin(), sections.end());
   record::BundleTable table;
   for (std::size_t i = 0; i < sections.size(); ++i) {
-    views[i] = sections[i];
     auto* entry = table.add_sections();
     entry->set_name(std::string(kSections[i]));
     entry->set_length(sections[i].size());
@@ -257,7 +278,7 @@ std::string EncodeBundle(const policy::Bundle& bundle) {
   PutHash(HashOf(views), table.mutable_hash());
   const std::string table_bytes = table.SerializeAsString();
   std::string bytes(kMagic);
-  AppendLittle(kFormat, 4, &bytes);
+  AppendLittle(format, 4, &bytes);
   AppendLittle(table_bytes.size(), 4, &bytes);
   AppendLittle(Checksum(table_bytes), 8, &bytes);
   bytes += table_bytes;
@@ -269,7 +290,7 @@ Result<policy::Bundle> DecodeBundle(std::string_view bytes) {
   const auto table = ReadTable(bytes);
   if (!table.ok()) return table.error();
   bytes.remove_prefix(kPreambleBytes + GetLittle(bytes.data() + 12, 4));
-  SectionViews sections;
+  SectionViews sections(static_cast<std::size_t>(table->sections_size()));
   for (std::size_t i = 0; i < sections.size(); ++i) {
     const auto& entry = table->sections(static_cast<int>(i));
     if (entry.name() != kSections[i]) return DamagedBundle("section " + std::string(kSections[i]) + " is missing");

@@ -14,10 +14,18 @@ namespace pointsman::store {
 
 namespace {
 
-struct Waiting {
-  Request request;
-  bool sync = false;
-  Completion done;
+// What is committed together. Requests lie as the store wants them, so that
+// nothing is moved between Submit and Commit.
+struct Batch {
+  std::vector<Request> requests;
+  std::vector<Completion> done;  // one a request, may be null
+  bool sync = false;             // some request asked for it
+
+  void Clear() {
+    requests.clear();
+    done.clear();
+    sync = false;
+  }
 };
 
 // A caller of RunExclusive waits on its stack for this.
@@ -33,7 +41,9 @@ Error Stopped() {
 }  // namespace
 
 // Invariants, under `mutex`:
-//   - waiting.size() <= options.capacity;
+//   - waiting_count is the number of requests in `waiting` and <= options.capacity;
+//   - a batch of `waiting` has 1 to options.batch_max requests;
+//   - `rest` is kAwake, or the commit thread waits on `work_came`;
 //   - once `failed` or `stopping`, nothing enters the queues;
 //   - every request that entered gets its completion exactly once.
 struct CommitQueue::Impl {
@@ -50,7 +60,12 @@ struct CommitQueue::Impl {
   mutable std::mutex mutex;
   std::condition_variable work_came;
   std::condition_variable exclusive_done;
-  std::deque<Waiting> waiting;
+  enum class Rest { kAwake, kIdle, kGathering };
+  Rest rest = Rest::kAwake;
+  std::deque<Batch> waiting;
+  std::size_t waiting_count = 0;
+  std::size_t waiting_sync = 0;  // batches of `waiting` with sync
+  Batch spare;                   // an empty one with its memory, for the next batch
   std::deque<Exclusive*> exclusives;
   bool stopping = false;
   CommitQueueStatistics statistics;
@@ -64,7 +79,12 @@ struct CommitQueue::Impl {
 
   void Run();
   void RunExclusives(std::deque<Exclusive*> jobs);
-  void CommitBatch(std::vector<Waiting> batch);
+  bool Urgent() const {
+    return stopping || !exclusives.empty() || waiting_sync > 0 || waiting_count >= options.batch_max;
+  }
+  bool AwaitWork(Batch* batch, std::deque<Exclusive*>* jobs);
+  void Enqueue(Request request, bool sync, Completion done);
+  void CommitBatch(Batch& batch);
   void AppendTick();
   Status CommitRequests(const std::vector<Request>& requests, bool sync, std::vector<Result<Receipt>>* outcomes);
   void SetFatal(const Error& error);
@@ -75,32 +95,60 @@ struct CommitQueue::Impl {
   }
 };
 
-void CommitQueue::Impl::Run() {
-  idle_since_nanos = clock.MonotonicNanos();
-  // The wait is on the machine's steady clock; whether a tick is due is asked of
+// Waits for work and takes it; false when all is done after Stop.
+bool CommitQueue::Impl::AwaitWork(Batch* batch, std::deque<Exclusive*>* jobs) {
+  // The waits are on the machine's steady clock; whether a tick is due is asked of
   // `clock`, so a stalled or manual clock gives no ticks and a slow one late ones.
   const auto longest_wait = std::chrono::seconds(options.tick_seconds > 0 ? options.tick_seconds : 3600);
-  for (;;) {
-    std::vector<Waiting> batch;
-    std::deque<Exclusive*> jobs;
-    {
-      std::unique_lock<std::mutex> lock(mutex);
-      work_came.wait_for(lock, longest_wait,
-                         [this] { return stopping || !waiting.empty() || !exclusives.empty(); });
-      if (stopping && waiting.empty() && exclusives.empty()) return;
-      jobs.swap(exclusives);
-      const std::size_t count = std::min(waiting.size(), options.batch_max);
-      batch.reserve(count);
-      for (std::size_t i = 0; i < count; ++i) {
-        batch.push_back(std::move(waiting.front()));
-        waiting.pop_front();
-      }
+  std::unique_lock<std::mutex> lock(mutex);
+  rest = Rest::kIdle;
+  work_came.wait_for(lock, longest_wait, [this] { return stopping || waiting_count > 0 || !exclusives.empty(); });
+  if (waiting_count > 0 && options.gather_micros > 0) {
+    rest = Rest::kGathering;
+    work_came.wait_for(lock, std::chrono::microseconds(options.gather_micros), [this] { return Urgent(); });
+  }
+  rest = Rest::kAwake;
+  if (stopping && waiting.empty() && exclusives.empty()) return false;
+  jobs->swap(exclusives);
+  if (!waiting.empty()) {
+    std::swap(*batch, waiting.front());
+    waiting.pop_front();
+    waiting_count -= batch->requests.size();
+    if (batch->sync) --waiting_sync;
+  }
+  return true;
+}
+
+void CommitQueue::Impl::Run() {
+  idle_since_nanos = clock.MonotonicNanos();
+  Batch batch;
+  std::deque<Exclusive*> jobs;
+  while (AwaitWork(&batch, &jobs)) {
+    if (!batch.requests.empty()) {
+      CommitBatch(batch);
+      batch.Clear();
+      const std::lock_guard<std::mutex> guard(mutex);
+      std::swap(batch, spare);
+      batch = {};
     }
-    if (!batch.empty()) CommitBatch(std::move(batch));
     if (!jobs.empty()) RunExclusives(std::move(jobs));
+    jobs.clear();
     if (!fatal && TickIsDue()) AppendTick();
     ReportFatal();
   }
+}
+
+// Under `mutex`.
+void CommitQueue::Impl::Enqueue(Request request, bool sync, Completion done) {
+  if (waiting.empty() || waiting.back().requests.size() >= options.batch_max) {
+    waiting.emplace_back(std::exchange(spare, Batch()));
+  }
+  Batch& batch = waiting.back();
+  batch.requests.push_back(std::move(request));
+  batch.done.push_back(std::move(done));
+  if (sync && !batch.sync) ++waiting_sync;
+  batch.sync = batch.sync || sync;
+  ++waiting_count;
 }
 
 void CommitQueue::Impl::RunExclusives(std::deque<Exclusive*> jobs) {
@@ -131,28 +179,21 @@ Status CommitQueue::Impl::CommitRequests(const std::vector<Request>& requests, b
   return {};
 }
 
-void CommitQueue::Impl::CommitBatch(std::vector<Waiting> batch) {
-  std::vector<Request> requests;
-  requests.reserve(batch.size());
-  bool sync = false;
-  for (Waiting& entry : batch) {
-    requests.push_back(std::move(entry.request));
-    sync = sync || entry.sync;
-  }
+void CommitQueue::Impl::CommitBatch(Batch& batch) {
   std::vector<Result<Receipt>> outcomes;
-  const Status committed = CommitRequests(requests, sync, &outcomes);
+  const Status committed = CommitRequests(batch.requests, batch.sync, &outcomes);
   {
     const std::lock_guard<std::mutex> guard(mutex);
     ++statistics.batches;
-    statistics.requests += batch.size();
+    statistics.requests += batch.requests.size();
   }
-  const Durability durability = sync ? Durability::kSynced : Durability::kProcess;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    if (!batch[i].done) continue;
+  const Durability durability = batch.sync ? Durability::kSynced : Durability::kProcess;
+  for (std::size_t i = 0; i < batch.done.size(); ++i) {
+    if (!batch.done[i]) continue;
     if (!committed.ok()) {
-      batch[i].done(committed.error(), Durability::kNone);
+      batch.done[i](committed.error(), Durability::kNone);
     } else {
-      batch[i].done(outcomes[i], outcomes[i].ok() ? durability : Durability::kNone);
+      batch.done[i](outcomes[i], outcomes[i].ok() ? durability : Durability::kNone);
     }
   }
 }
@@ -177,13 +218,17 @@ void CommitQueue::Impl::SetFatal(const Error& error) {
 void CommitQueue::Impl::ReportFatal() {
   if (!fatal || fatal_reported) return;
   fatal_reported = true;
-  std::deque<Waiting> orphans;
+  std::deque<Batch> orphans;
   {
     const std::lock_guard<std::mutex> guard(mutex);
     orphans.swap(waiting);
+    waiting_count = 0;
+    waiting_sync = 0;
   }
-  for (const Waiting& orphan : orphans) {
-    if (orphan.done) orphan.done(Error{Code::kUnavailable, fatal->reason, fatal->message}, Durability::kNone);
+  for (const Batch& batch : orphans) {
+    for (const Completion& done : batch.done) {
+      if (done) done(Error{Code::kUnavailable, fatal->reason, fatal->message}, Durability::kNone);
+    }
   }
   if (hooks.on_fatal) hooks.on_fatal(*fatal);
 }
@@ -197,20 +242,24 @@ CommitQueue::CommitQueue(Store& store, const Clock& clock, const CommitQueueOpti
 CommitQueue::~CommitQueue() { Stop(); }
 
 Status CommitQueue::Submit(Request request, bool sync, Completion done) {
+  bool wake = false;
   {
     const std::lock_guard<std::mutex> guard(impl_->mutex);
     if (impl_->stopping) return Stopped();
     if (impl_->statistics.failed) {
       return MakeError(Code::kUnavailable, "store_failed", "the store failed; the daemon stops and starts again");
     }
-    if (impl_->waiting.size() >= impl_->options.capacity) {
+    if (impl_->waiting_count >= impl_->options.capacity) {
       ++impl_->statistics.refused_full;
       return MakeError(Code::kResourceExhausted, "commit_queue_full",
                        std::to_string(impl_->options.capacity) + " requests wait for the disk; try again later");
     }
-    impl_->waiting.push_back({std::move(request), sync, std::move(done)});
+    impl_->Enqueue(std::move(request), sync, std::move(done));
+    // A wake-up is a system call, and on a small machine costs a processor.
+    wake = impl_->rest == Impl::Rest::kIdle || (impl_->rest == Impl::Rest::kGathering && impl_->Urgent());
+    if (wake) impl_->rest = Impl::Rest::kAwake;
   }
-  impl_->work_came.notify_one();
+  if (wake) impl_->work_came.notify_one();
   return {};
 }
 
@@ -238,7 +287,7 @@ void CommitQueue::Stop() {
 CommitQueueStatistics CommitQueue::Statistics() const {
   const std::lock_guard<std::mutex> guard(impl_->mutex);
   CommitQueueStatistics statistics = impl_->statistics;
-  statistics.waiting = impl_->waiting.size();
+  statistics.waiting = impl_->waiting_count;
   return statistics;
 }
 

@@ -3,6 +3,10 @@
 // Operation   Submit puts a request into a bounded queue; the commit thread takes
 //             all that waits (at most batch_max), commits it, syncs when any
 //             request of the batch asked for it, and calls each completion.
+// Gathering   a request that needs no sync waits up to gather_micros for company, so
+//             that under load the commit thread is woken once for many decisions and
+//             not once for each. A request with sync, a full batch, RunExclusive and
+//             Stop end the wait at once.
 // Order       first in, first out: a decision submitted before its feedback is
 //             before it in the log.
 // Full        Submit returns RESOURCE_EXHAUSTED at once and counts; nothing blocks.
@@ -28,7 +32,8 @@ using Completion = std::function<void(Result<Receipt> outcome, Durability durabi
 struct CommitQueueOptions {
   std::size_t capacity = 65'536;
   std::size_t batch_max = 1'024;
-  std::int64_t tick_seconds = 60;  // a Tick is appended after this long without an event
+  std::int64_t gather_micros = 1'000;  // of the steady clock; 0: requests without sync are not held back
+  std::int64_t tick_seconds = 60;      // a Tick is appended after this long without an event
 };
 
 struct CommitQueueStatistics {
@@ -52,7 +57,8 @@ class CommitQueue {
   CommitQueue(const CommitQueue&) = delete;
   CommitQueue& operator=(const CommitQueue&) = delete;
 
-  // Threads: any. `done` may be null. `sync`: acknowledge only after a sync.
+  // Threads: any. `done` may be null. `sync`: acknowledge only after a sync. Until
+  // `done` is called the request is in this process's memory only.
   Status Submit(Request request, bool sync, Completion done);
 
   // Runs `work` on the commit thread between two batches and waits for it: for

@@ -182,7 +182,9 @@ Status RocksStore::SyncLog() {
 Status RocksStore::StoreHighWater() {
   const HighWater mark{LogSeq{synced_seq_.load()}, position_.last_seq, true};
   if (mark == high_water_->mark()) return {};
+  FAULT_POINT("store.high_water.before_write");
   const Status stored = high_water_->Store(mark);
+  FAULT_POINT("store.high_water.after_write");
   if (!stored.ok()) return Fail(rocksdb::Status::IOError(stored.error().message), "keep the high-water mark");
   return {};
 }
@@ -303,11 +305,13 @@ Status RocksStore::PutBundle(const policy::Bundle& bundle) {
   if (database_.Get(Family::kBundles, KeyOf(again->hash)).ok()) return {};
   const Status room = CheckFreeSpace(options_.directory, options_.free_space_min_bytes, bytes.size());
   if (!room.ok()) return room;
+  FAULT_POINT("store.bundle.before_write");
   rocksdb::WriteOptions synced;
   synced.sync = true;
   const rocksdb::Status written =
       database_->Put(synced, database_.family(Family::kBundles), ToSlice(KeyOf(again->hash)), bytes);
   if (!written.ok()) return Fail(written, "store the bundle");
+  FAULT_POINT("store.bundle.after_write");
   return {};
 }
 

@@ -85,6 +85,12 @@ Error RocksError(const rocksdb::Status& status, const std::string& action) {
   if (status.IsIOError() && status.ToString().find("lock ") != std::string::npos) {
     return MakeError(Code::kBusy, "store_locked", text + "; another process has the store: stop it first");
   }
+  // RocksDB says "invalid argument" when it cannot open CURRENT, whatever the cause:
+  // that is a failing disk, to be tried again, not damage.
+  if (status.IsInvalidArgument() && (text.find("Direct I/O is not supported") != std::string::npos ||
+                                     text.find("incompatible with filesystem") != std::string::npos)) {
+    return MakeError(Code::kUnavailable, "storage_io", text + "; look at the disk");
+  }
   // Missing files are damage too; a store that never was is not opened this way.
   if (status.IsCorruption() || status.IsInvalidArgument() || status.IsPathNotFound()) {
     return StoreDamaged("store_damaged", text);
@@ -105,6 +111,7 @@ Result<Database> Database::Open(const std::string& directory, std::uint64_t writ
   rocksdb::Options options = MakeOptions(write_buffer_bytes);
   options.create_if_missing = mode == Mode::kCreate;
   options.create_missing_column_families = mode == Mode::kCreate;
+  if (mode == Mode::kRepair) options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   Database database;
   rocksdb::DB* raw = nullptr;
   const auto families = AllFamilies(options);

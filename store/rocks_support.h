@@ -18,7 +18,8 @@ namespace pointsman::store {
 // Handles in the order of kColumnFamilies; destroyed before the database.
 class Database {
  public:
-  enum class Mode { kReadOnly, kExisting, kCreate };
+  // kRepair: writing, and the WAL up to its first damage (point-in-time recovery).
+  enum class Mode { kReadOnly, kExisting, kCreate, kRepair };
 
   Database() = default;
   ~Database();

@@ -13,6 +13,7 @@
 #include "admin/cli/client_verbs.h"
 #include "admin/cli/context.h"
 #include "admin/cli/demo.h"
+#include "admin/cli/offline_bootstrap_report.h"
 #include "admin/cli/offline_verbs.h"
 #include "admin/cli/operator_verbs.h"
 #include "admin/cli/render.h"
@@ -79,6 +80,7 @@ int Run(int argc, char** argv) {
   AddClientVerbs(app, context);
   AddOperatorVerbs(app, context);
   AddOfflineVerbs(app, context);
+  AddBootstrapReport(app, context);
   AddConfig(app, context);
   AddEval(app, context);
   AddDemo(app, context);

@@ -4,9 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "admin/cli/eval_cascal.h"
 #include "admin/cli/eval_e1.h"
+#include "admin/cli/eval_e2.h"
 #include "admin/cli/eval_options.h"
 #include "admin/cli/eval_protocol.h"
+#include "admin/cli/eval_stream.h"
 #include "admin/cli/offline_verbs.h"
 
 namespace pointsman::cli {
@@ -16,6 +19,9 @@ namespace {
 std::vector<std::unique_ptr<EvalProtocol>> Protocols() {
   std::vector<std::unique_ptr<EvalProtocol>> protocols;
   protocols.push_back(MakeE1Protocol());
+  protocols.push_back(MakeStreamProtocol());
+  protocols.push_back(MakeE2Protocol());
+  protocols.push_back(MakeCascalProtocol());
   return protocols;
 }
 

@@ -393,6 +393,75 @@ void AddOutcome(CLI::App& app, Context& context) {
   });
 }
 
+struct VoteArguments {
+  std::string token;
+  std::vector<std::string> answers;
+  std::vector<std::string> models;
+  std::vector<double> confidence;
+  std::string kind;
+  std::string tenant;
+};
+
+Result<wire::Vote> MakeVote(const VoteArguments& arguments) {
+  wire::Vote vote;
+  if (Status token = TakeToken(arguments.token, vote.mutable_token()); !token.ok()) return token.error();
+  for (const auto& [name, count] : {std::pair{"--models", arguments.models.size()},
+                                    std::pair{"--confidence", arguments.confidence.size()}}) {
+    if (count == 0 || count == arguments.answers.size()) continue;
+    return MakeError(Code::kInvalidArgument, "vote_lists",
+                     std::string(name) + " has " + std::to_string(count) + " entries for " +
+                         std::to_string(arguments.answers.size()) + " answers; give one for each");
+  }
+  for (std::size_t i = 0; i < arguments.answers.size(); ++i) {
+    wire::VoteAnswer* answer = vote.add_answers();
+    answer->set_text(arguments.answers[i]);
+    if (!arguments.models.empty()) answer->set_model(arguments.models[i]);
+    if (!arguments.confidence.empty()) answer->set_confidence(arguments.confidence[i]);
+  }
+  vote.set_kind(arguments.kind);
+  vote.set_tenant(arguments.tenant);
+  return vote;
+}
+
+Exit PrintVote(Context& context, const wire::VoteReply& reply) {
+  if (context.json) {
+    json groups = json::array();
+    for (const auto& group : reply.groups()) groups.push_back(group.answers());
+    return context.Print({{"chosen", reply.chosen()},
+                          {"answer", reply.answer()},
+                          {"model", reply.model()},
+                          {"agreement", reply.agreement()},
+                          {"escalate", reply.escalate()},
+                          {"groups", std::move(groups)},
+                          {"kind", reply.kind()}});
+  }
+  context.out << Printable(reply.answer()) << "\n";
+  if (!reply.model().empty()) context.out << "answered by " << Printable(reply.model()) << "; ";
+  context.out << Fixed(reply.agreement() * 100, 0) << " % agree, " << reply.groups_size() << " different, compared as "
+              << Printable(reply.kind()) << (reply.escalate() ? "\nescalate: no two answers agree" : "") << "\n";
+  return Exit::kOk;
+}
+
+void AddVote(CLI::App& app, Context& context) {
+  CLI::App* verb = AddVerb(app, context, "vote", "Asks which of several models' answers they agree on",
+                           "pointsman vote d1_... B C B --kind letter");
+  verb->group(kGroup);
+  auto arguments = std::make_shared<VoteArguments>();
+  verb->add_option("token", arguments->token, "The decision, as route printed it")->required();
+  verb->add_option("answers", arguments->answers, "Answers of the ranked models, the best-ranked first")->required();
+  verb->add_option("--models", arguments->models, "Their models, apart by commas")->delimiter(',');
+  verb->add_option("--confidence", arguments->confidence, "Their standardised log-probabilities, apart by commas")
+      ->delimiter(',');
+  verb->add_option("--kind", arguments->kind, "letter, number or text; default: what most answers are");
+  verb->add_option("--tenant", arguments->tenant, "Who is served; default: your uid");
+  verb->callback([&context, arguments] {
+    const Result<wire::Vote> vote = MakeVote(*arguments);
+    context.exit = vote.ok() ? Exchange(context, vote.value(),
+                                        [&](const wire::VoteReply& reply) { return PrintVote(context, reply); })
+                             : context.Fail(vote.error());
+  });
+}
+
 void AddPing(CLI::App& app, Context& context) {
   CLI::App* verb = AddVerb(app, context, "ping", "Measures one round trip to the daemon", "pointsman ping");
   verb->group(kGroup);
@@ -418,6 +487,7 @@ void AddClientVerbs(CLI::App& app, Context& context) {
   AddPrefer(app, context);
   AddGold(app, context);
   AddRetract(app, context);
+  AddVote(app, context);
   AddPing(app, context);
 }
 

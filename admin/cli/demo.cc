@@ -22,7 +22,7 @@
 #include "admin/cli/render.h"
 #include "bootstrap/data/table_reader.h"
 #include "clients/cpp/client.h"
-#include "eval/e1.h"
+#include "eval/run.h"
 #include "eval/simulated_world.h"
 #include "eval/socket_arm.h"
 
@@ -117,7 +117,7 @@ class Demo {
     auto table = LoadTable();
     if (!table.ok()) return context_.Fail(table.error());
     table_ = std::move(table).value();
-    auto report = eval::RunE1(table_, RunOptions(), context_.clock, [this](auto stage, auto done, auto total) {
+    auto report = eval::RunProtocol(table_, RunOptions(), context_.clock, [this](auto stage, auto done, auto total) {
       progress_.Show(static_cast<double>(done) / static_cast<double>(total), stage);
     });
     progress_.Finish();
@@ -154,10 +154,11 @@ class Demo {
     return (self.parent_path().parent_path() / "share/pointsman/starter").string();
   }
 
-  eval::E1Options RunOptions() {
-    eval::E1Options run;
+  eval::RunOptions RunOptions() {
+    eval::RunOptions run;
     run.seeds = 1;
     run.first_seed = 1;
+    run.arms = eval::CoreArms();
     if (options_.data.empty() || !table_.sources.empty()) {
       run.source.clear();  // the file's first
     } else {
@@ -205,7 +206,7 @@ class Demo {
     return AuditStore(daemon_->store_directory(), acknowledged_, status->learned_sequence(), status->state_hash());
   }
 
-  void PrintReport(const eval::E1Report& report, const StoreAudit& audit) {
+  void PrintReport(const eval::RunReport& report, const StoreAudit& audit) {
     std::ostream& out = context_.out;
     out << "\nMean score of " << report.stream_rows << " queries (" << Printable(report.table) << ", ratings from "
         << (report.source.empty() ? "nobody" : Printable(report.source)) << ", 2 % gold, seed 1)\n\n";
@@ -248,7 +249,7 @@ class Demo {
     return text;
   }
 
-  void PrintJson(const eval::E1Report& report, const StoreAudit& audit) {
+  void PrintJson(const eval::RunReport& report, const StoreAudit& audit) {
     nlohmann::json line = nlohmann::json::parse(eval::ToJson(report));
     line["store"] = {{"acknowledged", audit.acknowledged},
                      {"present_after_restart", audit.present},

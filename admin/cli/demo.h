@@ -1,6 +1,6 @@
 // The verb `demo`, behind `./dev run`: the whole loop on real input.
 //
-// Warm-starts a real daemon, plays protocol E1 (eval/e1.h) with the arm "pointsman"
+// Warm-starts a real daemon, plays protocol E1 (eval/run.h) with the arm "pointsman"
 // through its Unix socket and the other arms beside it, shows what was learned, then
 // kills the daemon, starts it again and compares what was acknowledged with what is
 // there.

@@ -1,4 +1,4 @@
-// `eval --protocol e1`: cold start with consensus, biased ratings, sparse gold.
+// `eval --protocol e1`: cold start, biased ratings, sparse gold.
 #pragma once
 
 #include <memory>

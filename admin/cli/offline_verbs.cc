@@ -10,7 +10,7 @@
 
 #include "admin/cli/event_json.h"
 #include "admin/cli/render.h"
-#include "admin/cli/store_verbs.h"
+#include "admin/cli/offline_store_verbs.h"
 #include "admin/json.h"
 #include "policy/learning/learner.h"
 #include "store/store.h"

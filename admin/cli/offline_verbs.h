@@ -8,7 +8,7 @@ namespace pointsman::cli {
 
 inline constexpr char kOfflineGroup[] = "Offline verbs (files; no daemon needed)";
 
-// Adds replay, export and the verbs of store_verbs.h to `app`.
+// Adds replay, export and the verbs of offline_store_verbs.h to `app`.
 void AddOfflineVerbs(CLI::App& app, Context& context);
 
 }  // namespace pointsman::cli

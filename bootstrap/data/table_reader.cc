@@ -20,6 +20,7 @@ namespace dom = simdjson::dom;
 constexpr std::size_t kErrorsKept = 100;
 constexpr std::size_t kNameBytesMax = 128;
 constexpr std::size_t kSourcesMax = 64;
+constexpr double kOptionsMax = 20;  // letters A to T
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 // Lines of a plain or gzip file, one at a time, whatever their length: a line
@@ -139,6 +140,14 @@ Fault ReadText(const dom::object& object, std::string_view key, std::string* val
   return {};
 }
 
+Fault ReadOptions(const dom::object& object, std::uint32_t* options) {
+  double number = 0;
+  Fault fault = ReadNumber(object, "options", 2, kOptionsMax, &number);
+  if (fault.empty() && number != std::floor(number)) fault = "options is not a whole number";
+  if (fault.empty()) *options = static_cast<std::uint32_t>(number);
+  return fault;
+}
+
 Fault ReadCell(const dom::object& object, TableCell* cell) {
   *cell = TableCell{true, kMissing, kMissing, kMissing, kMissing, {}};
   constexpr double kAny = std::numeric_limits<double>::max();
@@ -146,6 +155,7 @@ Fault ReadCell(const dom::object& object, TableCell* cell) {
   if (fault.empty()) fault = ReadNumber(object, "cost", 0, kAny, &cell->cost_usd);
   if (fault.empty()) fault = ReadNumber(object, "tokens_in", 0, kAny, &cell->tokens_in);
   if (fault.empty()) fault = ReadNumber(object, "tokens_out", 0, kAny, &cell->tokens_out);
+  if (fault.empty()) fault = ReadNumber(object, "logprob", -kAny, 0, &cell->log_probability);
   if (fault.empty()) fault = ReadText(object, "answer", &cell->answer);
   return fault;
 }
@@ -168,6 +178,8 @@ class TableBuilder {
     if (fault.empty()) fault = ReadText(object, "id", &loose.row.id);
     if (fault.empty()) fault = ReadText(object, "task", &loose.row.task);
     if (fault.empty()) fault = ReadText(object, "gold", &loose.row.gold);
+    if (fault.empty()) fault = ReadText(object, "generator", &loose.row.generator);
+    if (fault.empty()) fault = ReadOptions(object, &loose.row.options);
     std::vector<std::pair<std::string, TableCell>> cells;
     if (fault.empty()) fault = ReadModels(object, &cells);
     std::vector<std::tuple<std::string, std::string, double>> ratings;

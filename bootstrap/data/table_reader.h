@@ -1,11 +1,13 @@
 // Tables of outcomes: JSON lines, plain or gzip.
 //
 // One object a line: id, query, task, models: {name: {score in [0,1], answer?,
-// cost?, tokens_in?, tokens_out?}}, ratings: {source: {model: value}}?, gold?.
+// cost?, tokens_in?, tokens_out?, logprob?}}, ratings: {source: {model: value}}?,
+// gold?, options? (answers to choose from), generator? (what wrote the query).
 // A broken line is reported by its number and left out; the rest is used.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +24,8 @@ struct TableCell {
   double tokens_in;   // NaN: not given
   double tokens_out;  // NaN: not given
   std::string answer;
+  // Mean log-probability of the answer's tokens, <= 0; NaN: not given.
+  double log_probability = std::numeric_limits<double>::quiet_NaN();
 };
 
 struct TableRow {
@@ -29,6 +33,8 @@ struct TableRow {
   std::string query;
   std::string task;
   std::string gold;               // the right answer, where the table has one
+  std::string generator;          // the model that wrote the query; empty: not given
+  std::uint32_t options = 0;      // answers to choose from, 2 to 20; 0: not given
   std::vector<TableCell> models;  // by column of Table::models
   // ratings[s][m]: of Table::sources[s]; NaN: none.
   std::vector<std::vector<double>> ratings;

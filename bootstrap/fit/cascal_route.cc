@@ -54,6 +54,32 @@ std::vector<double> Normalised(std::vector<double> values) {
   return values;
 }
 
+// The clusters that speak for a query, with their shares, and the global scores' own.
+struct Neighbourhood {
+  const CascalSubject* subject = nullptr;
+  std::vector<std::pair<double, std::size_t>> clusters;
+  double fallback = 0;
+};
+
+Neighbourhood FindNeighbourhood(const CascalModel& model, std::span<const float> unit_embedding,
+                                const CascalRouteOptions& options) {
+  Neighbourhood near;
+  near.subject = ChooseSubject(model, unit_embedding, options.two_stage);
+  if (near.subject == nullptr) return near;
+  auto order = ByDistance(*near.subject, model.dimension, unit_embedding);
+  if (order.size() > options.nearest) order.resize(options.nearest);
+  std::vector<double> distances;
+  for (const auto& entry : order) distances.push_back(entry.first);
+  const std::vector<double> share = DistanceWeights(distances, options.distance_temperature);
+  for (std::size_t i = 0; i < order.size(); ++i) near.clusters.emplace_back(share[i], order[i].second);
+  near.fallback = FallbackShare(distances.front(), options);
+  return near;
+}
+
+std::span<const double> ScoresOf(const CascalModel& model, const CascalSubject& subject, std::size_t cluster) {
+  return std::span(subject.scores).subspan(cluster * model.models, model.models);
+}
+
 }  // namespace
 
 std::vector<double> DistanceWeights(std::span<const double> distances, double temperature) {
@@ -77,27 +103,35 @@ double FallbackShare(double nearest_distance, const CascalRouteOptions& options)
 
 std::vector<double> RouteCascal(const CascalModel& model, std::span<const float> unit_embedding,
                                 const CascalRouteOptions& options) {
-  const CascalSubject* subject = ChooseSubject(model, unit_embedding, options.two_stage);
-  if (subject == nullptr) return Normalised(model.global);
-  auto order = ByDistance(*subject, model.dimension, unit_embedding);
-  if (order.size() > options.nearest) order.resize(options.nearest);
-  std::vector<double> distances;
-  for (const auto& entry : order) distances.push_back(entry.first);
-  const std::vector<double> share = DistanceWeights(distances, options.distance_temperature);
+  const Neighbourhood near = FindNeighbourhood(model, unit_embedding, options);
+  if (near.subject == nullptr) return Normalised(model.global);
   std::vector<double> preference(model.models, 0);
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const auto sharpened = SharpenedScores(
-        std::span(subject->scores).subspan(order[i].second * model.models, model.models), options.score_temperature);
+  for (const auto& [share, cluster] : near.clusters) {
+    const auto sharpened = SharpenedScores(ScoresOf(model, *near.subject, cluster), options.score_temperature);
     if (!(Sum(sharpened) > 0)) continue;
-    for (std::size_t m = 0; m < model.models; ++m) preference[m] += share[i] * sharpened[m];
+    for (std::size_t m = 0; m < model.models; ++m) preference[m] += share * sharpened[m];
   }
   preference = Normalised(std::move(preference));
-  const double alpha = FallbackShare(distances.front(), options);
-  if (alpha > 0) {
+  if (near.fallback > 0) {
     const std::vector<double> global = Normalised(model.global);
-    for (std::size_t m = 0; m < model.models; ++m) preference[m] = (1 - alpha) * preference[m] + alpha * global[m];
+    for (std::size_t m = 0; m < model.models; ++m) {
+      preference[m] = (1 - near.fallback) * preference[m] + near.fallback * global[m];
+    }
   }
   return preference;
+}
+
+std::vector<double> PredictCascal(const CascalModel& model, std::span<const float> unit_embedding,
+                                  const CascalRouteOptions& options) {
+  const Neighbourhood near = FindNeighbourhood(model, unit_embedding, options);
+  if (near.subject == nullptr) return model.global;
+  std::vector<double> predicted(model.models, 0);
+  for (std::size_t m = 0; m < model.models; ++m) predicted[m] = near.fallback * model.global[m];
+  for (const auto& [share, cluster] : near.clusters) {
+    const auto scores = ScoresOf(model, *near.subject, cluster);
+    for (std::size_t m = 0; m < model.models; ++m) predicted[m] += (1 - near.fallback) * share * scores[m];
+  }
+  return predicted;
 }
 
 std::int16_t AggregateTopThree(const std::array<std::int16_t, 3>& letters, const std::array<double, 3>& z) {

@@ -34,6 +34,10 @@ double FallbackShare(double nearest_distance, const CascalRouteOptions& options)
 std::vector<double> RouteCascal(const CascalModel& model, std::span<const float> unit_embedding,
                                 const CascalRouteOptions& options);
 
+// Expected score of each model by the same clusters and weights, not sharpened.
+std::vector<double> PredictCascal(const CascalModel& model, std::span<const float> unit_embedding,
+                                  const CascalRouteOptions& options);
+
 // The letter of at least two of the first three models, else that of the largest
 // z (standardised log-probability, by the training scale).
 std::int16_t AggregateTopThree(const std::array<std::int16_t, 3>& letters, const std::array<double, 3>& z);

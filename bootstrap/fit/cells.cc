@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/contract.h"
+#include "bootstrap/fit/skill_profile.h"
 
 namespace pointsman::bootstrap {
 namespace {
@@ -23,6 +24,27 @@ std::vector<double> OverallMeans(const Scores& scores, std::span<const std::size
   const double mean = all > 0 ? std::accumulate(sum.begin(), sum.end(), 0.0) / all : 0.5;
   for (std::size_t m = 0; m < scores.models; ++m) sum[m] = count[m] > 0 ? sum[m] / count[m] : mean;
   return sum;
+}
+
+// Replaces how the models rank in each group by what the skill directions say.
+void SmoothRankings(const Scores& scores, std::span<const std::uint32_t> group, std::span<const std::size_t> use,
+                    const CellOptions& options, CellTable& table) {
+  ProfileOptions profile;
+  profile.rank = options.skill_rank;
+  const SkillProfiles skills = FindSkillProfiles(scores, group, table.groups, use, profile);
+  const std::size_t models = scores.models;
+  for (std::size_t k = 0; k < table.groups; ++k) {
+    double* row = table.quality.data() + k * models;
+    double level = 0;
+    for (std::size_t m = 0; m < models; ++m) level += (row[m] - table.overall[m]) / static_cast<double>(models);
+    for (std::size_t m = 0; m < models; ++m) {
+      double skill = 0;
+      for (std::size_t r = 0; r < skills.rank; ++r) {
+        skill += skills.reliability[r] * skills.profile[k * skills.rank + r] * skills.direction[m * skills.rank + r];
+      }
+      row[m] = std::clamp(table.overall[m] + level + options.trust * skill, 0.0, 1.0);
+    }
+  }
 }
 
 }  // namespace
@@ -68,6 +90,7 @@ CellTable ShrunkenCells(const Scores& scores, std::span<const std::uint32_t> gro
       table.quality[at] = std::clamp((sum[at] + n0 * (table.overall[m] + eta)) / (count[at] + n0), 0.0, 1.0);
     }
   }
+  if (options.skill_rank > 0 && groups > 1) SmoothRankings(scores, group, use, options, table);
   return table;
 }
 

@@ -76,6 +76,18 @@ std::vector<double> PublishedItemScores(std::span<const std::int16_t> letters, s
   return scores;
 }
 
+std::vector<double> Confidence(const Votes& votes, std::span<const double> log_probability) {
+  REQUIRE(log_probability.size() == votes.answer.size(), "shape of the log-probabilities");
+  std::vector<double> confidence(votes.answer.size(), 1);
+  for (std::size_t m = 0; m < votes.models; ++m) {
+    std::vector<double> own(votes.items);
+    for (std::size_t i = 0; i < votes.items; ++i) own[i] = log_probability[i * votes.models + m];
+    const RobustScale scale = FitRobustScale(own);
+    for (std::size_t i = 0; i < votes.items; ++i) confidence[i * votes.models + m] = 0.5 + VoteWeight(own[i], scale);
+  }
+  return confidence;
+}
+
 std::vector<double> PublishedConsensus(const Votes& votes, std::span<const double> log_probability,
                                        const PublishedOptions& options) {
   REQUIRE(votes.options <= kPublishedLetters, "at most 20 letters");
@@ -97,21 +109,27 @@ std::vector<double> PublishedConsensus(const Votes& votes, std::span<const doubl
   return scores;
 }
 
-std::vector<double> PlainEm(const Votes& votes, int rounds) {
+std::vector<double> PlainEm(const Votes& votes, int rounds, std::span<const double> confidence) {
+  REQUIRE(confidence.empty() || confidence.size() == votes.answer.size(), "one confidence per vote");
   std::vector<double> accuracy(votes.models, 0.5);
   std::vector<double> scores(votes.answer.size(), 0);
-  const double others = std::max(1.0, static_cast<double>(votes.options) - 1);
   for (int round = 0; round < rounds; ++round) {
-    std::vector<double> weight(votes.models);
+    std::vector<double> weight((votes.options + 1) * votes.models);  // by number of options
     std::vector<double> total(votes.models, 0);
     std::vector<double> answered(votes.models, 0);
-    for (std::size_t m = 0; m < votes.models; ++m) {
-      weight[m] = std::log(std::clamp(others * accuracy[m] / (1 - accuracy[m]), 1e-3, 1e3));
+    for (std::size_t k = 1; k <= votes.options; ++k) {
+      const double others = std::max(1.0, static_cast<double>(k) - 1);
+      for (std::size_t m = 0; m < votes.models; ++m) {
+        weight[k * votes.models + m] = std::log(std::clamp(others * accuracy[m] / (1 - accuracy[m]), 1e-3, 1e3));
+      }
     }
     for (std::size_t i = 0; i < votes.items; ++i) {
-      std::vector<double> posterior(votes.options, 0);
+      const std::size_t options = votes.options_of(i);
+      std::vector<double> posterior(options, 0);
       for (std::size_t m = 0; m < votes.models; ++m) {
-        if (votes.at(i, m) != kNoVote) posterior[static_cast<std::size_t>(votes.at(i, m))] += weight[m];
+        if (votes.at(i, m) == kNoVote) continue;
+        const double sure = confidence.empty() ? 1 : confidence[i * votes.models + m];
+        posterior[static_cast<std::size_t>(votes.at(i, m))] += sure * weight[options * votes.models + m];
       }
       Softmax(posterior);
       for (std::size_t m = 0; m < votes.models; ++m) {

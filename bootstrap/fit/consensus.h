@@ -47,7 +47,13 @@ std::vector<double> PublishedItemScores(std::span<const std::int16_t> letters, s
 std::vector<double> PublishedConsensus(const Votes& votes, std::span<const double> log_probability,
                                        const PublishedOptions& options);
 
+// How much each vote counts beside the model's usual: .5 + VoteWeight of its
+// log-probability on the model's own robust scale, so .51 to 1.49, and 1 where it
+// is not known. The half keeps a crowd alive whose log-probabilities say nothing.
+std::vector<double> Confidence(const Votes& votes, std::span<const double> log_probability);
+
 // One reliability per model; `rounds` of E and M. Cost: rounds * items * models.
-std::vector<double> PlainEm(const Votes& votes, int rounds = 10);
+// `confidence`: as Confidence gives it, or empty for 1 each.
+std::vector<double> PlainEm(const Votes& votes, int rounds = 10, std::span<const double> confidence = {});
 
 }  // namespace pointsman::bootstrap

@@ -22,12 +22,30 @@ struct Expectations {
   std::vector<double> truth;        // items x options: P_i(k)
 };
 
+// Log-probabilities of an answer for items with one number of options, H x M each.
+struct LogProfile {
+  std::vector<double> right;
+  std::vector<double> distracted;
+  std::vector<double> other;  // of each other answer; with two options there is none
+};
+
 class CrowdEm {
  public:
   CrowdEm(const Votes& votes, const CrowdOptions& options)
-      : votes_(votes), classes_(options.classes), models_(votes.models), letters_(votes.options) {
-    REQUIRE(letters_ >= 3 && classes_ >= 1 && votes.items >= 1 && models_ >= 1, "shape of the votes");
-    other_ = static_cast<double>(letters_) - 2;
+      : votes_(votes),
+        confidence_(options.confidence),
+        classes_(options.classes),
+        models_(votes.models),
+        letters_(votes.options) {
+    REQUIRE(letters_ >= 1 && classes_ >= 1 && votes.items >= 1 && models_ >= 1, "shape of the votes");
+    REQUIRE(confidence_.empty() || confidence_.size() == votes.answer.size(), "one confidence per vote");
+    double total = 0;
+    for (std::size_t i = 0; i < votes.items; ++i) {
+      const std::size_t own = votes.options_of(i);
+      REQUIRE(own >= 1 && own <= letters_, "options of an item");
+      total += static_cast<double>(own);
+    }
+    other_ = std::max(total / static_cast<double>(votes.items) - 2, 1.0);
     Start();
   }
 
@@ -38,8 +56,9 @@ class CrowdEm {
 
  private:
   void Start();
-  void ItemStep(std::size_t item, const std::vector<double>& log_right, const std::vector<double>& log_distracted,
-                const std::vector<double>& log_other);
+  LogProfile ProfileFor(std::size_t options) const;
+  double FillTable(std::size_t item, const LogProfile& profile);
+  void ItemStep(std::size_t item, const LogProfile& profile);
   std::vector<double> Ability() const;
   void UpdateProfiles(std::size_t h, const std::vector<double>& ability);
   double OwnTruth(std::size_t item, std::size_t model) const {
@@ -48,10 +67,11 @@ class CrowdEm {
   }
 
   const Votes& votes_;
+  const std::span<const double> confidence_;
   const std::size_t classes_;
   const std::size_t models_;
   const std::size_t letters_;
-  double other_;  // answers that are neither the truth nor the distractor
+  double other_;  // answers that are neither the truth nor the distractor, on average
   std::vector<double> share_;
   std::vector<double> right_;
   std::vector<double> distracted_;
@@ -61,7 +81,7 @@ class CrowdEm {
 };
 
 void CrowdEm::Start() {
-  const std::vector<double> scores = PlainEm(votes_);
+  const std::vector<double> scores = PlainEm(votes_, 10, confidence_);
   std::vector<double> mean(votes_.items, 0);
   for (std::size_t i = 0; i < votes_.items; ++i) {
     for (std::size_t m = 0; m < models_; ++m) mean[i] += scores[i * models_ + m];
@@ -87,52 +107,83 @@ void CrowdEm::Start() {
   for (std::size_t i = 0; i < right_.size(); ++i) distracted_[i] = (1 - right_[i]) / 2;
 }
 
-void CrowdEm::ItemStep(std::size_t item, const std::vector<double>& log_right,
-                       const std::vector<double>& log_distracted, const std::vector<double>& log_other) {
+LogProfile CrowdEm::ProfileFor(std::size_t options) const {
+  LogProfile profile;
+  for (std::size_t i = 0; i < right_.size(); ++i) {
+    if (options <= 2) {  // nothing else can be answered: what is left goes to the two in proportion
+      const double both = right_[i] + distracted_[i];
+      profile.right.push_back(std::log(right_[i] / both));
+      profile.distracted.push_back(std::log(distracted_[i] / both));
+      profile.other.push_back(0);
+      continue;
+    }
+    profile.right.push_back(std::log(right_[i]));
+    profile.distracted.push_back(std::log(distracted_[i]));
+    profile.other.push_back(std::log((1 - right_[i] - distracted_[i]) / (static_cast<double>(options) - 2)));
+  }
+  return profile;
+}
+
+// Fills table_ with the unnormalised log-posterior of (class, truth, distractor);
+// returns its maximum.
+double CrowdEm::FillTable(std::size_t item, const LogProfile& profile) {
+  const std::size_t options = votes_.options_of(item);
   double top = -1e300;
   for (std::size_t h = 0; h < classes_; ++h) {
-    std::vector<double> for_truth(letters_, 0);
-    std::vector<double> for_distractor(letters_, 0);
+    std::vector<double> for_truth(options, 0);
+    std::vector<double> for_distractor(options, 0);
     double base = std::log(share_[h]);
     for (std::size_t m = 0; m < models_; ++m) {
       const std::int16_t own = votes_.at(item, m);
       if (own == kNoVote) continue;
       const std::size_t at = h * models_ + m;
-      for_truth[static_cast<std::size_t>(own)] += weight_[m] * (log_right[at] - log_other[at]);
-      for_distractor[static_cast<std::size_t>(own)] += weight_[m] * (log_distracted[at] - log_other[at]);
-      base += weight_[m] * log_other[at];
+      const double weight = weight_[m] * (confidence_.empty() ? 1 : confidence_[item * models_ + m]);
+      for_truth[static_cast<std::size_t>(own)] += weight * (profile.right[at] - profile.other[at]);
+      for_distractor[static_cast<std::size_t>(own)] += weight * (profile.distracted[at] - profile.other[at]);
+      base += weight * profile.other[at];
     }
-    for (std::size_t t = 0; t < letters_; ++t) {
-      for (std::size_t d = 0; d < letters_; ++d) {
-        double& entry = table_[(h * letters_ + t) * letters_ + d];
+    for (std::size_t t = 0; t < options; ++t) {
+      for (std::size_t d = 0; d < options; ++d) {
+        double& entry = table_[(h * options + t) * options + d];
         entry = base + for_truth[t] + for_distractor[d];
         if (t != d) top = std::max(top, entry);
       }
     }
   }
+  return top;
+}
+
+void CrowdEm::ItemStep(std::size_t item, const LogProfile& profile) {
+  const std::size_t options = votes_.options_of(item);
+  double* truth = sums_.truth.data() + item * letters_;
+  if (options == 1) {  // right by definition; says nothing about any model
+    truth[0] = 1;
+    for (std::size_t h = 0; h < classes_; ++h) sums_.class_total[h] += share_[h];
+    return;
+  }
+  const double top = FillTable(item, profile);
   double total = 0;
   for (std::size_t h = 0; h < classes_; ++h) {
-    for (std::size_t t = 0; t < letters_; ++t) {
-      for (std::size_t d = 0; d < letters_; ++d) {
-        double& entry = table_[(h * letters_ + t) * letters_ + d];
+    for (std::size_t t = 0; t < options; ++t) {
+      for (std::size_t d = 0; d < options; ++d) {
+        double& entry = table_[(h * options + t) * options + d];
         total += entry = t == d ? 0 : std::exp(entry - top);
       }
     }
   }
-  double* truth = sums_.truth.data() + item * letters_;
   for (std::size_t h = 0; h < classes_; ++h) {
-    std::vector<double> as_truth(letters_, 0);
-    std::vector<double> as_distractor(letters_, 0);
+    std::vector<double> as_truth(options, 0);
+    std::vector<double> as_distractor(options, 0);
     double in_class = 0;
-    for (std::size_t t = 0; t < letters_; ++t) {
-      for (std::size_t d = 0; d < letters_; ++d) {
-        const double gamma = table_[(h * letters_ + t) * letters_ + d] / total;
+    for (std::size_t t = 0; t < options; ++t) {
+      for (std::size_t d = 0; d < options; ++d) {
+        const double gamma = table_[(h * options + t) * options + d] / total;
         as_truth[t] += gamma;
         as_distractor[d] += gamma;
         in_class += gamma;
       }
     }
-    for (std::size_t t = 0; t < letters_; ++t) truth[t] += as_truth[t];
+    for (std::size_t t = 0; t < options; ++t) truth[t] += as_truth[t];
     sums_.class_total[h] += in_class;
     for (std::size_t m = 0; m < models_; ++m) {
       const std::int16_t own = votes_.at(item, m);
@@ -152,15 +203,12 @@ void CrowdEm::EStep() {
   sums_.distracted.assign(cells, 0);
   sums_.truth.assign(votes_.items * letters_, 0);
   table_.resize(classes_ * letters_ * letters_);
-  std::vector<double> log_right(cells);
-  std::vector<double> log_distracted(cells);
-  std::vector<double> log_other(cells);
-  for (std::size_t i = 0; i < cells; ++i) {
-    log_right[i] = std::log(right_[i]);
-    log_distracted[i] = std::log(distracted_[i]);
-    log_other[i] = std::log((1 - right_[i] - distracted_[i]) / other_);
+  std::vector<LogProfile> profiles(letters_ + 1);
+  for (std::size_t item = 0; item < votes_.items; ++item) {
+    LogProfile& profile = profiles[votes_.options_of(item)];
+    if (profile.right.empty()) profile = ProfileFor(votes_.options_of(item));
+    ItemStep(item, profile);
   }
-  for (std::size_t item = 0; item < votes_.items; ++item) ItemStep(item, log_right, log_distracted, log_other);
 }
 
 std::vector<double> CrowdEm::Ability() const {
@@ -294,8 +342,9 @@ CrowdFit FitCrowd(const Votes& votes, const CrowdOptions& options) {
   return em.Finish();
 }
 
-std::vector<double> CrowdConsensus(const Votes& votes) {
+std::vector<double> CrowdConsensus(const Votes& votes, std::span<const double> confidence) {
   CrowdOptions options;
+  options.confidence = confidence;
   options.classes = 3;
   std::vector<double> scores = FitCrowd(votes, options).scores;
   options.classes = 4;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "bootstrap/fit/votes.h"
@@ -18,6 +19,8 @@ struct CrowdOptions {
   std::size_t classes = 3;           // H >= 1
   int iterations = 20;               // early stopping is part of the method
   bool shared_error_weights = true;  // set before the M-step of iteration 10
+  // Weight of each vote beside its model's, as Confidence gives it; empty: 1 each.
+  std::span<const double> confidence = {};
 };
 
 struct CrowdFit {
@@ -28,11 +31,15 @@ struct CrowdFit {
   std::vector<double> weight;      // models: phi
 };
 
-// REQUIREs at least 3 options (right, popular wrong, other), one item and one model.
+// An item of K options has K - 2 that are neither the truth nor the popular wrong
+// answer; of two options one is the truth and the other the popular wrong answer;
+// an item with one option tells nothing about models. The profiles' lines over the
+// models use the mean of K - 2, at least 1.
+// REQUIREs one item, one model and one option.
 // Cost: iterations * items * H * (models + options^2).
 CrowdFit FitCrowd(const Votes& votes, const CrowdOptions& options);
 
 // The mean of the scores with 3 and with 4 classes: the default prior.
-std::vector<double> CrowdConsensus(const Votes& votes);
+std::vector<double> CrowdConsensus(const Votes& votes, std::span<const double> confidence = {});
 
 }  // namespace pointsman::bootstrap

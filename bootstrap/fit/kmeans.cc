@@ -7,6 +7,7 @@
 
 #include "base/contract.h"
 #include "base/unit_draw.h"
+#include "bootstrap/fit/parallel.h"
 
 namespace pointsman::bootstrap {
 namespace {
@@ -28,18 +29,18 @@ std::vector<double> SquaredNorms(const Rows& rows) {
   return norms;
 }
 
-// Calls visit(row, products with every centroid) block by block.
+// Calls visit(row, products with every centroid), blocks of rows on `threads`
+// threads: blocks have the same bounds, and so the same bits, however many.
 template <typename Visit>
-void ForEachProduct(const Rows& rows, const Rows& centroids, Visit visit) {
+void ForEachProduct(const Rows& rows, const Rows& centroids, std::size_t threads, Visit visit) {
   const DenseMap right = MapRows(centroids.values, centroids.count(), centroids.dimension);
-  for (std::size_t begin = 0; begin < rows.count(); begin += kBlockRows) {
-    const std::size_t size = std::min(kBlockRows, rows.count() - begin);
+  ForEachBlock(rows.count(), kBlockRows, threads, [&](std::size_t begin, std::size_t end) {
     const Dense products =
-        MapRows(rows.values.subspan(begin * rows.dimension), size, rows.dimension) * right.transpose();
-    for (std::size_t i = 0; i < size; ++i) {
-      visit(begin + i, std::span<const float>(products.data() + i * centroids.count(), centroids.count()));
+        MapRows(rows.values.subspan(begin * rows.dimension), end - begin, rows.dimension) * right.transpose();
+    for (std::size_t i = begin; i < end; ++i) {
+      visit(i, std::span<const float>(products.data() + (i - begin) * centroids.count(), centroids.count()));
     }
-  }
+  });
 }
 
 double SquaredDistance(std::span<const float> a, std::span<const float> b) {
@@ -88,6 +89,20 @@ std::vector<float> Seed(const Rows& rows, std::span<const double> weights, std::
   return centroids;
 }
 
+// `count` rows drawn without replacement, in row order; empty where all are wanted.
+std::vector<float> SampleRows(const Rows& rows, std::size_t count, SplitMix64& random) {
+  std::vector<float> sample;
+  if (count == 0 || count >= rows.count()) return sample;
+  std::size_t wanted = count;
+  for (std::size_t i = 0; i < rows.count() && wanted > 0; ++i) {
+    if (random.Below(rows.count() - i) >= wanted) continue;
+    const auto row = rows.row(i);
+    sample.insert(sample.end(), row.begin(), row.end());
+    --wanted;
+  }
+  return sample;
+}
+
 double MeanFeatureVariance(const Rows& rows) {
   std::vector<double> sum(rows.dimension, 0);
   std::vector<double> squares(rows.dimension, 0);
@@ -126,10 +141,10 @@ Sums SumMembers(const Rows& rows, std::span<const double> weights, std::span<con
   return sums;
 }
 
-void AssignEuclidean(const Rows& rows, const Rows& centroids, KMeansFit& fit) {
+void AssignEuclidean(const Rows& rows, const Rows& centroids, std::size_t threads, KMeansFit& fit) {
   const std::vector<double> norms = SquaredNorms(centroids);
   fit.assignment.resize(rows.count());
-  ForEachProduct(rows, centroids, [&](std::size_t i, std::span<const float> products) {
+  ForEachProduct(rows, centroids, threads, [&](std::size_t i, std::span<const float> products) {
     std::size_t best = 0;
     double best_score = std::numeric_limits<double>::infinity();
     for (std::size_t k = 0; k < products.size(); ++k) {
@@ -177,7 +192,7 @@ KMeansFit FitKMeans(const Rows& rows, std::span<const double> weights, const KMe
   const std::size_t clusters = fit.centroids.size() / rows.dimension;
   const double stop_below = options.tolerance * MeanFeatureVariance(rows);
   for (int iteration = 0; iteration < options.iterations_max; ++iteration) {
-    AssignEuclidean(rows, Rows(fit.centroids, rows.dimension), fit);
+    AssignEuclidean(rows, Rows(fit.centroids, rows.dimension), options.threads, fit);
     const Sums sums = SumMembers(rows, weights, fit.assignment, clusters);
     double moved = 0;
     for (std::size_t k = 0; k < clusters; ++k) {
@@ -192,7 +207,7 @@ KMeansFit FitKMeans(const Rows& rows, std::span<const double> weights, const KMe
     }
     if (moved <= stop_below) break;
   }
-  AssignEuclidean(rows, Rows(fit.centroids, rows.dimension), fit);
+  AssignEuclidean(rows, Rows(fit.centroids, rows.dimension), options.threads, fit);
   fit.sizes = SumMembers(rows, weights, fit.assignment, clusters).sizes;
   return fit;
 }
@@ -200,11 +215,21 @@ KMeansFit FitKMeans(const Rows& rows, std::span<const double> weights, const KMe
 KMeansFit FitSphericalKMeans(const Rows& rows, const KMeansOptions& options) {
   REQUIRE(rows.count() > 0 && options.clusters > 0, "rows and clusters");
   SplitMix64 random(options.seed);
+  const std::vector<float> sample = SampleRows(rows, options.seed_rows_max, random);
+  const Rows seeded_from = sample.empty() ? rows : Rows(sample, rows.dimension);
+  return RefineSphericalKMeans(rows, Seed(seeded_from, {}, std::min(options.clusters, rows.count()), random), options);
+}
+
+KMeansFit RefineSphericalKMeans(const Rows& rows, std::span<const float> centroids, const KMeansOptions& options) {
+  REQUIRE(rows.count() > 0 && !centroids.empty(), "rows and centroids");
   KMeansFit fit;
-  fit.centroids = Seed(rows, {}, std::min(options.clusters, rows.count()), random);
+  fit.centroids.assign(centroids.begin(), centroids.end());
   const std::size_t clusters = fit.centroids.size() / rows.dimension;
+  const auto assign = [&] {
+    return NearestByCosine(rows, Rows(fit.centroids, rows.dimension), nullptr, options.threads);
+  };
   for (int iteration = 0; iteration < options.iterations_max; ++iteration) {
-    std::vector<std::uint32_t> next = NearestByCosine(rows, Rows(fit.centroids, rows.dimension), nullptr);
+    std::vector<std::uint32_t> next = assign();
     const bool settled = next == fit.assignment;
     fit.assignment = std::move(next);
     if (settled) break;
@@ -221,17 +246,18 @@ KMeansFit FitSphericalKMeans(const Rows& rows, const KMeansOptions& options) {
       }
     }
   }
-  fit.assignment = NearestByCosine(rows, Rows(fit.centroids, rows.dimension), nullptr);
+  fit.assignment = assign();
   fit.sizes = SumMembers(rows, {}, fit.assignment, clusters).sizes;
   DropEmpty(fit, rows.dimension);
   return fit;
 }
 
-std::vector<std::uint32_t> NearestByCosine(const Rows& rows, const Rows& centroids, std::vector<float>* similarity) {
+std::vector<std::uint32_t> NearestByCosine(const Rows& rows, const Rows& centroids, std::vector<float>* similarity,
+                                           std::size_t threads) {
   REQUIRE(centroids.count() > 0, "at least one centroid");
   std::vector<std::uint32_t> nearest(rows.count());
   if (similarity != nullptr) similarity->resize(rows.count());
-  ForEachProduct(rows, centroids, [&](std::size_t i, std::span<const float> products) {
+  ForEachProduct(rows, centroids, threads, [&](std::size_t i, std::span<const float> products) {
     std::size_t best = 0;
     for (std::size_t k = 1; k < products.size(); ++k) {
       if (products[k] > products[best]) best = k;
@@ -240,6 +266,17 @@ std::vector<std::uint32_t> NearestByCosine(const Rows& rows, const Rows& centroi
     if (similarity != nullptr) (*similarity)[i] = products[best];
   });
   return nearest;
+}
+
+double ProductsAlone(const Rows& rows, const Rows& centroids) {
+  double sum = 0;
+  const DenseMap right = MapRows(centroids.values, centroids.count(), centroids.dimension);
+  ForEachBlock(rows.count(), kBlockRows, 1, [&](std::size_t begin, std::size_t end) {
+    const Dense products =
+        MapRows(rows.values.subspan(begin * rows.dimension), end - begin, rows.dimension) * right.transpose();
+    sum += static_cast<double>(products(0, 0));
+  });
+  return sum;
 }
 
 double MeanSilhouette(const Rows& unit_rows, std::span<const std::uint32_t> assignment, std::size_t clusters) {

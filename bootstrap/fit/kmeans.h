@@ -1,7 +1,8 @@
 // k-means, Euclidean with weights and spherical, and silhouettes.
 //
 // Deterministic: k-means++ draws from SplitMix64, ties go to the smaller number,
-// sums run in row order. Pure; one thread.
+// sums run in row order. Pure. Only the assignment of rows runs on several
+// threads, where they are asked for, and its result does not depend on how many.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +19,8 @@ struct KMeansOptions {
   std::uint64_t seed = 0;
   int iterations_max = 200;
   double tolerance = 1e-4;  // of the squared movement of all centroids, times the mean variance of a feature
+  std::size_t threads = 1;
+  std::size_t seed_rows_max = 0;  // k-means++ draws from a sample of so many rows; 0: from all
 };
 
 struct KMeansFit {
@@ -35,10 +38,17 @@ KMeansFit FitKMeans(const Rows& rows, std::span<const double> weights, const KMe
 // On the unit sphere: nearest by cosine, centroids are normalised sums. Rows must
 // be of unit length. Empty clusters are dropped, so sizes are >= 1.
 KMeansFit FitSphericalKMeans(const Rows& rows, const KMeansOptions& options);
+// The same iterations from given centroids (unit rows); `options.clusters` is not read.
+KMeansFit RefineSphericalKMeans(const Rows& rows, std::span<const float> centroids, const KMeansOptions& options);
 
 // Number of the centroid of largest cosine for each row; rows and centroids unit.
 // The similarity goes to `similarity` unless it is null.
-std::vector<std::uint32_t> NearestByCosine(const Rows& rows, const Rows& centroids, std::vector<float>* similarity);
+std::vector<std::uint32_t> NearestByCosine(const Rows& rows, const Rows& centroids, std::vector<float>* similarity,
+                                           std::size_t threads = 1);
+
+// The assignment's matrix product alone, in the same blocks, for measuring what the
+// rest of it costs; gives the sum of each block's first product.
+double ProductsAlone(const Rows& rows, const Rows& centroids);
 
 // Mean silhouette with cosine distance 1 - u.v over unit rows, unweighted; a row
 // alone in its cluster counts 0. Uses sums per cluster, so O(n k d).

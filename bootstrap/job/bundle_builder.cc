@@ -9,8 +9,9 @@
 #include "bootstrap/fit/kmeans.h"
 #include "bootstrap/job/cascal_clusters.h"
 #include "bootstrap/job/cluster_terms.h"
+#include "bootstrap/job/prior_blend.h"
+#include "bootstrap/job/report.h"
 #include "bootstrap/job/row_scores.h"
-#include "bootstrap/job/task_tables.h"
 #include "embed/lsa.h"
 #include "policy/belief/membership.h"
 #include "policy/belief/prior.h"
@@ -45,17 +46,12 @@ class BundleBuilder {
     Report("score", 0);
     row_scores_ = ScoreRows(table_, rows_, columns_, options_.labels, options_.consensus);
     cells_.pseudo_count = options_.labels == Labels::kScores ? kLabelPseudoCount : kConsensusPseudoCount;
+    cells_.skill_rank = kSkillRank;
     Report("cluster", 0);
     FillClusters();
     FillMembership();
     Report("tasks", 0);
-    if (options_.task_types) {
-      std::vector<std::string> tasks;
-      for (const std::size_t r : rows_) tasks.push_back(table_.rows[r].task);
-      FillTaskTables(embeddings(), tasks, cluster_, row_scores_.scores, cells_, options_.seed, bundle_);
-    } else {
-      bundle_.task_share = 0;
-    }
+    FillBlend();
     Report("prior", 0);
     FillMeanPrior();
     FillAnchors();
@@ -80,6 +76,7 @@ class BundleBuilder {
   Status EmbedRows();
   void FillClusters();
   void FillMembership();
+  void FillBlend();
   void FillMeanPrior();
   void FillAnchors();
   void FillTokens();
@@ -123,6 +120,7 @@ Status BundleBuilder::ChooseRowsAndColumns() {
     columns_.push_back(m);
     bundle_.models.push_back(table_.models[m]);
   }
+  if (options_.filter_rows && options_.labels == Labels::kConsensus) rows_ = FilterRows(table_, rows_, columns_);
   const std::string what = options_.labels == Labels::kScores ? "score" : "answer";
   if (columns_.empty()) {
     return Unusable("no model of the table has " + std::string(what == "score" ? "a score" : "an answer") +
@@ -180,6 +178,14 @@ void BundleBuilder::FillClusters() {
     bundle_.cluster_sizes = std::move(found.sizes);
     cells = ShrunkenCells(row_scores_.scores, cluster_, bundle_.cluster_sizes.size(), {}, cells_);
     cells.quality = std::move(found.quality);
+  } else if (options_.cluster_method == ClusterMethod::kScaled) {
+    ScaledClusters found = FindScaledClusters(embeddings(), row_scores_.scores, cells_, options_.clusters_max,
+                                              options_.anchors_max, options_.seed);
+    bundle_.centroids = std::move(found.centroids);
+    bundle_.anchors = std::move(found.micro_centroids);
+    cluster_ = std::move(found.assignment);
+    bundle_.cluster_sizes = std::move(found.sizes);
+    cells = ShrunkenCells(row_scores_.scores, cluster_, bundle_.cluster_sizes.size(), {}, cells_);
   } else {
     KMeansOptions options;
     const std::size_t most = std::max<std::size_t>(rows_.size() / kRowsPerCluster, 1);
@@ -230,20 +236,38 @@ void BundleBuilder::FillMembership() {
   }
 }
 
+void BundleBuilder::FillBlend() {
+  std::vector<std::string> tasks;
+  for (const std::size_t r : rows_) {
+    if (options_.task_types) tasks.push_back(table_.rows[r].task);
+  }
+  BlendInputs inputs;
+  inputs.embeddings = embeddings();
+  inputs.tasks = tasks;
+  inputs.cluster = cluster_;
+  inputs.scores = &row_scores_.scores;
+  inputs.cells = cells_;
+  inputs.seed = options_.seed;
+  inputs.consensus_error = options_.labels == Labels::kScores ? 0 : kConsensusError;
+  FillPriorBlend(inputs, bundle_);
+}
+
 void BundleBuilder::FillMeanPrior() {
   bundle_.mean_prior.assign(columns_.size(), 0);
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     const auto row = embeddings().row(i);
     const auto clusters = policy::FindMembership(bundle_, row).clusters;
     const auto tasks = policy::RecogniseTasks(bundle_, row);
+    const auto head = policy::ProjectHead(bundle_, row);
     for (std::size_t m = 0; m < columns_.size(); ++m) {
-      bundle_.mean_prior[m] += policy::PriorQuality(bundle_, static_cast<int>(m), clusters, tasks);
+      bundle_.mean_prior[m] += policy::PriorQuality(bundle_, static_cast<int>(m), clusters, tasks, head);
     }
   }
   for (double& mean : bundle_.mean_prior) mean /= static_cast<double>(rows_.size());
 }
 
 void BundleBuilder::FillAnchors() {
+  if (!bundle_.anchors.empty()) return;  // the clusters were made of them
   KMeansOptions options;
   const std::size_t most = std::max<std::size_t>(rows_.size() / kRowsPerAnchor, 1);
   options.clusters =

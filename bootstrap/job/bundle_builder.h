@@ -25,15 +25,17 @@ enum class Labels {
 
 // How unlabelled answers become scores.
 enum class Consensus {
-  kAuto,       // kCrowd for categorical answers (letters) of at least 3 models, else kPlainEm
-  kCrowd,      // spec consensus_prior: truth, popular wrong answer, difficulty, shared errors
-  kPlainEm,    // one reliability per model
-  kPublished,  // spec cascal_meta_router A.2; letters only, else kPlainEm
+  kAuto,             // kCrowd where there are enough models and rows (job/row_scores.h), else kPlainEm
+  kCrowd,            // spec consensus_prior: truth, popular wrong answer, difficulty, shared errors
+  kPlainEm,          // one reliability per model
+  kPublished,        // spec cascal_meta_router A.2, softmax link
+  kPublishedRawSum,  // the same with the raw-sum link, divided by the number of models
 };
 
 // Where the clusters come from.
 enum class ClusterMethod {
   kSpherical,  // one shared spherical k-means, shrunken cells (spec consensus_prior, "Cells")
+  kScaled,     // micro-clusters merged where models rank alike (spec cascal_meta_router D)
   kCascal,     // the published steps A.3 to A.6, one subject per task of the table
 };
 
@@ -41,6 +43,8 @@ struct BuildOptions {
   Labels labels = Labels::kConsensus;
   Consensus consensus = Consensus::kAuto;
   ClusterMethod cluster_method = ClusterMethod::kSpherical;
+  // With kConsensus: leave out rows that are unanimous or chaotic (job/report.h).
+  bool filter_rows = false;
   bool task_types = true;  // learn task types from the table's task column
   std::uint32_t clusters_max = 32;
   std::uint32_t anchors_max = 512;

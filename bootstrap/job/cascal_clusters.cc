@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "base/contract.h"
 #include "bootstrap/fit/cascal.h"
 #include "bootstrap/fit/kmeans.h"
 #include "bootstrap/job/row_scores.h"
@@ -13,6 +14,8 @@ namespace pointsman::bootstrap {
 namespace {
 
 constexpr double kUnitTolerance = 1e-3;
+constexpr std::size_t kRowsPerCluster = 30;
+constexpr std::size_t kRowsPerMicro = 20;
 
 bool IsUnit(std::span<const float> row) {
   double squares = 0;
@@ -73,6 +76,21 @@ CascalClusters FindCascalClusters(const Table& table, std::span<const std::size_
     ++out.sizes[nearest[i]];
   }
   return out;
+}
+
+ScaledClusters FindScaledClusters(const Rows& embeddings, const Scores& scores, const CellOptions& cells,
+                                  std::size_t clusters_max, std::size_t micro_max, std::uint64_t seed) {
+  ScaledOptions options;
+  options.micro_max = std::max<std::size_t>(micro_max, 1);
+  options.rows_per_micro = kRowsPerMicro;
+  options.cells = cells;
+  options.seed = seed;
+  const std::size_t most = std::clamp<std::size_t>(clusters_max, 1, std::max<std::size_t>(embeddings.count() / kRowsPerCluster, 1));
+  std::erase_if(options.counts, [&](std::size_t count) { return count > most; });
+  if (options.counts.empty()) options.counts.push_back(most);
+  auto found = FitScaledCascal(embeddings, scores, options);
+  ENSURE(found.ok(), "the builder gives unit rows and scores in [0,1]");
+  return std::move(found).value();
 }
 
 }  // namespace pointsman::bootstrap

@@ -1,4 +1,5 @@
-// The published CASCAL clusters of a table, flattened over its subjects.
+// CASCAL clusters for a bundle: the published ones of a table, flattened over its
+// subjects, and the scaled ones.
 //
 // Pure and deterministic; one thread. Errors: none; a wrong shape aborts.
 #pragma once
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "bootstrap/data/table_reader.h"
+#include "bootstrap/fit/cascal_scaled.h"
 #include "bootstrap/fit/cells.h"
 #include "bootstrap/fit/rows.h"
 
@@ -25,5 +27,11 @@ struct CascalClusters {
 // no query has a consensus gives one cluster.
 CascalClusters FindCascalClusters(const Table& table, std::span<const std::size_t> rows,
                                   std::span<const std::size_t> columns, const Rows& embeddings, const Scores& scores);
+
+// The scaled clusters within a bundle's limits: at most `clusters_max` of them, a
+// thirtieth of the rows each on average, from at most `micro_max` micro-clusters.
+// `cells` says how scores become means. Rows must be of unit length.
+ScaledClusters FindScaledClusters(const Rows& embeddings, const Scores& scores, const CellOptions& cells,
+                                  std::size_t clusters_max, std::size_t micro_max, std::uint64_t seed);
 
 }  // namespace pointsman::bootstrap

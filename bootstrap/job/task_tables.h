@@ -1,13 +1,15 @@
-// Task types of a bundle: names, recogniser, quality per task and model, share.
+// Task types of a bundle: names, recogniser, quality per task and model.
 //
 // Pure and deterministic; one thread. Errors: none; a wrong shape aborts.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "bootstrap/fit/cells.h"
+#include "bootstrap/fit/recogniser.h"
 #include "bootstrap/fit/rows.h"
 #include "policy/world/bundle.h"
 
@@ -16,14 +18,21 @@ namespace pointsman::bootstrap {
 inline constexpr std::size_t kTaskTypesMax = 64;
 inline constexpr std::size_t kTaskRowsMin = 10;
 
-// Fills task_names, task_weights, task_bias, task_quality and task_share.
-// `tasks[i]` is the task of row i (may be empty); `cluster[i]` its cluster. Types
-// are the at most kTaskTypesMax commonest tasks with at least kTaskRowsMin rows;
-// with fewer than two of them the bundle stays without tasks. The share is the
-// one of {0, .25, .5, .75, 1} with the least cross-validated squared error
-// (5 folds) of the predicted score. Needs centroids, membership parameters and
-// skills to be there. Deterministic for the same seed.
-void FillTaskTables(const Rows& embeddings, std::span<const std::string> tasks, std::span<const std::uint32_t> cluster,
-                    const Scores& scores, const CellOptions& cells, std::uint64_t seed, policy::Bundle& bundle);
+struct TaskTypes {
+  std::vector<std::string> names;     // ascending
+  std::vector<std::uint32_t> of_row;  // of every row; kNoGroup: none of these
+};
+
+// The at most kTaskTypesMax commonest tasks with at least kTaskRowsMin rows.
+TaskTypes FindTaskTypes(std::span<const std::string> tasks);
+
+// Fitted on at most 4,000 of `use`; with no task among them every type is as likely.
+Recogniser FitTaskRecogniser(const Rows& embeddings, const TaskTypes& types, std::span<const std::size_t> use,
+                             std::uint64_t seed);
+
+// Fills task_names, task_weights, task_bias and task_quality from all rows. Needs at
+// least two types. Deterministic for the same seed.
+void FillTaskTables(const Rows& embeddings, const TaskTypes& types, const Scores& scores, const CellOptions& cells,
+                    std::uint64_t seed, policy::Bundle& bundle);
 
 }  // namespace pointsman::bootstrap

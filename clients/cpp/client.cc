@@ -65,6 +65,10 @@ template <>
 struct KindOf<wire::Ping> {
   static constexpr std::uint8_t value = 9;
 };
+template <>
+struct KindOf<wire::Vote> {
+  static constexpr std::uint8_t value = 10;
+};
 
 template <typename T>
 void Put(T value, char* out) {
@@ -374,6 +378,7 @@ Outcome<wire::Ack> Client::Call(const wire::Gold& request) { return impl_->Call<
 Outcome<wire::Ack> Client::Call(const wire::Retract& request) { return impl_->Call<wire::Ack>(request); }
 Outcome<wire::StatusReply> Client::Call(const wire::Status& request) { return impl_->Call<wire::StatusReply>(request); }
 Outcome<wire::Ping> Client::Call(const wire::Ping& request) { return impl_->Call<wire::Ping>(request); }
+Outcome<wire::VoteReply> Client::Call(const wire::Vote& request) { return impl_->Call<wire::VoteReply>(request); }
 
 std::vector<Outcome<wire::RouteReply>> Client::Pipeline(const std::vector<wire::Route>& requests) {
   return impl_->Pipeline<wire::RouteReply>(requests);

@@ -72,6 +72,7 @@ class Client {
   Outcome<wire::Ack> Call(const wire::Retract& request);
   Outcome<wire::StatusReply> Call(const wire::Status& request);
   Outcome<wire::Ping> Call(const wire::Ping& request);
+  Outcome<wire::VoteReply> Call(const wire::Vote& request);
 
   // Sends many with up to 32 in flight; result i answers request i. The timeout
   // runs anew with each reply. After a transport error the rest carry it too.

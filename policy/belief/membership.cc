@@ -47,26 +47,36 @@ AnchorWeights WeighAnchors(const Bundle& bundle, const kernels::Nearest& nearest
   return weights;
 }
 
+Membership Weigh(const Bundle& bundle, const kernels::Nearest& clusters, const kernels::Nearest& anchors) {
+  Membership membership;
+  membership.clusters = WeighClusters(bundle, clusters);
+  if (!clusters.empty()) membership.nearest_similarity = clusters[0].score;
+  membership.anchors = WeighAnchors(bundle, anchors);
+  return membership;
+}
+
 template <typename Search>
 Membership Find(const Bundle& bundle, std::span<const float> embedding, Search search) {
-  Membership membership;
   if (embedding.empty()) {
+    Membership membership;
     membership.clusters.push_back({kBackground, 1.0});
     return membership;
   }
   REQUIRE(embedding.size() == bundle.dimension(), "the embedding has the bundle's dimension");
-  const kernels::Nearest clusters = search(bundle.centroids, std::span<const float>(), embedding, kNearestClusters);
-  membership.clusters = WeighClusters(bundle, clusters);
-  if (!clusters.empty()) membership.nearest_similarity = clusters[0].score;
-  membership.anchors =
-      WeighAnchors(bundle, search(bundle.anchors, std::span<const float>(), embedding, kNearestAnchors));
-  return membership;
+  constexpr std::span<const float> kNoBias;
+  return Weigh(bundle, search(bundle.centroids, kNoBias, embedding, kNearestClusters),
+               search(bundle.anchors, kNoBias, embedding, kNearestAnchors));
 }
 
 }  // namespace
 
 Membership FindMembership(const Bundle& bundle, std::span<const float> embedding) {
   return Find(bundle, embedding, kernels::NearestFast);
+}
+
+Membership FindMembership(const SearchIndex& index, const kernels::CoarseQuery& query) {
+  return Weigh(*index.bundle, index.centroids.Find(query, kNearestClusters),
+               index.anchors.Find(query, kNearestAnchors));
 }
 
 Membership FindMembershipExact(const Bundle& bundle, std::span<const float> embedding) {

@@ -11,14 +11,15 @@
 
 #include <span>
 
+#include "policy/belief/search_index.h"
 #include "policy/learning/event.h"
 #include "policy/world/bundle.h"
 
 namespace pointsman::policy {
 
 struct Membership {
-  ClusterWeights clusters;      // ascending cluster, background included
-  AnchorWeights anchors;        // nearest first
+  ClusterWeights clusters;         // ascending cluster, background included
+  AnchorWeights anchors;           // nearest first
   double nearest_similarity = -1;  // cosine with the nearest centroid
 };
 
@@ -26,6 +27,8 @@ struct Membership {
 // (all weight on the background, no anchors).
 Membership FindMembership(const Bundle& bundle, std::span<const float> embedding);
 // The same with plain double arithmetic in index order: for the fold.
+// The same answer through the index; `query` is not empty.
+Membership FindMembership(const SearchIndex& index, const kernels::CoarseQuery& query);
 Membership FindMembershipExact(const Bundle& bundle, std::span<const float> embedding);
 
 }  // namespace pointsman::policy

@@ -1,19 +1,32 @@
 // The prior quality of a model for a query.
 //
-//   f_m(q) = omega * sum_t p(t|q) R[t,m] + (1 - omega) * sum_k w_k skill[k,m]
+//   f_m(q) = omega * sum_t p(t|q) R[t,m] + h * head_m(q) + (1 - omega - h) * sum_k w_k skill[k,m]
 //
-// (spec online_learner 0). Without tasks omega counts as 0. A model that the
-// bundle does not know gets the mean over its columns minus .05 (trouter_bandits
-// 3.7 c); with no column at all, .5. Always within [0,1].
+// (spec online_learner 0, with a linear head beside the two tables). A part that is
+// missing - no tasks, no head, no embedding - counts 0 and the clusters get its
+// share. A model that the bundle does not know gets the mean over its columns minus
+// .05 (trouter_bandits 3.7 c); with no column at all, .5. Always within [0,1].
+// Plain double arithmetic in a fixed order: the same bits in the fold and on the
+// hot path.
 #pragma once
 
+#include <span>
+
+#include "base/inline_vector.h"
 #include "policy/belief/membership.h"
 #include "policy/belief/task_recogniser.h"
 #include "policy/world/bundle.h"
 
 namespace pointsman::policy {
 
-double PriorQuality(const Bundle& bundle, int column, const ClusterWeights& clusters, const TaskProbabilities& tasks);
+// The embedding in the head's basis: what all models' heads share.
+using HeadFeatures = InlineVector<double, kHeadRankMax>;
+
+// Empty for an empty embedding or a bundle without a head. d * r multiply-adds.
+HeadFeatures ProjectHead(const Bundle& bundle, std::span<const float> embedding);
+
+double PriorQuality(const Bundle& bundle, int column, const ClusterWeights& clusters, const TaskProbabilities& tasks,
+                    const HeadFeatures& head = {});
 // f-bar of a column, by the same rule for -1.
 double MeanPrior(const Bundle& bundle, int column);
 

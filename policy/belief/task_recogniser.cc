@@ -37,6 +37,11 @@ TaskProbabilities RecogniseTasks(const Bundle& bundle, std::span<const float> em
   return Recognise(bundle, embedding, kernels::NearestFast);
 }
 
+TaskProbabilities RecogniseTasks(const SearchIndex& index, const kernels::CoarseQuery& query) {
+  if (index.bundle->task_count() == 0) return {};
+  return Softmax(index.tasks.Find(query, kLikeliest));
+}
+
 TaskProbabilities RecogniseTasksExact(const Bundle& bundle, std::span<const float> embedding) {
   return Recognise(bundle, embedding, kernels::NearestExact);
 }

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/inline_vector.h"
+#include "policy/belief/search_index.h"
 #include "policy/learning/event.h"
 #include "policy/world/bundle.h"
 
@@ -18,6 +19,8 @@ using TaskProbabilities = InlineVector<TaskProbability, 8>;
 // bundle without tasks.
 TaskProbabilities RecogniseTasks(const Bundle& bundle, std::span<const float> embedding);
 // The same with plain double arithmetic in index order: for the fold.
+// The same answer through the index; `query` is not empty.
+TaskProbabilities RecogniseTasks(const SearchIndex& index, const kernels::CoarseQuery& query);
 TaskProbabilities RecogniseTasksExact(const Bundle& bundle, std::span<const float> embedding);
 
 }  // namespace pointsman::policy

@@ -34,6 +34,18 @@ struct Considered {
   Candidate candidate;
 };
 
+// Where the query lies and what it asks for.
+void Locate(const Snapshot& snapshot, const Query& query, const SearchIndex* index, Decision& decision) {
+  if (index == nullptr || index->bundle != snapshot.bundle || query.embedding.empty()) {
+    decision.membership = FindMembership(*snapshot.bundle, query.embedding);
+    decision.tasks = RecogniseTasks(*snapshot.bundle, query.embedding);
+    return;
+  }
+  const kernels::CoarseQuery coarse(query.embedding);
+  decision.membership = FindMembership(*index, coarse);
+  decision.tasks = RecogniseTasks(*index, coarse);
+}
+
 bool Allows(const Query& query, const std::string& name) {
   return query.allowed.empty() || std::find(query.allowed.begin(), query.allowed.end(), name) != query.allowed.end();
 }
@@ -63,7 +75,10 @@ Pacing PacingOf(const Snapshot& snapshot, const Query& query) {
 class Forecast {
  public:
   Forecast(const Snapshot& snapshot, const Query& query, const Decision& decision)
-      : snapshot_(snapshot), query_(query), decision_(decision) {}
+      : snapshot_(snapshot),
+        query_(query),
+        decision_(decision),
+        head_(ProjectHead(*snapshot.bundle, query.embedding)) {}
 
   std::vector<Considered> Run() {
     std::vector<Considered> considered;
@@ -102,7 +117,7 @@ class Forecast {
   // All models that the bundle does not know share one prior, a mean over all columns.
   double Prior(int column) {
     const auto compute = [&] {
-      return PriorQuality(*snapshot_.bundle, column, decision_.membership.clusters, decision_.tasks);
+      return PriorQuality(*snapshot_.bundle, column, decision_.membership.clusters, decision_.tasks, head_);
     };
     if (column >= 0) return compute();
     if (unknown_prior_ < 0) unknown_prior_ = compute();
@@ -112,6 +127,7 @@ class Forecast {
   const Snapshot& snapshot_;
   const Query& query_;
   const Decision& decision_;
+  const HeadFeatures head_;
   double unknown_prior_ = -1;
 };
 
@@ -281,7 +297,9 @@ void AskGold(const Query& query, double gold_rate, double audit_rate, const Paci
 
 }  // namespace
 
-Result<Decision> Decide(const Snapshot& snapshot, const Query& query) {
+Result<Decision> Decide(const Snapshot& snapshot, const Query& query) { return Decide(snapshot, query, nullptr); }
+
+Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const SearchIndex* index) {
   if (Status status = ValidateWeights(query.weights); !status.ok()) return status.error();
   if (snapshot.models.empty()) {
     return MakeError(Code::kFailedPrecondition, "empty_pool", "there is no model in the pool; add one and route again");
@@ -290,8 +308,7 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query) {
   Decision decision;
   decision.generation = snapshot.generation;
   decision.snapshot_seq = snapshot.seq;
-  decision.membership = FindMembership(*snapshot.bundle, query.embedding);
-  decision.tasks = RecogniseTasks(*snapshot.bundle, query.embedding);
+  Locate(snapshot, query, index, decision);
 
   const std::vector<Considered> considered = Forecast(snapshot, query, decision).Run();
   if (considered.empty()) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/contract.h"
+#include "policy/kernels/exact_rows.h"
 #include "policy/kernels/scan.h"
 
 namespace pointsman::policy::kernels {
@@ -19,8 +20,9 @@ constexpr std::size_t kProposalsMax = Proposals(kNearestMax);
 class Best {
  public:
   explicit Best(std::size_t count) : count_(count) {}
+  bool Wants(double score) const { return size_ < count_ || score > entries_[size_ - 1].score; }
   void Offer(std::uint32_t row, double score) {
-    if (size_ == count_ && !(score > entries_[size_ - 1].score)) return;
+    if (!Wants(score)) return;
     std::size_t at = size_ < count_ ? size_++ : size_ - 1;
     while (at > 0 && score > entries_[at - 1].score) {
       entries_[at] = entries_[at - 1];
@@ -41,28 +43,26 @@ double BiasOf(std::span<const float> bias, std::size_t row) {
   return bias.empty() ? 0.0 : static_cast<double>(bias[row]);
 }
 
-double ExactDot(const float* row, std::span<const float> query) {
-  double sum = 0;
-  for (std::size_t i = 0; i < query.size(); ++i) sum += static_cast<double>(row[i]) * static_cast<double>(query[i]);
-  return sum;
-}
-
-// Four rows at once: each sum is still in index order, but their latencies overlap.
-void ExactDots4(const std::array<const float*, 4>& rows, std::span<const float> query, std::array<double, 4>& out) {
-  out = {};
-  for (std::size_t i = 0; i < query.size(); ++i) {
-    const auto q = static_cast<double>(query[i]);
-    out[0] += static_cast<double>(rows[0][i]) * q;
-    out[1] += static_cast<double>(rows[1][i]) * q;
-    out[2] += static_cast<double>(rows[2][i]) * q;
-    out[3] += static_cast<double>(rows[3][i]) * q;
-  }
-}
-
 Nearest Take(const Best& best) {
   Nearest nearest;
   for (std::size_t i = 0; i < best.size(); ++i) nearest.push_back(best[i]);
   return nearest;
+}
+
+// The exact scores of `size` rows from row_at(0) on, four at a time.
+template <typename RowAt>
+void OfferExact(std::span<const float> rows, std::span<const float> bias, std::span<const float> query,
+                std::size_t size, RowAt row_at, ExactFunction dots, Best& best) {
+  for (std::size_t i = 0; i < size; i += 4) {
+    const float* four[4];
+    for (std::size_t j = 0; j < 4; ++j) four[j] = rows.data() + row_at(std::min(i + j, size - 1)) * query.size();
+    double sums[4];
+    dots(four, query.size(), query.data(), sums);
+    for (std::size_t j = 0; j < 4 && i + j < size; ++j) {
+      const std::size_t row = row_at(i + j);
+      best.Offer(static_cast<std::uint32_t>(row), sums[j] + BiasOf(bias, row));
+    }
+  }
 }
 
 std::size_t RowCount(std::span<const float> rows, std::span<const float> bias, std::span<const float> query,
@@ -90,25 +90,22 @@ Nearest NearestFast(std::span<const float> rows, std::span<const float> bias, st
     const std::size_t size = std::min(kBlock, row_count - start);
     scan(rows.data() + start * dimension, size, dimension, query.data(), scores.data());
     for (std::size_t i = 0; i < size; ++i) {
-      proposed.Offer(static_cast<std::uint32_t>(start + i), static_cast<double>(scores[i]) + BiasOf(bias, start + i));
+      const double score = static_cast<double>(scores[i]) + BiasOf(bias, start + i);
+      if (proposed.Wants(score)) proposed.Offer(static_cast<std::uint32_t>(start + i), score);
     }
   }
   // Ascending rows, so that exact ties go to the smaller row as in NearestExact.
   std::array<std::uint32_t, kProposalsMax> candidates{};
   for (std::size_t i = 0; i < proposed.size(); ++i) candidates[i] = proposed[i].row;
   std::sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(proposed.size()));
+  return BestOf(rows, bias, query, std::span(candidates).first(proposed.size()), count);
+}
+
+Nearest BestOf(std::span<const float> rows, std::span<const float> bias, std::span<const float> query,
+               std::span<const std::uint32_t> listed, std::size_t count) {
   Best best(count);
-  for (std::size_t i = 0; i < proposed.size(); i += 4) {
-    std::array<const float*, 4> four{};
-    for (std::size_t j = 0; j < 4; ++j) {
-      four[j] = rows.data() + candidates[std::min(i + j, proposed.size() - 1)] * dimension;
-    }
-    std::array<double, 4> sums{};
-    ExactDots4(four, query, sums);
-    for (std::size_t j = 0; j < 4 && i + j < proposed.size(); ++j) {
-      best.Offer(candidates[i + j], sums[j] + BiasOf(bias, candidates[i + j]));
-    }
-  }
+  OfferExact(
+      rows, bias, query, listed.size(), [&](std::size_t i) { return std::size_t{listed[i]}; }, ExactDots4(), best);
   return Take(best);
 }
 
@@ -116,9 +113,9 @@ Nearest NearestExact(std::span<const float> rows, std::span<const float> bias, s
                      std::size_t count) {
   const std::size_t row_count = RowCount(rows, bias, query, count);
   Best best(count);
-  for (std::size_t r = 0; r < row_count; ++r) {
-    best.Offer(static_cast<std::uint32_t>(r), ExactDot(rows.data() + r * query.size(), query) + BiasOf(bias, r));
-  }
+  // The baseline's, in every process: the fold has no dispatch.
+  OfferExact(
+      rows, bias, query, row_count, [](std::size_t i) { return i; }, &ExactDots4Baseline, best);
   return Take(best);
 }
 

@@ -25,7 +25,7 @@ using Nearest = InlineVector<Scored, kNearestMax>;
 // are query.size() long. Scores are the exact ones in both.
 Nearest NearestFast(std::span<const float> rows, std::span<const float> bias, std::span<const float> query,
                     std::size_t count);
-// Plain double arithmetic in index order over all rows: for the fold.
+// Exact scores of all rows in one fixed order of sums (scan.h): for the fold.
 Nearest NearestExact(std::span<const float> rows, std::span<const float> bias, std::span<const float> query,
                      std::size_t count);
 

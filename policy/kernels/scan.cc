@@ -9,14 +9,16 @@ namespace {
 
 struct Choice {
   ScanFunction scan;
+  ExactFunction exact;
+  CoarseFunction coarse;
   const char* name;
 };
 
 Choice Choose() {
   const char* wish = std::getenv("POINTSMAN_ISA");
   const bool baseline_wished = wish != nullptr && std::string_view(wish) == "baseline";
-  if (!baseline_wished && SupportsV3()) return {&ScanV3, "v3"};
-  return {&ScanBaseline, "baseline"};
+  if (!baseline_wished && SupportsV3()) return {&ScanV3, &ExactDots4V3, &CoarseScanV3, "v3"};
+  return {&ScanBaseline, &ExactDots4Baseline, nullptr, "baseline"};
 }
 
 const Choice& Chosen() {
@@ -36,6 +38,8 @@ bool SupportsV3() {
 }
 
 ScanFunction Scan() { return Chosen().scan; }
+ExactFunction ExactDots4() { return Chosen().exact; }
+CoarseFunction CoarseScan() { return Chosen().coarse; }
 const char* ScanName() { return Chosen().name; }
 
 }  // namespace pointsman::policy::kernels

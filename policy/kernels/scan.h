@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace pointsman::policy::kernels {
 
@@ -22,9 +23,49 @@ void ScanBaseline(const float* rows, std::size_t row_count, std::size_t dimensio
 // Only where SupportsV3(): elsewhere the process dies of an illegal instruction.
 void ScanV3(const float* rows, std::size_t row_count, std::size_t dimension, const float* query, float* out);
 
+// Four exact inner products in doubles. Products of floats are exact there; partial
+// sums by index mod 4 are added as (0+2) + (1+3). So both have the same bits, and
+// the fold may call ExactDots4Baseline.
+using ExactFunction = void (*)(const float* const rows[4], std::size_t dimension, const float* query, double out[4]);
+void ExactDots4Baseline(const float* const rows[4], std::size_t dimension, const float* query, double out[4]);
+void ExactDots4V3(const float* const rows[4], std::size_t dimension, const float* query, double out[4]);
+
+// Rows and a query in eight bits; the fields are those of coarse.h, `zero` is 64
+// times the sum of the query's values. `stride` is a multiple of 32.
+struct CoarseMatrix {
+  const std::uint8_t* bytes;
+  std::size_t row_count;
+  std::size_t stride;
+  const float* scale;
+  const float* error;
+  const float* length;
+  const float* offset;
+  const float* slack;
+};
+struct CoarseVector {
+  const std::int8_t* values;
+  std::int32_t zero;
+  float scale;
+  float length;
+  float error;
+};
+// Rounds `query` to v and fills up to `padded`, a multiple of 8, with zeros.
+struct CoarseNorms {
+  float scale = 0;       // s_q
+  std::int32_t sum = 0;  // of v
+  double squares = 0;    // |q|^2
+  double missed = 0;     // |q - s_q v|^2
+};
+CoarseNorms CoarseRoundV3(const float* query, std::size_t dimension, std::size_t padded, std::int8_t* values);
+// low[r] and high[r]: between them lies row r's score.
+using CoarseFunction = void (*)(const CoarseMatrix& rows, const CoarseVector& query, float* low, float* high);
+void CoarseScanV3(const CoarseMatrix& rows, const CoarseVector& query, float* low, float* high);
+
 bool SupportsV3();
 // The kernel in use, and its name ("baseline" or "v3") for status and logs.
 ScanFunction Scan();
+ExactFunction ExactDots4();
+CoarseFunction CoarseScan();  // null in the baseline, where eight bits gain nothing
 const char* ScanName();
 
 }  // namespace pointsman::policy::kernels

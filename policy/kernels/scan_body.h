@@ -59,4 +59,24 @@ void ScanBody(const float* rows, std::size_t row_count, std::size_t dimension, c
   }
 }
 
+using Floats4 = float __attribute__((vector_size(16), aligned(4), may_alias));
+using Doubles4 = double __attribute__((vector_size(32)));
+
+void ExactDots4Body(const float* const rows[4], std::size_t dimension, const float* query, double out[4]) {
+  Doubles4 sums[4] = {};
+  const std::size_t whole = dimension - dimension % 4;
+  for (std::size_t i = 0; i < whole; i += 4) {
+    const Doubles4 q = __builtin_convertvector(*reinterpret_cast<const Floats4*>(query + i), Doubles4);
+    for (std::size_t r = 0; r < 4; ++r) {
+      sums[r] += __builtin_convertvector(*reinterpret_cast<const Floats4*>(rows[r] + i), Doubles4) * q;
+    }
+  }
+  for (std::size_t r = 0; r < 4; ++r) {
+    for (std::size_t i = whole; i < dimension; ++i) {
+      sums[r][i % 4] += static_cast<double>(rows[r][i]) * static_cast<double>(query[i]);
+    }
+    out[r] = (sums[r][0] + sums[r][2]) + (sums[r][1] + sums[r][3]);
+  }
+}
+
 }  // namespace

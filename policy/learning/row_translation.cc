@@ -66,7 +66,8 @@ const RowTranslator::AnchorImage& RowTranslator::Image(Origin& origin, std::uint
   std::optional<AnchorImage>& image = origin.tabulated[anchor];
   if (!image.has_value()) {
     const std::span<const float> vector = origin.images.subspan(anchor * live_->dimension(), live_->dimension());
-    image = AnchorImage{FindMembershipExact(*live_, vector), RecogniseTasksExact(*live_, vector)};
+    image = AnchorImage{FindMembershipExact(*live_, vector), RecogniseTasksExact(*live_, vector),
+                        ProjectHead(*live_, vector)};
   }
   return *image;
 }
@@ -104,7 +105,7 @@ Result<LiveRow> RowTranslator::Translate(const DecisionContext& context, const P
     for (const ClusterWeight& cluster : image.membership.clusters) {
       mix[cluster.cluster] += anchor.weight * cluster.weight;
     }
-    prior += anchor.weight * PriorQuality(*live_, column, image.membership.clusters, image.tasks);
+    prior += anchor.weight * PriorQuality(*live_, column, image.membership.clusters, image.tasks, image.head);
     total += anchor.weight;
   }
   if (!(total > 0)) return row;

@@ -19,6 +19,7 @@
 
 #include "base/result.h"
 #include "policy/belief/membership.h"
+#include "policy/belief/prior.h"
 #include "policy/belief/task_recogniser.h"
 #include "policy/learning/event.h"
 #include "policy/learning/learner.h"
@@ -46,6 +47,7 @@ class RowTranslator {
   struct AnchorImage {
     Membership membership;
     TaskProbabilities tasks;
+    HeadFeatures head;
   };
   struct Origin {
     std::shared_ptr<const Bundle> bundle;

@@ -64,7 +64,7 @@ Status CheckEmbedder(const Bundle& bundle) {
                std::to_string(kDimensionMax) + " are possible");
   }
   const bool has_vectors = !bundle.centroids.empty() || !bundle.anchors.empty() || !bundle.task_weights.empty() ||
-                           !bundle.bridge.empty();
+                           !bundle.bridge.empty() || !bundle.head_basis.empty();
   if (bundle.dimension() == 0 && has_vectors) return Bad("vectors without an embedder's dimension");
   return {};
 }
@@ -114,9 +114,29 @@ Status CheckTasks(const Bundle& bundle) {
   return CheckRange("task_quality", bundle.task_quality, 0, 1);
 }
 
+Status CheckHead(const Bundle& bundle) {
+  if (!(bundle.task_share >= 0 && bundle.task_share <= 1)) return Bad("task_share must lie in [0,1]");
+  if (!(bundle.head_share >= 0 && bundle.head_share <= 1)) return Bad("head_share must lie in [0,1]");
+  if (bundle.task_share + bundle.head_share > 1 + 1e-9) return Bad("task_share and head_share exceed 1 together");
+  if (bundle.head_basis.empty()) {
+    if (bundle.head_share > 0) return Bad("head_share without a head_basis");
+    if (auto s = CheckSize("head_loadings", bundle.head_loadings.size(), 0); !s.ok()) return s;
+    return CheckSize("head_bias", bundle.head_bias.size(), 0);
+  }
+  const std::size_t rank = bundle.head_rank();
+  if (rank == 0 || rank > kHeadRankMax || bundle.head_basis.size() != rank * bundle.dimension()) {
+    return Bad("head_basis must have 1 to " + std::to_string(kHeadRankMax) + " numbers a dimension");
+  }
+  const std::size_t columns = bundle.models.size();
+  if (auto s = CheckRange("head_basis", bundle.head_basis, -1e6, 1e6); !s.ok()) return s;
+  if (auto s = CheckSize("head_loadings", bundle.head_loadings.size(), columns * rank); !s.ok()) return s;
+  if (auto s = CheckRange("head_loadings", bundle.head_loadings, -1e6, 1e6); !s.ok()) return s;
+  if (auto s = CheckSize("head_bias", bundle.head_bias.size(), columns); !s.ok()) return s;
+  return CheckRange("head_bias", bundle.head_bias, -1e6, 1e6);
+}
+
 Status CheckModelTables(const Bundle& bundle) {
   const std::size_t columns = bundle.models.size();
-  if (!(bundle.task_share >= 0 && bundle.task_share <= 1)) return Bad("task_share must lie in [0,1]");
   if (auto s = CheckSize("mean_prior", bundle.mean_prior.size(), columns); !s.ok()) return s;
   if (auto s = CheckRange("mean_prior", bundle.mean_prior, 0, 1); !s.ok()) return s;
   if (auto s = CheckSize("tokens", bundle.tokens.size(), columns); !s.ok()) return s;
@@ -147,6 +167,7 @@ Status ValidateBundle(const Bundle& bundle) {
   if (auto s = CheckClusters(bundle); !s.ok()) return s;
   if (auto s = CheckAnchors(bundle); !s.ok()) return s;
   if (auto s = CheckTasks(bundle); !s.ok()) return s;
+  if (auto s = CheckHead(bundle); !s.ok()) return s;
   return CheckModelTables(bundle);
 }
 

@@ -24,13 +24,14 @@ namespace pointsman::policy {
 
 inline constexpr std::size_t kAnchorsMax = 2000;
 inline constexpr std::size_t kDimensionMax = 8192;
+inline constexpr std::size_t kHeadRankMax = 16;
 
 // Which function turned text into vectors. Vectors of different identities must
 // never meet.
 struct EmbedderIdentity {
-  std::string kind;                         // "lsa", "caller", "none"
+  std::string kind;  // "lsa", "caller", "none"
   std::uint32_t dimension = 0;
-  std::array<std::uint8_t, 32> digest{};    // of the embedder's parameters; zero for "caller"
+  std::array<std::uint8_t, 32> digest{};  // of the embedder's parameters; zero for "caller"
   bool operator==(const EmbedderIdentity&) const = default;
 };
 
@@ -66,8 +67,18 @@ struct Bundle {
   std::vector<float> task_bias;         // T
   std::vector<double> task_quality;     // T x M in [0,1]
 
-  double task_share = 0.5;         // omega: weight of the task prior against the cluster prior, [0,1]
-  std::vector<double> mean_prior;  // M: mean over the bootstrap queries of f_m(q)
+  // Linear head: quality straight from the embedding, one ridge regression a model,
+  // factorised. head_m(q) = head_bias[m] + sum_r head_loadings[m,r] * (sum_j q_j head_basis[j,r]).
+  // All three are empty when head_share is 0.
+  std::vector<float> head_basis;     // d x r, r <= kHeadRankMax
+  std::vector<float> head_loadings;  // M x r
+  std::vector<double> head_bias;     // M
+
+  // Weights of the prior's parts, fitted by cross-validation and frozen; the
+  // clusters have the rest, 1 - task_share - head_share. Each in [0,1], sum <= 1.
+  double task_share = 0.5;  // omega
+  double head_share = 0;
+  std::vector<double> mean_prior;       // M: mean over the bootstrap queries of f_m(q)
   std::vector<TokenStatistics> tokens;  // M
   Widths widths;
 
@@ -77,15 +88,16 @@ struct Bundle {
   std::vector<float> bridge;  // (anchors of bridge_from) x d
 
   // Provenance, for people.
-  std::string made_from;       // for example "table mmlupro (3000 rows)"
+  std::string made_from;  // for example "table mmlupro (3000 rows)"
   std::int64_t made_at_us = 0;
   std::uint64_t rows = 0;
-  std::string labels;          // "consensus", "scores"
+  std::string labels;  // "consensus", "scores"
 
   std::size_t dimension() const { return embedder.dimension; }
   std::size_t cluster_count() const { return cluster_names.size(); }  // without the background
   std::size_t anchor_count() const { return dimension() == 0 ? 0 : anchors.size() / dimension(); }
   std::size_t task_count() const { return task_names.size(); }
+  std::size_t head_rank() const { return dimension() == 0 ? 0 : head_basis.size() / dimension(); }
   // Column of `model`, or -1.
   int Column(std::string_view model) const;
   double skill(std::size_t cluster, std::size_t column) const { return skills[cluster * models.size() + column]; }

@@ -388,7 +388,7 @@ TEST_F(Http, ALiveSocketASymlinkAFileAndALongPathAreRefused) {
   std::filesystem::create_symlink(ApiPath(), directory_ + "/link");
   auto link = HttpServer::Start(Options(directory_ + "/link"), ports_, Role::kApi);
   ASSERT_FALSE(link.ok());
-  EXPECT_EQ(link.error().reason, "not_a_socket");
+  EXPECT_EQ(link.error().reason, "symbolic_link");
 
   std::ofstream(directory_ + "/file") << "precious";
   auto file = HttpServer::Start(Options(directory_ + "/file"), ports_, Role::kApi);
@@ -398,7 +398,7 @@ TEST_F(Http, ALiveSocketASymlinkAFileAndALongPathAreRefused) {
 
   auto longer = HttpServer::Start(Options(directory_ + "/" + std::string(108, 'x')), ports_, Role::kApi);
   ASSERT_FALSE(longer.ok());
-  EXPECT_EQ(longer.error().reason, "socket_path");
+  EXPECT_EQ(longer.error().reason, "socket_path_too_long");
 }
 
 TEST_F(Http, AStaleSocketIsReplaced) {

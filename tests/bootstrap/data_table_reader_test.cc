@@ -158,5 +158,34 @@ TEST_F(TableReader, ARatingOfAModelThatNeverAnswersIsLeftOut) {
   EXPECT_EQ(table->rows[0].ratings[0][0], 0.5);
 }
 
+TEST_F(TableReader, ReadsLogProbabilityOptionsAndGenerator) {
+  const auto table = ReadTable(Write(
+      "t.jsonl", R"({"query":"q","options":4,"generator":"gen","models":{"m":{"answer":"A","logprob":-0.25},)"
+                 R"("n":{"answer":"B","logprob":null}}})"
+                 "\n"));
+  ASSERT_TRUE(table.ok()) << table.error().message;
+  EXPECT_EQ(table->rows[0].options, 4U);
+  EXPECT_EQ(table->rows[0].generator, "gen");
+  EXPECT_EQ(table->rows[0].models[0].log_probability, -0.25);
+  EXPECT_TRUE(std::isnan(table->rows[0].models[1].log_probability));
+}
+
+TEST_F(TableReader, ABadLogProbabilityOrNumberOfOptionsIsNamedWithItsLine) {
+  const auto table = ReadTable(Write("t.jsonl", "{\"query\":\"q\",\"models\":{\"m\":{\"answer\":\"A\",\"logprob\":0.5}}}\n"
+                                                "{\"query\":\"q\",\"models\":{\"m\":{\"answer\":\"A\",\"logprob\":\"nan\"}}}\n"
+                                                "{\"query\":\"q\",\"models\":{\"m\":{\"answer\":\"A\",\"logprob\":NaN}}}\n"
+                                                "{\"query\":\"q\",\"options\":1,\"models\":{\"m\":{\"answer\":\"A\"}}}\n"
+                                                "{\"query\":\"q\",\"options\":2.5,\"models\":{\"m\":{\"answer\":\"A\"}}}\n"
+                                                "{\"query\":\"q\",\"models\":{\"m\":{\"answer\":\"A\"}}}\n"));
+  ASSERT_TRUE(table.ok()) << table.error().message;
+  EXPECT_EQ(table->rows.size(), 1U);
+  ASSERT_EQ(table->errors.size(), 5U);
+  EXPECT_EQ(table->errors[0].line, 1U);
+  EXPECT_THAT(table->errors[0].message, HasSubstr("model m: logprob"));
+  EXPECT_THAT(table->errors[1].message, HasSubstr("logprob is not a number"));
+  EXPECT_THAT(table->errors[3].message, HasSubstr("options"));
+  EXPECT_THAT(table->errors[4].message, HasSubstr("whole"));
+}
+
 }  // namespace
 }  // namespace pointsman::bootstrap

@@ -181,5 +181,106 @@ TEST(Votes, LettersAreReadInTheirUsualClothes) {
   EXPECT_EQ(LetterCategory(""), kNoVote);
 }
 
+TEST(ListedOptions, AreCountedFromTheLastListOfTheQuestion) {
+  EXPECT_EQ(ListedOptions("Which?\nA. one\nB. two\nC. three"), 3U);
+  EXPECT_EQ(ListedOptions("Which?\n(A) one\n(B) two"), 2U);
+  EXPECT_EQ(ListedOptions("A. first\nB. list\nC. is long\nWhich?\n  A) one\n  B) two\n"), 2U);
+  EXPECT_EQ(ListedOptions("A. Smith wrote what?"), 0U);
+  EXPECT_EQ(ListedOptions(""), 0U);
+}
+
+// One question per row with `options` choices; of five models three are right.
+Votes MixedVotes(std::size_t items, bool own_options) {
+  Votes votes{items, 5, 10, {}};
+  for (std::size_t i = 0; i < items; ++i) {
+    const std::size_t options = i % 3 == 0 ? 2 : (i % 3 == 1 ? 4 : 10);
+    if (own_options) votes.item_options.push_back(static_cast<std::uint16_t>(options));
+    for (std::size_t m = 0; m < 5; ++m) {
+      const bool right = m < 3 ? (i * 7 + m) % 10 < 9 : (i * 3 + m * 5) % options == 0;
+      votes.answer.push_back(static_cast<std::int16_t>(right ? i % options : (i + m + 1) % options));
+    }
+  }
+  return votes;
+}
+
+TEST(Crowd, TwoGuessersAgreeingOnOneOfTwoOptionsSayLessThanOnOneOfTen) {
+  const Votes own = MixedVotes(300, true);
+  for (const auto& scores : {CrowdConsensus(own), PlainEm(own)}) {
+    double total = 0;
+    for (std::size_t i = 0; i < own.items; ++i) {
+      for (std::size_t m = 0; m < own.models; ++m) {
+        ASSERT_TRUE(scores[i * 5 + m] >= 0 && scores[i * 5 + m] <= 1 + 1e-12);
+        total += scores[i * 5 + m];
+      }
+    }
+    EXPECT_GT(total, 0);
+  }
+  // The same votes A, A of two weak models on an item of two and of ten options.
+  Votes pair{2, 2, 10, {0, 0, 0, 0}};
+  pair.item_options = {2, 10};
+  const auto scores = PlainEm(pair);
+  EXPECT_LT(scores[0], scores[2]);
+}
+
+TEST(Crowd, StatingTheUsualNumberOfOptionsChangesNothing) {
+  Votes votes = VectorVotes();
+  const auto before = FitCrowd(votes, {.classes = 2}).scores;
+  votes.item_options.assign(24, 10);
+  EXPECT_EQ(FitCrowd(votes, {.classes = 2}).scores, before);
+}
+
+TEST(Crowd, OneOptionTellsNothingAboutModels) {
+  Votes votes = VectorVotes();
+  const auto before = FitCrowd(votes, {.classes = 1, .shared_error_weights = false});
+  Votes longer = votes;
+  longer.item_options.assign(24, 10);
+  for (int i = 0; i < 6; ++i) {
+    ++longer.items;
+    longer.item_options.push_back(1);
+    for (const std::int16_t own : {0, 0, -1, 0, -1}) longer.answer.push_back(own);
+  }
+  const auto after = FitCrowd(longer, {.classes = 1, .shared_error_weights = false});
+  EXPECT_EQ(after.scores[24 * 5], 1);
+  EXPECT_EQ(after.scores[24 * 5 + 2], 0);
+  EXPECT_NEAR(after.scores[0], before.scores[0], 0.05) << "only the number of other options on average moves";
+}
+
+TEST(Confidence, InformativeLogProbabilitiesHelpAndEqualOnesChangeNothing) {
+  Votes votes{400, 4, 4, {}};
+  std::vector<double> informative;
+  std::vector<std::size_t> right;
+  for (std::size_t i = 0; i < votes.items; ++i) {
+    for (std::size_t m = 0; m < 4; ++m) {
+      const bool hit = (i * 13 + m * 29 + i * i) % 11 < 5;
+      right.push_back(hit ? 1 : 0);
+      votes.answer.push_back(static_cast<std::int16_t>(hit ? i % 4 : (i + 1 + (i + m) % 3) % 4));
+      informative.push_back((hit ? -0.2 : -1.0) - 0.01 * static_cast<double>((i + m) % 7));
+    }
+  }
+  const auto error = [&](const std::vector<double>& scores) {
+    double squares = 0;
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      squares += std::pow(scores[i] - static_cast<double>(right[i]), 2) / static_cast<double>(scores.size());
+    }
+    return squares;
+  };
+  const auto confidence = Confidence(votes, informative);
+  EXPECT_LT(error(CrowdConsensus(votes, confidence)), error(CrowdConsensus(votes)) - 0.01);
+  EXPECT_LT(error(PlainEm(votes, 10, confidence)), error(PlainEm(votes)) - 0.01);
+  const auto equal = Confidence(votes, std::vector<double>(votes.answer.size(), -0.5));
+  EXPECT_EQ(CrowdConsensus(votes, equal), CrowdConsensus(votes));
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto unknown = Confidence(votes, std::vector<double>(votes.answer.size(), nan));
+  EXPECT_EQ(CrowdConsensus(votes, unknown), CrowdConsensus(votes));
+}
+
+TEST(Crowd, AColumnOfEqualAnswersStaysFinite) {
+  Votes votes{30, 4, 10, {}};
+  for (std::size_t i = 0; i < 120; ++i) votes.answer.push_back(i % 4 == 0 ? std::int16_t{2} : kNoVote);
+  for (const double score : CrowdConsensus(votes)) ASSERT_TRUE(score >= 0 && score <= 1 + 1e-12);
+  votes.answer.assign(120, 3);
+  for (const double score : CrowdConsensus(votes)) ASSERT_NEAR(score, 1, 1e-3);
+}
+
 }  // namespace
 }  // namespace pointsman::bootstrap

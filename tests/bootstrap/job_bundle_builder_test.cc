@@ -66,10 +66,11 @@ std::size_t BestByPrior(const policy::Bundle& bundle, const embed::Embedder& emb
   EXPECT_TRUE(vector.ok());
   const auto clusters = policy::FindMembership(bundle, *vector).clusters;
   const auto tasks = policy::RecogniseTasks(bundle, *vector);
+  const auto head = policy::ProjectHead(bundle, *vector);
   std::size_t best = 0;
   double best_prior = -1;
   for (std::size_t m = 0; m < bundle.models.size(); ++m) {
-    const double prior = policy::PriorQuality(bundle, static_cast<int>(m), clusters, tasks);
+    const double prior = policy::PriorQuality(bundle, static_cast<int>(m), clusters, tasks, head);
     if (prior > best_prior) {
       best_prior = prior;
       best = m;
@@ -94,6 +95,10 @@ void ExpectSame(const policy::Bundle& a, const policy::Bundle& b) {
   EXPECT_EQ(a.task_bias, b.task_bias);
   EXPECT_EQ(a.task_quality, b.task_quality);
   EXPECT_EQ(a.task_share, b.task_share);
+  EXPECT_EQ(a.head_basis, b.head_basis);
+  EXPECT_EQ(a.head_loadings, b.head_loadings);
+  EXPECT_EQ(a.head_bias, b.head_bias);
+  EXPECT_EQ(a.head_share, b.head_share);
   EXPECT_EQ(a.mean_prior, b.mean_prior);
   EXPECT_EQ(a.widths, b.widths);
 }
@@ -197,7 +202,7 @@ TEST(BundleBuilder, MeanPriorIsTheMeanOverTheBootstrapQueries) {
   for (const TableRow& row : table.rows) {
     const auto vector = (*embedder)->Embed(row.query);
     sum += policy::PriorQuality(*bundle, 4, policy::FindMembership(*bundle, *vector).clusters,
-                                policy::RecogniseTasks(*bundle, *vector));
+                                policy::RecogniseTasks(*bundle, *vector), policy::ProjectHead(*bundle, *vector));
   }
   EXPECT_NEAR(bundle->mean_prior[4], sum / 90, 1e-9);
 }

@@ -1,4 +1,4 @@
-#include "eval/e1.h"
+#include "eval/run.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,9 @@
 #include <set>
 
 #include "base/unit_draw.h"
-#include "eval/e1_tally.h"
+#include "eval/arm_factory.h"
+#include "eval/baselines.h"
+#include "eval/tally.h"
 #include "eval/learner_arm.h"
 #include "eval/socket_arm.h"
 #include "eval/table_world.h"
@@ -51,15 +53,15 @@ bootstrap::Table SmallTable(std::size_t rows, std::uint64_t seed) {
   return table;
 }
 
-E1Options ColdOptions() {
-  E1Options options;
+RunOptions ColdOptions() {
+  RunOptions options;
   options.warm = Warm::kNone;
   options.bootstrap_rows = 30;
   options.seeds = 2;
   return options;
 }
 
-const ArmReport& Of(const E1Report& report, const std::string& name) {
+const ArmReport& Of(const RunReport& report, const std::string& name) {
   for (const ArmReport& arm : report.arms) {
     if (arm.name == name) return arm;
   }
@@ -138,7 +140,7 @@ TEST(Tally, SummarisesByHand) {
         {.score = 0.5F, .predicted = nan, .cost_usd = 4, .model = static_cast<std::uint32_t>(i % 2)});
   }
   const std::vector<std::string> models = {"a", "b", "c"};
-  const auto report = Summarise("x", runs, 4, models);
+  const auto report = Summarise("x", runs, 4, models, 0);
   EXPECT_DOUBLE_EQ(report.total.mean, 0.5);
   EXPECT_DOUBLE_EQ(report.total.se, 0);
   EXPECT_DOUBLE_EQ(report.second_half.mean, 0.75);
@@ -150,7 +152,7 @@ TEST(Tally, SummarisesByHand) {
   EXPECT_EQ(report.models[0].model, "a");
   EXPECT_DOUBLE_EQ(report.models[0].share, 0.75);
   EXPECT_TRUE(std::isnan(report.models[0].predicted));
-  EXPECT_TRUE(std::isnan(CalibrationError(runs)));
+  EXPECT_TRUE(std::isnan(CalibrationError(CalibrationBins(runs))));
 }
 
 TEST(Tally, CalibrationIsZeroForTruthAndTheGapForAConstantShift) {
@@ -159,17 +161,17 @@ TEST(Tally, CalibrationIsZeroForTruthAndTheGapForAConstantShift) {
     const float p = static_cast<float>(i % 100) / 100.0F;
     runs[0].steps.push_back({.score = p, .predicted = p + 0.05F, .cost_usd = 0, .model = 0});
   }
-  EXPECT_NEAR(CalibrationError(runs), 0.05, 1e-6);
+  EXPECT_NEAR(CalibrationError(CalibrationBins(runs)), 0.05, 1e-6);
   for (Step& step : runs[0].steps) step.predicted = step.score;
-  EXPECT_NEAR(CalibrationError(runs), 0, 1e-6);
+  EXPECT_NEAR(CalibrationError(CalibrationBins(runs)), 0, 1e-6);
 }
 
 TEST(LearnerArm, FindsTheBetterModelFromGoldAndTheStaticArmDoesNot) {
   const auto table = SmallTable(600, 5);
-  E1Options options = ColdOptions();
+  RunOptions options = ColdOptions();
   options.gold_rate = 1;
   options.arms = {"pointsman", "static", "best_single", "random", "oracle"};
-  const auto report = RunE1(table, options, SystemClock());
+  const auto report = RunProtocol(table, options, SystemClock());
   ASSERT_TRUE(report.ok()) << report.error().message;
   const double best = Of(*report, "best_single").second_half.mean;
   EXPECT_GT(Of(*report, "pointsman").second_half.mean, best - .06);
@@ -182,10 +184,10 @@ TEST(LearnerArm, FindsTheBetterModelFromGoldAndTheStaticArmDoesNot) {
 
 TEST(LearnerArm, IsNotFooledByFlatteryAndKeepsToTheRatesOfGoldRatingsAndAudits) {
   const auto table = SmallTable(3000, 6);
-  E1Options options = ColdOptions();
+  RunOptions options = ColdOptions();
   options.gold_rate = .05;
   options.arms = {"pointsman", "naive", "gold_only", "best_single"};
-  const auto report = RunE1(table, options, SystemClock());
+  const auto report = RunProtocol(table, options, SystemClock());
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_GT(Of(*report, "pointsman").second_half.mean, Of(*report, "best_single").second_half.mean - .03);
   const auto& arm = Of(*report, "pointsman");
@@ -197,18 +199,18 @@ TEST(LearnerArm, IsNotFooledByFlatteryAndKeepsToTheRatesOfGoldRatingsAndAudits) 
 
 TEST(E1, GivesTheSameReportForAnyNumberOfThreads) {
   const auto table = SmallTable(200, 5);
-  E1Options options = ColdOptions();
+  RunOptions options = ColdOptions();
   options.seeds = 3;
   options.passes = 2;
-  auto one = RunE1(table, options, SystemClock());
+  auto one = RunProtocol(table, options, SystemClock());
   options.threads = 3;
   int calls = 0;
-  auto three = RunE1(table, options, SystemClock(), [&](std::string_view, std::uint64_t done, std::uint64_t total) {
+  auto three = RunProtocol(table, options, SystemClock(), [&](std::string_view, std::uint64_t done, std::uint64_t total) {
     ++calls;
     EXPECT_LE(done, total);
   });
   ASSERT_TRUE(one.ok() && three.ok());
-  EXPECT_EQ(calls, 3 * 8);
+  EXPECT_EQ(calls, 3 * 15);
   one->seconds = three->seconds = 0;
   EXPECT_EQ(ToJson(*one), ToJson(*three));
   EXPECT_EQ(three->protocol, "e1l");
@@ -216,14 +218,14 @@ TEST(E1, GivesTheSameReportForAnyNumberOfThreads) {
 
 TEST(E1, PrintsOneLineOfJsonWithEveryArm) {
   const auto table = SmallTable(200, 5);
-  const auto report = RunE1(table, ColdOptions(), SystemClock());
+  const auto report = RunProtocol(table, ColdOptions(), SystemClock());
   ASSERT_TRUE(report.ok());
   const std::string text = ToJson(*report);
   EXPECT_EQ(text.find('\n'), std::string::npos);
   const auto json = nlohmann::json::parse(text);
   EXPECT_EQ(json["protocol"], "e1");
   EXPECT_EQ(json["configuration_hash"].get<std::string>().size(), 16U);
-  for (const std::string& arm : ArmNames()) {
+  for (const std::string& arm : CoreArms()) {
     for (const char* figure : {"total", "second_half", "last_pass"}) {
       for (const char* part : {"mean", "se", "min"}) EXPECT_TRUE(json["arms"][arm][figure][part].is_number()) << arm;
     }
@@ -236,45 +238,45 @@ TEST(E1, PrintsOneLineOfJsonWithEveryArm) {
 
 TEST(E1, WarmStartsFromTheScoresOfTheBootstrapRows) {
   const auto table = SmallTable(400, 5);
-  E1Options options;
+  RunOptions options;
   options.warm = Warm::kScores;
   options.seeds = 1;
   options.bootstrap_rows = 200;
   options.arms = {"pointsman", "static"};
-  const auto report = RunE1(table, options, SystemClock());
+  const auto report = RunProtocol(table, options, SystemClock());
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_GT(Of(*report, "static").total.mean, .7);
 }
 
 TEST(E1, RefusesOptionsOutOfRangeAndUnknownArms) {
   const auto table = SmallTable(20, 5);
-  E1Options options = ColdOptions();
+  RunOptions options = ColdOptions();
   options.gold_rate = 1.5;
   options.seeds = 0;
-  const auto refused = RunE1(table, options, SystemClock());
+  const auto refused = RunProtocol(table, options, SystemClock());
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::kOutOfRange);
   EXPECT_NE(refused.error().message.find("gold"), std::string::npos);
   EXPECT_NE(refused.error().message.find("seeds"), std::string::npos);
   options = ColdOptions();
   options.arms = {"pointsman", "clever"};
-  EXPECT_EQ(RunE1(table, options, SystemClock()).error().reason, "unknown_arm");
+  EXPECT_EQ(RunProtocol(table, options, SystemClock()).error().reason, "unknown_arm");
 }
 
 TEST(E1, PlaysAForeignArmInThePlaceOfPointsman) {
   const auto table = SmallTable(200, 5);
-  E1Options options = ColdOptions();
+  RunOptions options = ColdOptions();
   options.arms = {"pointsman", "best_single"};
   options.pointsman_factory = [](const ArmSetup& setup) -> Result<std::unique_ptr<Arm>> {
     return MakeFixedArm(BestSingle(*setup.world, setup.split->stream));
   };
-  const auto report = RunE1(table, options, SystemClock());
+  const auto report = RunProtocol(table, options, SystemClock());
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(Of(*report, "pointsman").total.mean, Of(*report, "best_single").total.mean);
   options.pointsman_factory = [](const ArmSetup&) -> Result<std::unique_ptr<Arm>> {
     return MakeError(Code::kUnavailable, "no_daemon", "nobody listens");
   };
-  EXPECT_EQ(RunE1(table, options, SystemClock()).error().reason, "no_daemon");
+  EXPECT_EQ(RunProtocol(table, options, SystemClock()).error().reason, "no_daemon");
 }
 
 TEST(SocketArm, SaysUnavailableWhereNobodyListens) {

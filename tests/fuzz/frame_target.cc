@@ -40,6 +40,7 @@ void ParseAs(FrameKind kind, std::span<const std::uint8_t> payload) {
     case FrameKind::kRetract: return Parse<wire::Retract>(payload);
     case FrameKind::kStatus: return Parse<wire::Status>(payload);
     case FrameKind::kPing: return Parse<wire::Ping>(payload);
+    case FrameKind::kVote: return Parse<wire::Vote>(payload);
     case FrameKind::kError: return Parse<wire::ErrorReply>(payload);
   }
 }

@@ -10,6 +10,29 @@
 namespace pointsman::store {
 namespace {
 
+TEST(BundleFile, AHeadIsFormatTwoAndABundleWithoutOneKeepsTheBytesOfFormatOne) {
+  policy::Bundle bundle = SmallBundle();
+  EXPECT_EQ(EncodeBundle(bundle)[8], 1);
+  const auto without = DecodeBundle(EncodeBundle(bundle));
+  ASSERT_TRUE(without.ok());
+  EXPECT_EQ(without->head_share, 0);
+  EXPECT_TRUE(without->head_basis.empty());
+  for (std::size_t j = 0; j < bundle.dimension(); ++j) bundle.head_basis.push_back(0.125F * static_cast<float>(j));
+  bundle.head_loadings.assign(bundle.models.size(), 0.5F);
+  bundle.head_bias.assign(bundle.models.size(), 0.25);
+  bundle.task_share = 0.25;
+  bundle.head_share = 0.5;
+  const std::string bytes = EncodeBundle(bundle);
+  EXPECT_EQ(bytes[8], 2);
+  const auto back = DecodeBundle(bytes);
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_EQ(back->head_basis, bundle.head_basis);
+  EXPECT_EQ(back->head_loadings, bundle.head_loadings);
+  EXPECT_EQ(back->head_bias, bundle.head_bias);
+  EXPECT_EQ(back->head_share, 0.5);
+  EXPECT_NE(back->hash, without->hash);
+}
+
 TEST(BundleFile, ComesBackEqualAndUnderTheSameHash) {
   const ScratchDirectory scratch;
   policy::Bundle bundle = SmallBundle();

@@ -95,6 +95,72 @@ TEST(CommitQueue, KeepsTheOrderOfSubmissionAndAnswersEachOnce) {
   EXPECT_EQ(committed, 1000u);
 }
 
+// So long that only what should end the gathering can end it within a test.
+CommitQueueOptions GatheringForAnHour() {
+  CommitQueueOptions options;
+  options.gather_micros = 3'600'000'000;
+  return options;
+}
+
+TEST(CommitQueue, GathersWhatNeedsNoSyncUntilSomethingDoes) {
+  const auto store = MakeMemoryStore();
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  CommitQueue queue(*store, clock, GatheringForAnHour(), {});
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    ASSERT_TRUE(queue.Submit(Ask(DecisionOf(i)), false, answers.Taker()).ok());
+  }
+  EXPECT_EQ(queue.Statistics().batches, 0u);
+  EXPECT_EQ(queue.Statistics().waiting, 100u);
+  ASSERT_TRUE(queue.Submit(Ask(RatingOf(7, 1)), true, answers.Taker()).ok());
+  ASSERT_TRUE(answers.WaitFor(101));
+  EXPECT_EQ(queue.Statistics().batches, 1u);
+  const auto outcomes = answers.outcomes();
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    ASSERT_TRUE(outcomes[i].ok());
+    EXPECT_EQ(outcomes[i]->seq.value, i + 1);
+  }
+  for (const Durability durability : answers.durabilities()) EXPECT_EQ(durability, Durability::kSynced);
+}
+
+TEST(CommitQueue, EndsTheGatheringForAFullBatchForExclusiveWorkAndWhenStopped) {
+  const auto store = MakeMemoryStore();
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  CommitQueueOptions options = GatheringForAnHour();
+  options.batch_max = 10;
+  CommitQueue queue(*store, clock, options, {});
+  for (std::uint64_t i = 0; i < 25; ++i) {
+    ASSERT_TRUE(queue.Submit(Ask(DecisionOf(i)), false, answers.Taker()).ok());
+  }
+  ASSERT_TRUE(answers.WaitFor(20));
+  EXPECT_EQ(queue.Statistics().waiting, 5u);
+  LogSeq seen;
+  ASSERT_TRUE(queue
+                  .RunExclusive([&seen](Store& one) {
+                    seen = one.LastSeq();
+                    return Status();
+                  })
+                  .ok());
+  EXPECT_EQ(seen.value, 25u) << "what waited is committed before exclusive work";
+  ASSERT_TRUE(queue.Submit(Ask(DecisionOf(30)), false, answers.Taker()).ok());
+  queue.Stop();
+  EXPECT_EQ(answers.outcomes().size(), 26u);
+  EXPECT_EQ(store->LastSeq().value, 26u);
+}
+
+TEST(CommitQueue, CommitsALoneDecisionWithoutHelp) {
+  const auto store = MakeMemoryStore();
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  CommitQueue queue(*store, clock, {}, {});
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    ASSERT_TRUE(queue.Submit(Ask(DecisionOf(i)), false, answers.Taker()).ok());
+    ASSERT_TRUE(answers.WaitFor(i + 1));
+  }
+  for (const Durability durability : answers.durabilities()) EXPECT_EQ(durability, Durability::kProcess);
+}
+
 TEST(CommitQueue, RefusesAtOnceWhenFullAndStoresWhatItTook) {
   const auto store = MakeMemoryStore();
   const ManualClock clock(kNoonUs);
@@ -196,10 +262,11 @@ TEST(CommitQueue, AppendsATickWhenNothingComes) {
   CommitQueueOptions options;
   options.tick_seconds = 1;
   std::atomic<bool> first{true};
-  CommitQueue queue(*store, clock, options, {[&](LogSeq last) {
-                                               if (first.exchange(false)) ticked.set_value(last);
-                                             },
-                                             nullptr});
+  CommitQueue queue(*store, clock, options,
+                    {[&](LogSeq last) {
+                       if (first.exchange(false)) ticked.set_value(last);
+                     },
+                     nullptr});
   auto future = ticked.get_future();
   ASSERT_EQ(future.wait_for(std::chrono::seconds(20)), std::future_status::ready);
   EXPECT_EQ(future.get().value, 1u);

@@ -68,6 +68,43 @@ TEST(Frame, AnErrorReplyHasItsGoldenBytes) {
             "2864");
 }
 
+TEST(Frame, AVoteAndItsReplyHaveTheirGoldenBytes) {
+  wire::Vote vote;
+  vote.set_token(std::string(32, '\x11'));
+  vote.add_answers()->set_text("B");
+  vote.add_answers()->set_text("(b)");
+  vote.mutable_answers(1)->set_model("m");
+  vote.set_kind("letter");
+  std::string token;
+  for (int i = 0; i < 32; ++i) token += "11";
+  EXPECT_EQ(Hex(FrameBytes(10, 3, vote.SerializeAsString())),
+            "39000000"
+            "01"
+            "0a"
+            "0000"
+            "0300000000000000"
+            "0a20" + token +
+            "12030a0142"
+            "12080a0328622912016d"
+            "1a066c6574746572");
+  wire::VoteReply reply;
+  reply.set_answer("B");
+  reply.set_agreement(1);
+  reply.add_groups()->add_answers(0);
+  reply.mutable_groups(0)->add_answers(1);
+  reply.set_kind("letter");
+  EXPECT_EQ(Hex(FrameBytes(138, 3, reply.SerializeAsString())),
+            "1a000000"
+            "01"
+            "8a"
+            "0000"
+            "0300000000000000"
+            "120142"
+            "21000000000000f03f"
+            "32040a020001"
+            "3a066c6574746572");
+}
+
 TEST(Frame, HeadersSurviveThereAndBack) {
   const FrameHeader header{.payload_bytes = 0xABCDE, .kind = FrameKind::kGold, .correlation = 0xF0E1D2C3B4A59687ULL};
   std::array<std::uint8_t, kFrameHeaderBytes> bytes{};

@@ -4,7 +4,7 @@
 #include <fstream>
 #include <thread>
 
-#include "daemon/socket_path.h"
+#include "base/descriptor.h"
 #include "daemon/transport_metrics.h"
 #include "tests/daemon/transport/transport_support.h"
 

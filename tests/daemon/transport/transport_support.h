@@ -101,6 +101,7 @@ class EchoDispatcher final : public Dispatcher {
         return reply.Now(status);
       }
       case FrameKind::kPrefer:
+      case FrameKind::kVote:
       case FrameKind::kRouteBatch:
       case FrameKind::kError: return;
     }

@@ -6,6 +6,7 @@
 
 #include "policy/belief/prior.h"
 #include "policy/belief/task_recogniser.h"
+#include "policy/kernels/coarse.h"
 #include "policy/kernels/nearest.h"
 #include "policy/kernels/scan.h"
 #include "tests/policy/choice/small_world.h"
@@ -92,6 +93,89 @@ TEST(Membership, RoutingAndFoldAgreeToTheLastBit) {
     EXPECT_EQ(fast.clusters, exact.clusters);
     EXPECT_EQ(fast.anchors, exact.anchors);
     EXPECT_EQ(RecogniseTasks(*bundle, query), RecogniseTasksExact(*bundle, query));
+  }
+}
+
+// `count` rows near `centre`, at distance about `spread`.
+std::vector<float> RowsNear(std::span<const float> centre, std::size_t count, double spread, std::uint64_t seed) {
+  SplitMix64 random(seed);
+  std::vector<float> rows;
+  for (std::size_t r = 0; r < count; ++r) {
+    for (const float value : centre) {
+      rows.push_back(
+          static_cast<float>(value + spread * random.Normal() / std::sqrt(static_cast<double>(centre.size()))));
+    }
+  }
+  return rows;
+}
+
+void ExpectSameNearest(std::span<const float> rows, std::span<const float> bias, std::span<const float> query) {
+  const kernels::CoarseRows coarse(rows, bias, query.size());
+  const kernels::CoarseQuery rounded(query);
+  for (const std::size_t count : {1, 3, 8}) {
+    const auto found = coarse.Find(rounded, count);
+    const auto exact = kernels::NearestExact(rows, bias, query, count);
+    ASSERT_EQ(found.size(), exact.size());
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      EXPECT_EQ(found[i].row, exact[i].row) << "place " << i << " of " << count;
+      EXPECT_EQ(found[i].score, exact[i].score);
+    }
+  }
+}
+
+TEST(CoarseRows, AgreeWithTheExactScanToTheLastBit) {
+  for (const std::size_t dimension : {1, 2, 31, 32, 33, 256, 511, 1100}) {
+    for (const std::size_t count : {0, 1, 2, 5, 64, 341, 2049}) {
+      const auto query = UnitRows(1, dimension, 11);
+      SCOPED_TRACE(::testing::Message() << dimension << " x " << count);
+      ExpectSameNearest(UnitRows(count, dimension, 12), {}, query);
+    }
+  }
+}
+
+TEST(CoarseRows, AgreeWhereRowsAreTooCloseForEightBits) {
+  if (kernels::CoarseScan() == nullptr)
+    GTEST_SKIP() << "the baseline scans in floats, which these rows are too close for";
+  const auto query = UnitRows(1, 256, 13);
+  for (const double spread : {1.0, 0.1, 1e-2, 1e-4, 1e-7, 0.0}) {
+    for (const std::size_t count : {20, 300}) {
+      SCOPED_TRACE(::testing::Message() << count << " rows at " << spread << " from the query");
+      ExpectSameNearest(RowsNear(query, count, spread, 14), {}, query);
+    }
+  }
+}
+
+TEST(CoarseRows, AgreeWithBiasesAndRowsOfEverySize) {
+  SplitMix64 random(15);
+  for (const double scale : {1e-6, 1.0, 1e3}) {
+    for (const double offset : {0.0, 1.0, 1e4}) {
+      auto rows = UnitRows(200, 64, 16);
+      std::vector<float> bias;
+      for (std::size_t r = 0; r < 200; ++r) {
+        const double size = scale * random.Unit() * (r % 7 == 0 ? 0 : 1);
+        for (std::size_t i = 0; i < 64; ++i) rows[r * 64 + i] = static_cast<float>(rows[r * 64 + i] * size);
+        bias.push_back(static_cast<float>(offset * (r % 5 == 0 ? -1 : 1) + random.Unit() * scale));
+      }
+      rows[3] = static_cast<float>(50 * scale);  // one number that takes all the steps of its row
+      SCOPED_TRACE(::testing::Message() << "scale " << scale << ", offset " << offset);
+      for (std::uint64_t q = 0; q < 20; ++q) ExpectSameNearest(rows, bias, UnitRows(1, 64, 20 + q));
+    }
+  }
+}
+
+TEST(Membership, TheIndexFindsWhatTheFloatsFind) {
+  const auto bundle = RandomBundle({.dimension = 96, .clusters = 300, .models = 2, .anchors = 500, .tasks = 100}, 8);
+  const auto index = MakeSearchIndex(bundle);
+  const auto queries = UnitRows(100, bundle->dimension(), 9);
+  for (std::size_t q = 0; q < 100; ++q) {
+    const auto query = std::span(queries).subspan(q * bundle->dimension(), bundle->dimension());
+    const kernels::CoarseQuery coarse(query);
+    const auto found = FindMembership(*index, coarse);
+    const auto exact = FindMembershipExact(*bundle, query);
+    EXPECT_EQ(found.clusters, exact.clusters);
+    EXPECT_EQ(found.anchors, exact.anchors);
+    EXPECT_EQ(found.nearest_similarity, exact.nearest_similarity);
+    EXPECT_EQ(RecogniseTasks(*index, coarse), RecogniseTasksExact(*bundle, query));
   }
 }
 

@@ -1,4 +1,4 @@
-#include "admin/cli/store_verbs.h"
+#include "admin/cli/offline_store_verbs.h"
 
 #include <map>
 #include <memory>

@@ -1,7 +1,8 @@
-#include "eval/e1_tally.h"
+#include "eval/tally.h"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "base/contract.h"
@@ -12,6 +13,8 @@ namespace {
 
 constexpr std::size_t kStretches = 20;
 constexpr std::size_t kBins = 15;
+constexpr std::size_t kFirstDecisions = 500;
+constexpr std::uint64_t kSoon = 200;  // uses
 
 struct Moments {
   double count = 0;
@@ -34,11 +37,43 @@ struct Moments {
 Figure FigureFrom(std::span<const ArmRun> runs, double begin) {
   Moments over_seeds;
   Moments over_steps;
-  Figure figure{.mean = 0, .se = 0, .least = 1};
+  Figure figure{.mean = 0, .se = 0, .least = std::numeric_limits<double>::infinity()};
   for (const ArmRun& run : runs) {
     const auto first = static_cast<std::size_t>(std::llround(begin * static_cast<double>(run.steps.size())));
     Moments seed;
     for (std::size_t i = first; i < run.steps.size(); ++i) seed.Add(static_cast<double>(run.steps[i].score));
+    over_seeds.Add(seed.Mean());
+    over_steps = seed;
+    figure.least = std::min(figure.least, seed.Mean());
+  }
+  figure.mean = over_seeds.Mean();
+  figure.se = runs.size() > 1 ? over_seeds.StandardError() : over_steps.StandardError();
+  return figure;
+}
+
+// Mean over runs of the mean cost of the first `steps` steps.
+double MeanCost(std::span<const ArmRun> runs, std::size_t steps) {
+  Moments over_seeds;
+  for (const ArmRun& run : runs) {
+    Moments seed;
+    for (std::size_t i = 0; i < std::min(steps, run.steps.size()); ++i) {
+      if (std::isfinite(run.steps[i].cost_usd)) seed.Add(static_cast<double>(run.steps[i].cost_usd));
+    }
+    if (seed.count > 0) over_seeds.Add(seed.Mean());
+  }
+  return over_seeds.Mean();
+}
+
+Figure RegretAfterLoss(std::span<const ArmRun> runs) {
+  Moments over_seeds;
+  Moments over_steps;
+  Figure figure{.mean = 0, .se = 0, .least = std::numeric_limits<double>::infinity()};
+  for (const ArmRun& run : runs) {
+    if (!run.loss.has_value()) return {};
+    Moments seed;
+    for (std::size_t i = run.loss->from; i < run.steps.size(); ++i) {
+      seed.Add(run.reference_after_loss - static_cast<double>(run.steps[i].score));
+    }
     over_seeds.Add(seed.Mean());
     over_steps = seed;
     figure.least = std::min(figure.least, seed.Mean());
@@ -93,7 +128,7 @@ std::vector<ModelUse> Uses(std::span<const ArmRun> runs, std::span<const std::st
 }  // namespace
 
 ArmReport Summarise(const std::string& name, std::span<const ArmRun> runs, std::uint32_t passes,
-                    std::span<const std::string> models) {
+                    std::span<const std::string> models, double budget_usd) {
   REQUIRE(!runs.empty() && passes >= 1, "runs of at least one seed");
   ArmReport report;
   report.name = name;
@@ -111,29 +146,77 @@ ArmReport Summarise(const std::string& name, std::span<const ArmRun> runs, std::
     }
   }
   report.cost_mean_usd = cost.Mean();
+  if (budget_usd > 0) {
+    report.spend_ratio = MeanCost(runs, std::numeric_limits<std::size_t>::max()) / budget_usd;
+    report.spend_ratio_first_500 = MeanCost(runs, kFirstDecisions) / budget_usd;
+  }
+  report.regret_after_loss = RegretAfterLoss(runs);
+  report.calibration = CalibrationBins(runs);
   report.over_time = OverTime(runs);
   report.models = Uses(runs, models, static_cast<double>(report.decisions));
   return report;
 }
 
-double CalibrationError(std::span<const ArmRun> runs) {
+std::vector<CalibrationBin> CalibrationBins(std::span<const ArmRun> runs) {
   std::vector<std::pair<float, float>> pairs;  // prediction, score
   for (const ArmRun& run : runs) {
     for (std::size_t i = run.steps.size() / 2; i < run.steps.size(); ++i) {
       if (std::isfinite(run.steps[i].predicted)) pairs.emplace_back(run.steps[i].predicted, run.steps[i].score);
     }
   }
-  if (pairs.size() < kBins) return kUnknown;
+  if (pairs.size() < kBins) return {};
   std::stable_sort(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  double error = 0;
+  std::vector<CalibrationBin> bins(kBins);
   for (std::size_t bin = 0; bin < kBins; ++bin) {
-    double gap = 0;
+    Moments predicted;
+    Moments score;
     for (std::size_t i = bin * pairs.size() / kBins; i < (bin + 1) * pairs.size() / kBins; ++i) {
-      gap += static_cast<double>(pairs[i].first) - static_cast<double>(pairs[i].second);
+      predicted.Add(static_cast<double>(pairs[i].first));
+      score.Add(static_cast<double>(pairs[i].second));
     }
-    error += std::abs(gap) / static_cast<double>(pairs.size());
+    bins[bin] = {.predicted = predicted.Mean(), .score = score.Mean()};
   }
-  return error;
+  return bins;
+}
+
+double CalibrationError(std::span<const CalibrationBin> bins) {
+  if (bins.empty()) return kUnknown;
+  double error = 0;
+  for (const CalibrationBin& bin : bins) error += std::abs(bin.predicted - bin.score);
+  return error / static_cast<double>(bins.size());
+}
+
+Detection JudgeAlarms(std::span<const ArmRun> runs) {
+  Detection detection;
+  std::vector<double> uses;  // until the loss was found, by seed with a loss
+  double false_alarms = 0;
+  double feedbacks = 0;
+  for (const ArmRun& run : runs) {
+    feedbacks += static_cast<double>(run.gold + run.ratings);
+    const auto due = [&](const Alarm& alarm) {
+      return run.loss.has_value() && alarm.model == run.loss->model && alarm.number >= run.loss->from;
+    };
+    for (const Alarm& alarm : run.alarms) false_alarms += due(alarm) ? 0 : 1;
+    if (!run.loss.has_value()) continue;
+    const auto found = std::find_if(run.alarms.begin(), run.alarms.end(), due);
+    double needed = std::numeric_limits<double>::infinity();
+    if (found != run.alarms.end()) {
+      needed = 0;
+      for (std::uint64_t i = run.loss->from; i <= found->number && i < run.steps.size(); ++i) {
+        needed += run.steps[i].model == run.loss->model ? 1 : 0;
+      }
+    }
+    uses.push_back(needed);
+  }
+  if (feedbacks > 0) detection.false_alarms_per_1000 = 1000 * false_alarms / feedbacks;
+  if (uses.empty()) return detection;
+  std::sort(uses.begin(), uses.end());
+  const double upper = uses[uses.size() / 2];
+  const double lower = uses[(uses.size() - 1) / 2];
+  detection.median_uses = std::isfinite(upper) ? (lower + upper) / 2 : upper;
+  const auto soon = std::count_if(uses.begin(), uses.end(), [](double n) { return n <= static_cast<double>(kSoon); });
+  detection.share_within_200 = static_cast<double>(soon) / static_cast<double>(uses.size());
+  return detection;
 }
 
 }  // namespace pointsman::eval

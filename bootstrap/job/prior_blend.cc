@@ -1,0 +1,265 @@
+#include "bootstrap/job/prior_blend.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/contract.h"
+#include "base/unit_draw.h"
+#include "bootstrap/fit/recogniser.h"
+#include "bootstrap/fit/ridge.h"
+#include "bootstrap/job/task_tables.h"
+#include "policy/belief/membership.h"
+
+namespace pointsman::bootstrap {
+namespace {
+
+constexpr std::size_t kFolds = 5;
+constexpr std::size_t kTestRowsMax = 10'000;  // over all folds
+constexpr std::size_t kRowsMin = 20;          // fewer say nothing about the parts
+constexpr std::size_t kHeadDimensionMax = 2048;
+constexpr std::array<double, 5> kRidges = {3, 10, 30, 100, 300};
+constexpr int kShareSteps = 20;
+
+enum Part : std::size_t { kCluster, kTask, kHead, kParts };
+using Shares = std::array<double, kParts>;
+
+// Second moments of the parts' predictions and the scores, row means taken out: the
+// squared error of any blend without another pass.
+class BlendMoments {
+ public:
+  // One row: predictions of each part and scores of the models that answered.
+  void Add(std::array<std::vector<double>, kParts>& parts, std::vector<double>& score) {
+    const auto count = static_cast<double>(score.size());
+    if (score.size() >= 2) {
+      const auto centre = [count](std::vector<double>& values) {
+        const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+        for (double& value : values) value -= mean;
+      };
+      for (auto& part : parts) centre(part);
+      centre(score);
+    }
+    for (std::size_t i = 0; i < score.size(); ++i) {
+      for (std::size_t a = 0; a < kParts; ++a) {
+        cross_[a] += parts[a][i] * score[i];
+        for (std::size_t b = 0; b < kParts; ++b) square_[a][b] += parts[a][i] * parts[b][i];
+      }
+      cells_ += 1;
+    }
+  }
+  // Up to a constant.
+  double Error(const Shares& share) const {
+    double error = 0;
+    for (std::size_t a = 0; a < kParts; ++a) {
+      error -= 2 * share[a] * cross_[a];
+      for (std::size_t b = 0; b < kParts; ++b) error += share[a] * share[b] * square_[a][b];
+    }
+    return cells_ > 0 ? error / cells_ : 0;
+  }
+
+ private:
+  Shares cross_{};
+  std::array<Shares, kParts> square_{};
+  double cells_ = 0;
+};
+
+struct Choice {
+  Shares share{1, 0, 0};
+  double ridge = kRidges[2];
+  double error = std::numeric_limits<double>::infinity();
+};
+
+class Blend {
+ public:
+  Blend(const BlendInputs& inputs, policy::Bundle& bundle) : in_(inputs), scores_(*inputs.scores), bundle_(bundle) {
+    if (!in_.tasks.empty()) types_ = FindTaskTypes(in_.tasks);
+    has_tasks_ = types_.names.size() >= 2;
+    has_head_ = in_.embeddings.dimension <= kHeadDimensionMax && in_.embeddings.count() >= kRowsMin;
+  }
+
+  BlendReport Fill() {
+    AssignFolds();
+    if (has_head_) moments_ = std::make_unique<RidgeMoments>(in_.embeddings, scores_, fold_, kFolds);
+    const Choice choice = in_.embeddings.count() >= kRowsMin ? CrossValidate() : Choice{};
+    if (has_tasks_) FillTaskTables(in_.embeddings, types_, scores_, in_.cells, in_.seed, bundle_);
+    bundle_.task_share = choice.share[kTask];
+    bundle_.head_share = choice.share[kHead];
+    BlendReport report{choice.ridge, explained_, 1};
+    if (in_.consensus_error > 0) {
+      const double error = in_.consensus_error * in_.consensus_error;
+      report.differences = explained_ > error ? std::max(1 - error / explained_, kDifferencesLeast) : kDifferencesLeast;
+    }
+    if (report.differences < 1) PullTables(report.differences);
+    if (bundle_.head_share > 0) FillHead(choice.ridge, report.differences);
+    return report;
+  }
+
+ private:
+  void AssignFolds() {
+    const std::size_t n = in_.embeddings.count();
+    order_.resize(n);
+    std::iota(order_.begin(), order_.end(), 0);
+    SplitMix64 random(in_.seed);
+    Shuffle(order_, random);
+    fold_.resize(n);
+    for (std::size_t rank = 0; rank < n; ++rank) fold_[order_[rank]] = static_cast<std::uint32_t>(rank % kFolds);
+  }
+
+  Choice CrossValidate() {
+    std::array<BlendMoments, kRidges.size()> blends;
+    BlendMoments levels;  // the models' means in place of the head: what no part explains
+    for (std::size_t f = 0; f < kFolds; ++f) TestFold(f, blends, levels);
+    Choice best;
+    for (std::size_t l = 0; l < kRidges.size(); ++l) {
+      for (int h = 0; h <= (has_head_ ? kShareSteps : 0); ++h) {
+        for (int t = 0; t <= (has_tasks_ ? kShareSteps - h : 0); ++t) {
+          Shares share{};
+          share[kHead] = static_cast<double>(h) / kShareSteps;
+          share[kTask] = static_cast<double>(t) / kShareSteps;
+          share[kCluster] = static_cast<double>(kShareSteps - h - t) / kShareSteps;
+          const double error = blends[l].Error(share);
+          if (error < best.error - 1e-12) best = {share, kRidges[l], error};
+        }
+      }
+    }
+    explained_ = std::max(levels.Error({0, 0, 1}) - best.error, 0.0);
+    return best;
+  }
+
+  void TestFold(std::size_t fold, std::array<BlendMoments, kRidges.size()>& blends, BlendMoments& levels) {
+    std::vector<std::size_t> train;
+    std::vector<std::size_t> test;
+    for (const std::size_t i : order_) (fold_[i] == fold ? test : train).push_back(i);
+    test.resize(std::min(test.size(), kTestRowsMax / kFolds));
+    std::vector<RidgeHead> heads;
+    for (const double ridge : kRidges) {
+      if (has_head_) heads.push_back(moments_->Fit(ridge, fold));
+    }
+    const CellTable by_cluster = ShrunkenCells(scores_, in_.cluster, bundle_.cluster_count(), train, in_.cells);
+    std::optional<Recogniser> recogniser;
+    CellTable by_task;
+    if (has_tasks_) {
+      recogniser = FitTaskRecogniser(in_.embeddings, types_, train, in_.seed);
+      by_task = ShrunkenCells(scores_, types_.of_row, types_.names.size(), train, in_.cells);
+    }
+    std::array<std::vector<double>, kParts> parts;
+    std::vector<double> score;
+    for (const std::size_t i : test) {
+      const auto row = in_.embeddings.row(i);
+      const std::vector<double> cluster = ByCluster(by_cluster, row);
+      const std::vector<double> task = recogniser ? ByTask(by_task, recogniser->Probabilities(row)) : cluster;
+      // heads.size() blends, and one of the levels.
+      for (std::size_t l = 0; l <= kRidges.size(); ++l) {
+        for (auto& part : parts) part.clear();
+        score.clear();
+        for (std::size_t m = 0; m < scores_.models; ++m) {
+          if (std::isnan(scores_.at(i, m))) continue;
+          parts[kCluster].push_back(cluster[m]);
+          parts[kTask].push_back(task[m]);
+          const bool level = l == kRidges.size() || !has_head_;
+          parts[kHead].push_back(level ? by_cluster.overall[m] : heads[l].At(row, m));
+          score.push_back(scores_.at(i, m));
+        }
+        if (!score.empty()) (l == kRidges.size() ? levels : blends[l]).Add(parts, score);
+      }
+    }
+  }
+
+  std::vector<double> ByCluster(const CellTable& cells, std::span<const float> row) const {
+    std::vector<double> prior(scores_.models, 0);
+    for (const auto& entry : policy::FindMembership(bundle_, row).clusters) {
+      const bool background = entry.cluster == kBackground;
+      const std::size_t begin = background ? 0 : (entry.cluster.value - 1) * scores_.models;
+      const std::vector<double>& from = background ? cells.overall : cells.quality;
+      for (std::size_t m = 0; m < scores_.models; ++m) prior[m] += entry.weight * from[begin + m];
+    }
+    return prior;
+  }
+
+  std::vector<double> ByTask(const CellTable& cells, const std::vector<double>& p) const {
+    std::vector<double> prior(scores_.models, 0);
+    for (std::size_t t = 0; t < p.size(); ++t) {
+      for (std::size_t m = 0; m < scores_.models; ++m) prior[m] += p[t] * cells.quality[t * scores_.models + m];
+    }
+    return prior;
+  }
+
+  // Cells of the cluster and task tables: what differs between models beyond their
+  // overall means is multiplied, what a cell does to all models stays.
+  void PullTables(double factor) {
+    const std::size_t models = scores_.models;
+    const std::vector<double> overall(bundle_.skills.begin(),
+                                      bundle_.skills.begin() + static_cast<std::ptrdiff_t>(models));
+    const auto pull = [&](std::span<double> cell) {
+      double common = 0;
+      for (std::size_t m = 0; m < models; ++m) common += cell[m] - overall[m];
+      common /= static_cast<double>(models);
+      for (std::size_t m = 0; m < models; ++m) {
+        const double own = cell[m] - overall[m] - common;
+        cell[m] = std::clamp(overall[m] + common + factor * own, 0.0, 1.0);
+      }
+    };
+    for (std::size_t at = models; at < bundle_.skills.size(); at += models) {
+      pull(std::span(bundle_.skills).subspan(at, models));
+    }
+    for (std::size_t at = 0; at < bundle_.task_quality.size(); at += models) {
+      pull(std::span(bundle_.task_quality).subspan(at, models));
+    }
+  }
+
+  void FillHead(double ridge, double factor) {
+    RidgeHead head = moments_->Fit(ridge, kFolds);
+    const std::size_t d = head.dimension;
+    std::vector<double> mean(d, 0);
+    for (std::size_t i = 0; i < in_.embeddings.count(); ++i) {
+      const auto row = in_.embeddings.row(i);
+      for (std::size_t j = 0; j < d; ++j) mean[j] += static_cast<double>(row[j]);
+    }
+    for (double& x : mean) x /= static_cast<double>(in_.embeddings.count());
+    std::vector<double> common(d, 0);
+    for (std::size_t m = 0; m < head.models; ++m) {
+      for (std::size_t j = 0; j < d; ++j) common[j] += head.weights[m * d + j] / static_cast<double>(head.models);
+    }
+    for (std::size_t m = 0; m < head.models; ++m) {
+      for (std::size_t j = 0; j < d; ++j) {  // the value at the mean query stays
+        double& weight = head.weights[m * d + j];
+        const double pulled = common[j] + factor * (weight - common[j]);
+        head.bias[m] += (weight - pulled) * mean[j];
+        weight = pulled;
+      }
+    }
+    FactorisedHead factorised = Factorise(head, policy::kHeadRankMax);
+    bundle_.head_basis = std::move(factorised.basis);
+    bundle_.head_loadings = std::move(factorised.loadings);
+    bundle_.head_bias = std::move(factorised.bias);
+  }
+
+  const BlendInputs& in_;
+  const Scores& scores_;
+  policy::Bundle& bundle_;
+  TaskTypes types_;
+  bool has_tasks_ = false;
+  bool has_head_ = false;
+  std::vector<std::size_t> order_;
+  std::vector<std::uint32_t> fold_;
+  std::unique_ptr<RidgeMoments> moments_;
+  double explained_ = 0;
+};
+
+}  // namespace
+
+BlendReport FillPriorBlend(const BlendInputs& inputs, policy::Bundle& bundle) {
+  REQUIRE(inputs.scores != nullptr && inputs.scores->items == inputs.embeddings.count() &&
+              inputs.cluster.size() == inputs.scores->items,
+          "one score row and cluster per row");
+  REQUIRE(bundle.skills.size() == (bundle.cluster_count() + 1) * inputs.scores->models, "skills are there");
+  return Blend(inputs, bundle).Fill();
+}
+
+}  // namespace pointsman::bootstrap

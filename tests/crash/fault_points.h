@@ -1,0 +1,19 @@
+// The fault points that a loaded daemon passes: every write step of a decision, a
+// report, a checkpoint and an activation (docs/RECORDS.md, "Order of a commit").
+// tests/tidy holds this list against the sources.
+#pragma once
+
+#include <array>
+
+namespace pointsman::testing {
+
+inline constexpr std::array kFaultPoints = {
+    "daemon.route.decided",          "daemon.route.submitted",        "daemon.feedback.validated",
+    "store.commit.before_write",     "store.commit.after_write",      "store.commit.before_sync",
+    "store.commit.after_sync",       "store.high_water.before_write", "store.high_water.after_write",
+    "daemon.feedback.committed",     "daemon.learner.before_publish", "store.checkpoint.before_write",
+    "store.checkpoint.after_write",  "store.bundle.before_write",     "store.bundle.after_write",
+    "daemon.activate.before_event",  "daemon.activate.after_event",
+};
+
+}  // namespace pointsman::testing
