@@ -1,4 +1,5 @@
 // `eval --protocol trouter`: quality and cost predicted together, judged by utility.
+// Belongs to the composition root, since it sees bootstrap and eval. One thread.
 #pragma once
 
 #include <memory>
