@@ -80,7 +80,7 @@ bootstrap::Table TwoSubjects(bool gold) {
   bootstrap::Table table;
   table.name = "two_subjects";
   table.models = {"a", "b", "c", "d"};
-  for (std::size_t i = 0; i < 600; ++i) {
+  for (std::size_t i = 0; i < 400; ++i) {
     bootstrap::TableRow row;
     row.id = "row" + std::to_string(i);
     row.task = i % 2 == 0 ? "maths" : "letters";
@@ -108,7 +108,7 @@ TEST(CascalProtocol, EveryModeBeatsTheBestSingleModelWhereSubjectsDiffer) {
   for (const CascalMode mode : {CascalMode::kPublished, CascalMode::kScaled, CascalMode::kShared}) {
     CascalOptions options;
     options.mode = mode;
-    options.seeds = 2;
+    options.seeds = 1;
     options.labels = CascalLabels::kScores;
     const auto report = RunCascal(table, options, clock);
     ASSERT_TRUE(report.ok()) << report.error().message;
@@ -123,7 +123,7 @@ TEST(CascalProtocol, WrongReferencesHurtWhoLearnsFromThemAndNobodyElse) {
   const bootstrap::Table table = TwoSubjects(true);
   const SystemClock clock;
   CascalOptions options;
-  options.seeds = 2;
+  options.seeds = 1;
   options.labels = CascalLabels::kGenerated;
   const auto right = RunCascal(table, options, clock);
   options.generator_error = 1;
