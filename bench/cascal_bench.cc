@@ -89,12 +89,13 @@ int Run(const Arguments& arguments) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const double gibibytes = static_cast<double>(usage.ru_maxrss) / (1U << 20);
+  const double cpu = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec);
   const Assignment assignment = TimeAssignment(*world);
-  std::printf("{\"queries\":%zu,\"models\":%zu,\"niches\":%zu,\"clusters\":%.0f,\"seconds\":%.1f,\"peak_gib\":%.2f,"
+  std::printf("{\"queries\":%zu,\"models\":%zu,\"niches\":%zu,\"clusters\":%.0f,\"seconds\":%.1f,\"cpu_seconds\":%.1f,\"peak_gib\":%.2f,"
               "\"niche_rand\":%.3f,\"family_rand\":%.3f,\"cell_correlation\":%.3f,\"top1\":%.4f,\"best_single\":%.4f,"
               "\"assignment_seconds\":%.2f,\"sgemm_seconds\":%.2f,\"ratio\":%.2f}\n",
               arguments.niches.queries, arguments.niches.models, arguments.niches.niches, report->clusters.mean,
-              report->seconds, gibibytes, report->niche_rand.mean, report->family_rand.mean,
+              report->seconds, cpu, gibibytes, report->niche_rand.mean, report->family_rand.mean,
               report->cell_correlation.mean, report->top1.mean, report->best_single.mean, assignment.seconds,
               assignment.sgemm, assignment.seconds / std::max(assignment.sgemm, 1e-9));
   if (arguments.niches.queries < 100'000) return 0;

@@ -88,6 +88,7 @@ Result<CascalReport> RunCascalNiches(const NicheWorld& world, const CascalOption
     scores = TrueScores(world, 0, train);
   } else {
     scores.value = bootstrap::CrowdConsensus(TakeVotes(world, 0, train));
+    for (double& score : scores.value) score = std::clamp(score, 0.0, 1.0);  // sums of posteriors round
   }
   show("cluster");
   const std::size_t d = world.dimension;

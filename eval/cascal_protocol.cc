@@ -65,10 +65,21 @@ double VotedScore(const bootstrap::TableRow& row, std::span<const std::size_t> r
   return row.models[ranked[0]].score;
 }
 
+// The wrong answer that most models gave; the first of equals, `otherwise` without one.
+std::string PopularError(const bootstrap::TableRow& row, const std::string& otherwise) {
+  std::map<std::string, int> count;
+  for (const auto& cell : row.models) {
+    if (!cell.answer.empty() && cell.answer != row.gold) ++count[cell.answer];
+  }
+  const auto most = std::max_element(count.begin(), count.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == count.end() ? otherwise : most->first;
+}
+
 // Scores by agreement with references of which a share is wrong, in a copy of the
 // table whose answers no longer count.
 Result<bootstrap::Table> GeneratedLabels(const bootstrap::Table& table, std::span<const std::size_t> rows,
-                                         double error, std::uint64_t seed) {
+                                         double error, bool popular, std::uint64_t seed) {
   std::vector<std::string> letters;
   for (const std::size_t r : rows) {
     const bootstrap::TableRow& row = table.rows[r];
@@ -92,6 +103,7 @@ Result<bootstrap::Table> GeneratedLabels(const bootstrap::Table& table, std::spa
     const auto own = static_cast<std::size_t>(std::find(letters.begin(), letters.end(), row.gold) - letters.begin());
     const auto drawn = static_cast<std::size_t>(random.Below(letters.size() - 1));
     if (wrong) reference = letters[drawn < own ? drawn : drawn + 1];
+    if (wrong && popular) reference = PopularError(row, reference);
     for (auto& cell : row.models) cell.score = cell.answer == reference ? 1 : 0;
   }
   return out;
@@ -110,7 +122,8 @@ class SeedRun {
     const bootstrap::Table* labelled = &table_;
     bootstrap::Table generated;
     if (options_.labels == CascalLabels::kGenerated) {
-      auto made = GeneratedLabels(table_, split_.bootstrap, options_.generator_error, seed_);
+      auto made = GeneratedLabels(table_, split_.bootstrap, options_.generator_error,
+                                  options_.popular_errors, seed_);
       if (!made.ok()) return made.error();
       generated = std::move(*made);
       labelled = &generated;
@@ -338,6 +351,7 @@ std::string ToJson(const CascalReport& report, const CascalOptions& options) {
               {"mode", kModes[static_cast<std::size_t>(options.mode)]},
               {"labels", kLabels[static_cast<std::size_t>(options.labels)]},
               {"generator_error", options.generator_error},
+              {"generator_fault", options.popular_errors ? "popular" : "random"},
               {"table", report.table},
               {"seeds", options.seeds},
               {"train_rows", report.train_rows},

@@ -26,6 +26,8 @@ constexpr double kDifficulty = 0.7;
 constexpr double kNicheDifficulty = 0.5;
 constexpr double kPopular = 0.4;
 constexpr double kSizeOffset = 20;
+constexpr std::size_t kNichesPerTopic = 2;
+constexpr float kPatchStep = 0.7F;
 constexpr double kUnitTolerance = 1e-3;
 constexpr std::uint8_t kNoLetter = 255;
 
@@ -47,13 +49,18 @@ std::vector<float> UnitVector(std::size_t dimension, SplitMix64& random) {
 Niches PlantNiches(const NicheOptions& options, const std::vector<std::uint32_t>& family, SplitMix64& random) {
   Niches niches;
   double total = 0;
+  const std::size_t topics = (options.niches + kNichesPerTopic - 1) / kNichesPerTopic;
+  std::vector<std::vector<float>> topic;
+  for (std::size_t t = 0; t < topics; ++t) topic.push_back(UnitVector(options.dimension, random));
   for (std::size_t n = 0; n < options.niches; ++n) {
     total += 1 / (static_cast<double>(n) + kSizeOffset);
     niches.share_below.push_back(total);
     niches.patches.push_back(1 + static_cast<std::size_t>(random.Below(kPatchesMax)));
     niches.difficulty.push_back(kNicheDifficulty * random.Normal());
     for (std::size_t p = 0; p < kPatchesMax; ++p) {
-      const std::vector<float> centre = UnitVector(options.dimension, random);
+      std::vector<float> centre = UnitVector(options.dimension, random);
+      for (std::size_t j = 0; j < centre.size(); ++j) centre[j] = topic[n % topics][j] + kPatchStep * centre[j];
+      bootstrap::Normalise(centre);
       niches.centre.insert(niches.centre.end(), centre.begin(), centre.end());
     }
   }

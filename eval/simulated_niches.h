@@ -4,11 +4,12 @@
 // Purpose: judging clustering at sizes for which there are no real tables. All
 // constants are inventions; it is no evidence about real models.
 //
-// A niche is a region of queries in which the models rank alike. It has one to three
-// patches on the unit sphere; patches of different niches lie as close as those of
-// one, so that position alone cannot tell what belongs together, but every patch is
-// a region. Niche sizes fall like 1 / (rank + 20). A family of models has a skill in
-// each niche; its members add a little of their own:
+// A niche is a region of queries in which the models rank alike. Two niches share a
+// topic, a direction on the unit sphere; a niche has one to three patches, each a step
+// of length .7 away from its topic. Patches of the other niche lie as close as its own,
+// so position tells the topic and only skill the niche. Niche sizes fall like
+// 1 / (rank + 20). A family of models has a skill in each niche; its members add a
+// little of their own:
 //   logit P(right) = ability_m + 1.0 * family skill + 0.35 * own skill - difficulty
 // Families' abilities differ by N(0,.3), skills are N(0,1), a query's difficulty is
 // N(0,.7) plus N(0,.5) of its niche. A wrong answer is the query's popular wrong letter

@@ -10,6 +10,7 @@
 #include "admin/cli/eval_options.h"
 #include "admin/cli/eval_protocol.h"
 #include "admin/cli/eval_stream.h"
+#include "admin/cli/eval_trouter.h"
 #include "admin/cli/offline_verbs.h"
 
 namespace pointsman::cli {
@@ -22,6 +23,7 @@ std::vector<std::unique_ptr<EvalProtocol>> Protocols() {
   protocols.push_back(MakeStreamProtocol());
   protocols.push_back(MakeE2Protocol());
   protocols.push_back(MakeCascalProtocol());
+  protocols.push_back(MakeTrouterProtocol());
   return protocols;
 }
 

@@ -22,6 +22,8 @@ class CascalProtocol final : public EvalProtocol {
     options.OneOf("--labels", labels_, {"answers", "scores", "generated"}, "What the router is fitted from");
     options.Number("--generator-error", run_.generator_error, 0, 1,
                    "With generated labels: share of reference letters that are replaced");
+    options.OneOf("--generator-fault", fault_, {"random", "popular"},
+                  "What replaces a letter: any other, or the models' commonest error");
     options.Count("--clusters", run_.clusters, 1, 2000, "Clusters at most");
     options.Number("--train", run_.train, 0.001, 0.999, "Share of the rows to fit on");
     options.Count("--seeds", run_.seeds, 1, 1000, "Seeds, from 1 on");
@@ -36,6 +38,7 @@ class CascalProtocol final : public EvalProtocol {
     if (!labels.ok()) return context.Fail(labels.error());
     run_.mode = *mode;
     run_.labels = *labels;
+    run_.popular_errors = fault_ == "popular";
     Progress progress(context.err, context.err_is_terminal);
     const auto show = [&](std::string_view stage, std::uint64_t done, std::uint64_t total) {
       progress.Show(static_cast<double>(done) / static_cast<double>(total), stage);
@@ -63,6 +66,7 @@ class CascalProtocol final : public EvalProtocol {
   std::string data_;
   std::string mode_ = "scaled";
   std::string labels_ = "answers";
+  std::string fault_ = "random";
   std::uint32_t threads_ = 1;
   eval::CascalOptions run_;
 };

@@ -37,6 +37,10 @@ void TableRun::Declare(EvalOptions& options) {
 }
 
 Status TableRun::Settle() {
+  if (gold_choice_ == "planned") {
+    return MakeError(Code::kFailedPrecondition, "gold_choice_not_available",
+                     "a run asks for gold at random; planned gold is for a daemon (gold next)");
+  }
   auto warm = eval::WarmFromName(warm_);
   if (!warm.ok()) return warm.error();
   run_.warm = *warm;

@@ -30,7 +30,8 @@ struct ScaledOptions {
   ProfileOptions profile;
   // Numbers of clusters to try; those that the rows cannot fill are left out. One
   // entry: taken without a trial.
-  std::vector<std::size_t> counts = {16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512};
+  std::vector<std::size_t> counts = {16,  20,  24,  28,  32,  40,  48,  56,  64,  80, 96,
+                                     112, 128, 160, 192, 224, 256, 320, 384, 448, 512};
   std::size_t cluster_rows_min = 100;  // of a final cluster; at most a thirtieth of the rows is asked
   std::size_t folds = 5;               // of the trial; 1 fold is tried above 20,000 rows
   int refine_iterations = 3;           // of spherical k-means after the merging; rows then lie nearest their centroid

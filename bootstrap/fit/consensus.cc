@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/contract.h"
+#include "base/unit_draw.h"
 
 namespace pointsman::bootstrap {
 namespace {
@@ -74,6 +75,20 @@ std::vector<double> PublishedItemScores(std::span<const std::int16_t> letters, s
     if (letters[m] != kNoVote) scores[m] = sum[static_cast<std::size_t>(letters[m])];
   }
   return scores;
+}
+
+Votes DrawUnreadable(const Votes& votes, std::size_t letters, std::uint64_t seed) {
+  REQUIRE(letters >= 1, "letters to draw from");
+  Votes drawn = votes;
+  drawn.options = std::max(votes.options, letters);
+  drawn.item_options.clear();
+  SplitMix64 random(seed);
+  for (std::int16_t& vote : drawn.answer) {
+    if (vote != kNoVote) continue;
+    const auto at = static_cast<std::size_t>(random.Unit() * static_cast<double>(letters));
+    vote = static_cast<std::int16_t>(std::min(at, letters - 1));
+  }
+  return drawn;
 }
 
 std::vector<double> Confidence(const Votes& votes, std::span<const double> log_probability) {

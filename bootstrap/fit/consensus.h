@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -46,6 +47,11 @@ std::vector<double> PublishedItemScores(std::span<const std::int16_t> letters, s
 // every vote weighs .5. REQUIREs votes.options <= kPublishedLetters.
 std::vector<double> PublishedConsensus(const Votes& votes, std::span<const double> log_probability,
                                        const PublishedOptions& options);
+
+// Compatibility with the released code, which takes an unreadable answer for a letter
+// drawn uniformly: of all 20 where it scores, of the first 4 where it looks for
+// strong models. Votes with such draws in place of kNoVote; same seed, same draws.
+Votes DrawUnreadable(const Votes& votes, std::size_t letters, std::uint64_t seed);
 
 // How much each vote counts beside the model's usual: .5 + VoteWeight of its
 // log-probability on the model's own robust scale, so .51 to 1.49, and 1 where it

@@ -120,7 +120,7 @@ Status BundleBuilder::ChooseRowsAndColumns() {
     columns_.push_back(m);
     bundle_.models.push_back(table_.models[m]);
   }
-  if (options_.filter_rows && options_.labels == Labels::kConsensus) rows_ = FilterRows(table_, rows_, columns_);
+  if (options_.labels == Labels::kConsensus) rows_ = FilterRows(table_, rows_, columns_, options_.filter);
   const std::string what = options_.labels == Labels::kScores ? "score" : "answer";
   if (columns_.empty()) {
     return Unusable("no model of the table has " + std::string(what == "score" ? "a score" : "an answer") +

@@ -39,12 +39,18 @@ enum class ClusterMethod {
   kCascal,     // the published steps A.3 to A.6, one subject per task of the table
 };
 
+// Which rows the consensus leaves out (job/report.h tells what a table would lose).
+enum class RowFilter {
+  kNone,
+  kPlurality,    // spec cascal_meta_router A.9: unanimous ones, and those with a plurality below one half
+  kAboveChance,  // unanimous ones, and those with a plurality below one half that random answers would reach too
+};
+
 struct BuildOptions {
   Labels labels = Labels::kConsensus;
   Consensus consensus = Consensus::kAuto;
   ClusterMethod cluster_method = ClusterMethod::kSpherical;
-  // With kConsensus: leave out rows that are unanimous or chaotic (job/report.h).
-  bool filter_rows = false;
+  RowFilter filter = RowFilter::kNone;  // with kConsensus
   bool task_types = true;  // learn task types from the table's task column
   std::uint32_t clusters_max = 32;
   std::uint32_t anchors_max = 512;

@@ -5,7 +5,7 @@
 // over five folds, after each row's mean over its models is taken out: only the
 // differences between models decide a choice. With consensus scores the differences
 // are then pulled in, see `consensus_error` below. Formulas and figures:
-// docs/decisions/ (prior blend).
+// docs/decisions/0006-prior-blend.md.
 //
 // Pure and deterministic; one thread. Errors: none; a wrong shape aborts.
 #pragma once

@@ -35,7 +35,22 @@ Plurality PluralityOf(const Votes& votes, std::size_t item) {
   return {static_cast<std::int16_t>(most - count.begin()), *most};
 }
 
-// True where `answer` says the same as what `model` answered or the crowd prefers.
+// Bound on the probability that `votes` uniform draws among `options` give one of
+// them at least `count` times: options times the binomial tail.
+double ChanceOfPlurality(std::size_t votes, std::size_t options, std::size_t count) {
+  if (options < 2 || count == 0) return 1;
+  const auto n = static_cast<double>(votes);
+  const double hit = 1 / static_cast<double>(options);
+  double tail = 0;
+  for (std::size_t k = count; k <= votes; ++k) {
+    const auto x = static_cast<double>(k);
+    tail += std::exp(std::lgamma(n + 1) - std::lgamma(x + 1) - std::lgamma(n - x + 1) + x * std::log(hit) +
+                     (n - x) * std::log1p(-hit));
+  }
+  return std::min(tail * static_cast<double>(options), 1.0);
+}
+
+// True where both say the same.
 bool SameAnswer(const std::string& a, const std::string& b) {
   const std::array<std::string, 2> both{a, b};
   const auto found = embed::GroupAnswers(both, embed::KindOf(both), embed::NgramSimilarity).number;
@@ -106,7 +121,7 @@ GroupReport Reporter::Summarise(const std::string& generator, const std::string&
     const ItemAgreement& item = agreement_[r];
     sum += item.plurality;
     squares += item.plurality * item.plurality;
-    group.kept += item.kept() ? 1 : 0;
+    group.kept += item.kept(RowFilter::kPlurality) ? 1 : 0;
     group.duplicates += duplicate_[r] ? 1 : 0;
     group.unanimous += item.unanimous ? 1 / count : 0;
     group.chaotic += item.chaotic ? 1 / count : 0;
@@ -228,6 +243,11 @@ void Reporter::WarnOfModels(BootstrapReport& report) const {
 
 }  // namespace
 
+bool ItemAgreement::kept(RowFilter filter) const {
+  if (filter == RowFilter::kNone) return true;
+  return !unanimous && !(filter == RowFilter::kPlurality ? chaotic : by_chance);
+}
+
 std::vector<ItemAgreement> AgreementOf(const Table& table, std::span<const std::size_t> rows,
                                        std::span<const std::size_t> columns) {
   const Votes votes = VotesOf(table, rows, columns).votes;
@@ -240,17 +260,24 @@ std::vector<ItemAgreement> AgreementOf(const Table& table, std::span<const std::
     item.plurality = asked > 0 ? static_cast<double>(count) / static_cast<double>(asked) : 0;
     item.unanimous = count > 0 && count == asked;
     item.chaotic = item.plurality < kPluralityMin;
+    std::size_t read = 0;
+    for (std::size_t m = 0; m < votes.models; ++m) read += votes.at(i, m) != kNoVote ? 1 : 0;
+    item.by_chance = item.chaotic && ChanceOfPlurality(read, votes.options_of(i), count) > kChanceLevel;
     out.push_back(item);
   }
   return out;
 }
 
 std::vector<std::size_t> FilterRows(const Table& table, std::span<const std::size_t> rows,
-                                    std::span<const std::size_t> columns) {
-  const auto agreement = AgreementOf(table, rows, columns);
+                                    std::span<const std::size_t> columns, RowFilter filter) {
   std::vector<std::size_t> kept;
+  if (filter == RowFilter::kNone) {
+    kept.assign(rows.begin(), rows.end());
+    return kept;
+  }
+  const auto agreement = AgreementOf(table, rows, columns);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (agreement[i].kept()) kept.push_back(rows[i]);
+    if (agreement[i].kept(filter)) kept.push_back(rows[i]);
   }
   return kept;
 }

@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "bootstrap/data/table_reader.h"
+#include "bootstrap/job/bundle_builder.h"
 
 namespace pointsman::bootstrap {
 
@@ -23,28 +24,32 @@ inline constexpr std::size_t kModelsWanted = 8;
 inline constexpr std::size_t kItemsWanted = 500;
 inline constexpr double kPluralityMin = 0.5;
 
+// One row in twenty of random answers would reach the plurality that counts as more than chance.
+inline constexpr double kChanceLevel = 0.05;
+
 // One row under the eyes of the crowd. Shares are of the models that were asked.
 struct ItemAgreement {
   double plurality = 0;   // share of the most frequent answer
   bool unanimous = false;  // every model that was asked gave it
   bool chaotic = false;    // below kPluralityMin
-  bool kept() const { return !unanimous && !chaotic; }
+  bool by_chance = false;  // below kPluralityMin, and no more than random answers among its options would reach
+  bool kept(RowFilter filter) const;
 };
 
 // One entry a row. A row that no model could answer readably is chaotic.
 std::vector<ItemAgreement> AgreementOf(const Table& table, std::span<const std::size_t> rows,
                                        std::span<const std::size_t> columns);
 
-// The rows with a plurality share of at least one half that is not unanimous.
+// The rows that `filter` keeps, in order.
 std::vector<std::size_t> FilterRows(const Table& table, std::span<const std::size_t> rows,
-                                    std::span<const std::size_t> columns);
+                                    std::span<const std::size_t> columns, RowFilter filter);
 
 // Rows of one generator and task, or of one of both, or all. NaN where there is nothing to tell.
 struct GroupReport {
   std::string generator;           // empty: all, or not given
   std::string task;                // empty: all, or not given
   std::size_t rows = 0;
-  std::size_t kept = 0;            // by the filter
+  std::size_t kept = 0;            // by RowFilter::kPlurality
   std::size_t duplicates = 0;      // rows whose query came before in the table, but for case, blanks and punctuation
   double agreement = 0;            // mean plurality share
   double agreement_variance = 0;   // over the rows

@@ -98,6 +98,12 @@ constexpr std::array kLeafVerbs = {"route",
                                    "resume",
                                    "replay",
                                    "export",
+                                   "check",
+                                   "backup",
+                                   "restore",
+                                   "repair",
+                                   "state at",
+                                   "state diff",
                                    "config check",
                                    "eval"};
 

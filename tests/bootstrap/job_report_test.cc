@@ -41,12 +41,20 @@ std::vector<std::size_t> AllOf(std::size_t count) {
 
 TEST(RowFilter, KeepsAPluralityOfAtLeastHalfThatIsNotUnanimous) {
   const Table table = Answers({"AAAA", "AAAB", "AABB", "AABC", "ABCD", "AAA.", "AAA-", "....", "A---"});
-  EXPECT_THAT(FilterRows(table, AllOf(table.rows.size()), AllOf(4)), ElementsAre(1, 2, 3, 5));
+  EXPECT_THAT(FilterRows(table, AllOf(table.rows.size()), AllOf(4), RowFilter::kPlurality), ElementsAre(1, 2, 3, 5));
 }
 
 TEST(RowFilter, LooksOnlyAtTheColumnsItIsGiven) {
   const Table table = Answers({"AAAB", "AABB"});
-  EXPECT_THAT(FilterRows(table, AllOf(2), AllOf(3)), ElementsAre(1));
+  EXPECT_THAT(FilterRows(table, AllOf(2), AllOf(3), RowFilter::kPlurality), ElementsAre(1));
+}
+
+TEST(RowFilter, AboveChanceAlsoKeepsWhatManyModelsWouldNotReachAtRandom) {
+  // Of twenty models: nine agree; two do, as random answers would; all do.
+  const Table table = Answers({"AAAAAAAAABBBBCCCDDEF", "AABBCCDDEEFFGGHHIIJJ", std::string(20, 'A')});
+  EXPECT_THAT(FilterRows(table, AllOf(3), AllOf(20), RowFilter::kAboveChance), ElementsAre(0));
+  EXPECT_THAT(FilterRows(table, AllOf(3), AllOf(20), RowFilter::kPlurality), ElementsAre());
+  EXPECT_THAT(FilterRows(table, AllOf(3), AllOf(20), RowFilter::kNone), ElementsAre(0, 1, 2));
 }
 
 TEST(BootstrapReport, TellsAgreementSpreadAndDuplicatesByGeneratorAndTask) {

@@ -1,6 +1,6 @@
 // The fault points that a loaded daemon passes: every write step of a decision, a
 // report, a checkpoint and an activation (docs/RECORDS.md, "Order of a commit").
-// tests/tidy holds this list against the sources.
+// tests/end_to_end/crash_test.cc holds this list against the sources.
 #pragma once
 
 #include <array>

@@ -5,6 +5,11 @@
 
 #include <cctype>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
 #include <string>
 
 #include "tests/crash/crash_loop.h"
@@ -28,6 +33,26 @@ TEST(Crash, NothingAcknowledgedIsLostOrDoubledBySigkillUnderLoad) {
   ExpectSound(report, options);
   EXPECT_GT(report.hashes_compared_by_socket, 0);
   EXPECT_GT(report.sent_again, 0u);
+}
+
+TEST(FaultPoints, OfStoreAndDaemonAreAllDiedAt) {
+  const char* source = std::getenv("POINTSMAN_SOURCE");
+  if (source == nullptr) GTEST_SKIP() << "POINTSMAN_SOURCE names the source tree";
+  // The bootstrap's own process is stopped and cancelled there, by daemon_test.
+  std::set<std::string> known(kFaultPoints.begin(), kFaultPoints.end());
+  known.insert("daemon.job.started");
+  const std::regex point("FAULT_POINT\\(\"([a-z_.]+)\"\\)");
+  std::set<std::string> found;
+  for (const char* folder : {"store", "daemon"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(source) / folder)) {
+      if (entry.path().extension() != ".cc") continue;
+      std::stringstream text;
+      text << std::ifstream(entry.path()).rdbuf();
+      const std::string all = text.str();
+      for (std::sregex_iterator it(all.begin(), all.end(), point), end; it != end; ++it) found.insert((*it)[1]);
+    }
+  }
+  EXPECT_EQ(found, known);
 }
 
 #ifdef POINTSMAN_FAULT_POINTS

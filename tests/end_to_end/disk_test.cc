@@ -139,6 +139,42 @@ TEST(Disk, ASlowSyncHoldsFeedbackBackButNotRoutes) {
   EXPECT_TRUE(acknowledged) << "late is not never";
 }
 
+// What a power failure leaves is less than what SIGKILL leaves: only bytes that a
+// sync has seen, under names that a sync of their folder has seen.
+TEST(Disk, APowerFailureLosesNothingThatWasAcknowledged) {
+  SKIP_WITH_SANITIZERS();
+  for (const int reports : {0, 7, 90}) {
+    SCOPED_TRACE(reports);
+    Folder folder;
+    Oracle oracle;
+    const std::string config = BasicConfig(folder, "[limits]\ncheckpoint_events = 40\n");
+    const std::string shadow = folder.File("shadow");
+    std::filesystem::create_directory(shadow);
+    std::filesystem::create_directory(shadow + ".inodes");
+    {
+      Variables variables = Shim(folder, "none");
+      variables.emplace_back("POINTSMAN_SHIM_SHADOW", shadow);
+      DaemonProcess daemon(folder, config, variables);
+      ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+      auto client = daemon.Connect();
+      ASSERT_TRUE(client.ok());
+      for (int i = 0; i < reports; ++i) ASSERT_TRUE(RouteAndRate(*client, &oracle));
+    }  // killed, and the power fails
+    std::filesystem::remove_all(folder.File("store"));
+    std::filesystem::rename(shadow, folder.File("store"));
+    ExpectKept(folder.File("store"), oracle);
+    DaemonProcess again(folder, config);
+    ASSERT_TRUE(again.Ready()) << again.Log();
+    auto client = again.Connect();
+    ASSERT_TRUE(client.ok());
+    for (const Operation& word : oracle.LastWords(100)) {
+      auto told = Send(*client, word);
+      ASSERT_TRUE(told.ok()) << "the token or its key is lost: " << told.failure().message;
+      EXPECT_EQ(told->code(), 1U) << "it was taken twice";
+    }
+  }
+}
+
 // A small file system at `folder`/store, which the daemon's store then fills.
 class FullDisk : public ::testing::Test {
  protected:

@@ -11,11 +11,17 @@
  *   POINTSMAN_SHIM_SLEEP   milliseconds to wait in each call that is met, instead
  *   POINTSMAN_SHIM_KILL    set: SIGKILL instead
  *   POINTSMAN_SHIM_HIT     a file that is made when the first call is met
+ *   POINTSMAN_SHIM_SHADOW  a folder that holds what a power failure would leave: of
+ *                          each file the bytes that a sync of the file has seen,
+ *                          under the names that a sync of the folder has seen.
+ *                          "<it>.inodes" holds the bytes by inode number
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -31,7 +37,7 @@ enum { kFdsMax = 4096 };
 static atomic_bool ours[kFdsMax];
 static atomic_long met;
 
-static const char *under, *calls, *armed, *hit;
+static const char *under, *calls, *armed, *hit, *shadow;
 static long nth, error_number, sleep_ms;
 static int kills;
 
@@ -48,6 +54,7 @@ __attribute__((constructor)) static void read_environment(void) {
   nth = number_of("POINTSMAN_SHIM_NTH");
   error_number = number_of("POINTSMAN_SHIM_ERRNO");
   sleep_ms = number_of("POINTSMAN_SHIM_SLEEP");
+  shadow = getenv("POINTSMAN_SHIM_SHADOW");
   kills = getenv("POINTSMAN_SHIM_KILL") != NULL;
 }
 
@@ -95,6 +102,86 @@ static int fails(const char *call) {
 static int remember(int fd, int is_watched) {
   if (fd >= 0 && fd < kFdsMax) atomic_store(&ours[fd], is_watched != 0);
   return fd;
+}
+
+/* ---- the shadow ---- */
+
+static pthread_mutex_t shadow_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void name_inode(char *out, size_t size, unsigned long long inode) {
+  snprintf(out, size, "%s.inodes/%llu", shadow, inode);
+}
+
+/* The bytes of `fd` as they are now become what survives. In place: a kill in the
+ * middle leaves old bytes or the same ones again. */
+static void keep_bytes(int fd, unsigned long long inode) {
+  char from[64], to[4096], piece[65536];
+  snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
+  name_inode(to, sizeof to, inode);
+  const int source = open(from, O_RDONLY | O_CLOEXEC);
+  const int target = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  off_t at = 0;
+  ssize_t got = 0;
+  while (source >= 0 && target >= 0 && (got = pread(source, piece, sizeof piece, at)) > 0) {
+    if (pwrite(target, piece, (size_t)got, at) != got) abort();
+    at += got;
+  }
+  if (target >= 0 && ftruncate(target, at) != 0) abort();
+  if (source >= 0) close(source);
+  if (target >= 0) close(target);
+}
+
+/* The names in the folder as they are now become what survives. */
+static void keep_names(void) {
+  char path[4096], inode[4096], temporary[4096];
+  struct stat info;
+  struct dirent *entry;
+  DIR *folder = opendir(under);
+  while (folder != NULL && (entry = readdir(folder)) != NULL) {
+    snprintf(path, sizeof path, "%s/%s", under, entry->d_name);
+    if (lstat(path, &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    name_inode(inode, sizeof inode, (unsigned long long)info.st_ino);
+    snprintf(path, sizeof path, "%s/%s", shadow, entry->d_name);
+    snprintf(temporary, sizeof temporary, "%s.inodes/link", shadow);
+    if (access(inode, F_OK) != 0) close(open(inode, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)); /* never synced: empty */
+    unlink(temporary);
+    if (link(inode, temporary) == 0 && rename(temporary, path) != 0) abort();
+    unlink(temporary);
+  }
+  if (folder != NULL) closedir(folder);
+  folder = opendir(shadow);
+  while (folder != NULL && (entry = readdir(folder)) != NULL) {
+    snprintf(path, sizeof path, "%s/%s", under, entry->d_name);
+    if (lstat(path, &info) == 0 || entry->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "%s/%s", shadow, entry->d_name);
+    unlink(path);
+  }
+  if (folder != NULL) closedir(folder);
+}
+
+static void keep_synced(int fd) {
+  struct stat info;
+  if (shadow == NULL || fstat(fd, &info) != 0) return;
+  const int is_folder = S_ISDIR(info.st_mode);
+  const unsigned long long inode = info.st_ino;
+  pthread_mutex_lock(&shadow_lock);
+  if (is_folder) {
+    keep_names();
+  } else {
+    keep_bytes(fd, inode);
+  }
+  pthread_mutex_unlock(&shadow_lock);
+}
+
+/* The file at `path` goes: its inode's number may come back for another file. */
+static void forget_inode(const char *path) {
+  char inode[4096];
+  struct stat info;
+  if (shadow == NULL || lstat(path, &info) != 0 || info.st_nlink > 1) return;
+  pthread_mutex_lock(&shadow_lock);
+  name_inode(inode, sizeof inode, (unsigned long long)info.st_ino);
+  unlink(inode);
+  pthread_mutex_unlock(&shadow_lock);
 }
 
 #define OPEN(name)                                                          \
@@ -167,20 +254,28 @@ AT(pwrite64, "write", const void *)
 
 int fsync(int fd) {
   REAL(int, "fsync", int);
-  return is_ours(fd) && fails("sync") ? -1 : real(fd);
+  if (is_ours(fd) && fails("sync")) return -1;
+  if (is_ours(fd)) keep_synced(fd);
+  return real(fd);
 }
 int fdatasync(int fd) {
   REAL(int, "fdatasync", int);
-  return is_ours(fd) && fails("sync") ? -1 : real(fd);
+  if (is_ours(fd) && fails("sync")) return -1;
+  if (is_ours(fd)) keep_synced(fd);
+  return real(fd);
 }
 
 int rename(const char *from, const char *to) {
   REAL(int, "rename", const char *, const char *);
-  return is_under(to) && fails("rename") ? -1 : real(from, to);
+  if (is_under(to) && fails("rename")) return -1;
+  if (is_under(to)) forget_inode(to);
+  return real(from, to);
 }
 int unlink(const char *path) {
   REAL(int, "unlink", const char *);
-  return is_under(path) && fails("unlink") ? -1 : real(path);
+  if (is_under(path) && fails("unlink")) return -1;
+  if (is_under(path)) forget_inode(path);
+  return real(path);
 }
 int mkdir(const char *path, mode_t mode) {
   REAL(int, "mkdir", const char *, mode_t);
