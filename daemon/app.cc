@@ -202,6 +202,7 @@ Step App::Replay() {
   LearnerLoopOptions options;
   options.checkpoint_events = config_.limits.checkpoint_events;
   options.checkpoint_seconds = config_.limits.checkpoint_seconds;
+  options.typical_weights = config_.default_weights;
   auto created = LearnerLoop::Create(*store_, clock_, cell_, options, progress);
   if (!created.ok()) return StoreFailure(created.error());
   learner_ = std::move(created).value();

@@ -127,6 +127,32 @@ class Section {
     }
   }
 
+  void Flag(std::string_view key, bool& out) {
+    const toml::node* node = Get(key);
+    if (node == nullptr) return;
+    if (const auto* flag = node->as_boolean()) {
+      out = flag->get();
+    } else {
+      Fault(node, key, "must be true or false");
+    }
+  }
+
+  // A table whose keys are names of tenants and whose values are dollars.
+  void Dollars(std::string_view key, std::vector<policy::TenantBudget>& out) {
+    const toml::node* node = Get(key);
+    if (node == nullptr) return;
+    const toml::table* table = node->as_table();
+    if (table == nullptr) return Fault(node, key, "must be a table of tenant = dollars a request");
+    for (const auto& [tenant, value] : *table) {
+      const auto usd = value.is_number() ? value.value<double>() : std::nullopt;
+      if (!usd || !(*usd > 0 && *usd <= 1e6)) {
+        Fault(&value, key, fmt::format("the budget of {} must be dollars a request, above 0", log::Escape(tenant.str())));
+      } else {
+        out.push_back({std::string(tenant.str()), *usd});
+      }
+    }
+  }
+
   // A table below this one; a section without entries where it is absent.
   Section Below(std::string_view key) {
     const toml::node* node = Get(key);
@@ -230,6 +256,7 @@ void ReadLearning(Section section, Config& config) {
     section.Fault(section.Get("exploration"), "exploration",
                   "must be \"greedy_audits\", \"thompson\", \"epsilon\" or \"squarecb\"");
   }
+  section.Flag("change_detection", options.change_detection);
   section.Number("epsilon", 0, 1, options.epsilon);
   section.Number("squarecb_gamma", 1, 1e6, options.squarecb_gamma);
   section.Number("thompson_scale", 0, 100, options.thompson_scale);
@@ -249,6 +276,17 @@ void ReadLearning(Section section, Config& config) {
   }
   const Status valid = policy::ValidateOptions(options);
   if (!valid.ok()) section.Fault(section.Get("sources"), "sources", valid.error().message);
+  section.Close();
+}
+
+void ReadBudget(Section section, Config& config) {
+  policy::Options& options = config.options;
+  section.Number("usd_per_request", 0, 1e6, options.budget_usd);
+  section.Number("step", 1e-6, 1, options.pacing_step);
+  section.Number("lambda_max", 1e-3, 1e6, options.lambda_max);
+  section.Dollars("tenants", options.tenant_budgets);
+  const Status valid = policy::ValidateOptions(options);
+  if (!valid.ok()) section.Fault(section.Get("tenants"), "tenants", valid.error().message);
   section.Close();
 }
 
@@ -310,6 +348,7 @@ Result<Config> ParseConfig(std::string_view text, std::string_view name) {
     ReadSockets(top.Below("sockets"), config);
     ReadRouting(top.Below("routing"), config);
     ReadLearning(top.Below("learning"), config);
+    ReadBudget(top.Below("budget"), config);
     ReadModels(top.Get("models"), faults, config);
     ReadLimits(top.Below("limits"), config.limits);
     top.Close();

@@ -122,6 +122,7 @@ void FeedbackService::HandleOutcome(const Peer& peer, const RequestFrame& frame,
   auto report = ReportOf(request);
   if (!report.ok()) return Refuse(context_, report.error(), reply);
   report->decision = id.value();
+  report->tenant = request.tenant();
   Commit(peer, std::move(report).value(), reply);
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/learner_loop.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -13,6 +14,7 @@
 #include "base/log.h"
 #include "policy/belief/posterior.h"
 #include "policy/learning/learner.h"
+#include "policy/learning/refit.h"
 
 namespace pointsman::daemon {
 namespace {
@@ -51,6 +53,10 @@ struct LearnerLoop::Impl {
   std::int64_t published_nanos = 0;
   std::optional<std::pair<LogSeq, std::uint64_t>> hash_at;
 
+  // A Refitted event is on its way to the log; set by this thread, cleared when it
+  // is folded or refused.
+  std::shared_ptr<std::atomic<bool>> refit_pending = std::make_shared<std::atomic<bool>>(false);
+
   mutable std::mutex mutex;
   std::condition_variable work;    // for the learner thread
   std::condition_variable learnt;  // for those who wait for it
@@ -71,6 +77,7 @@ struct LearnerLoop::Impl {
   void Work();
   void RunInspections(std::deque<Inspection> asked);
   void MaybeCheckpoint();
+  void MaybeRefit();
   std::uint64_t Hash();
   bool Urgent() const { return waiters > 0 || !inspections.empty() || stopping; }
 };
@@ -85,6 +92,7 @@ Status LearnerLoop::Impl::FoldBatch(std::uint64_t* folded) {
   });
   if (!read.ok()) return read;
   for (const policy::Event& event : events) {
+    if (std::holds_alternative<policy::Refitted>(event.payload)) *refit_pending = false;
     const Status learnt_event = learner->Learn(event);
     if (!learnt_event.ok()) {
       Error error = learnt_event.error();
@@ -151,6 +159,24 @@ void LearnerLoop::Impl::MaybeCheckpoint() {
   }
 }
 
+// Values that are due are computed here and learnt when they come back in the log.
+void LearnerLoop::Impl::MaybeRefit() {
+  if (*refit_pending || queue == nullptr || !policy::RefitDue(learner->state())) return;
+  const std::shared_ptr<const LiveView> view = cell.Load();
+  auto refitted = policy::DueRefit(learner->state(), *view->snapshot, publisher, options.typical_weights);
+  if (!refitted.has_value()) return;
+  *refit_pending = true;
+  store::Request request;
+  request.what = policy::Payload{*std::move(refitted)};
+  request.origin = policy::Origin::kLearner;
+  const Status submitted =
+      queue->Submit(std::move(request), false,
+                    [pending = refit_pending](const Result<store::Receipt>& receipt, store::Durability) {
+                      if (!receipt.ok()) *pending = false;
+                    });
+  if (!submitted.ok()) *refit_pending = false;
+}
+
 // One turn of the thread with something to do.
 void LearnerLoop::Impl::Work() {
   bool may_learn = false;
@@ -181,6 +207,7 @@ void LearnerLoop::Impl::Work() {
       learnt.notify_all();
     } else {
       MaybeCheckpoint();
+      MaybeRefit();
     }
   }
   RunInspections(std::move(asked));

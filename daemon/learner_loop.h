@@ -31,6 +31,8 @@ struct LearnerLoopOptions {
   std::uint32_t checkpoint_seconds = 60;
   // Snapshots follow each other at least this far apart, unless somebody waits.
   std::uint32_t publish_interval_ms = 5;
+  // Weights of a request that names none: the pacers start with them.
+  policy::Weights typical_weights;
 };
 
 class LearnerLoop {

@@ -53,6 +53,7 @@ Result<policy::Query> QueryOf(const wire::Route& request, const policy::Weights&
   query.quality_floor = request.quality_floor();
   query.no_explore = request.no_explore();
   query.allowed.assign(request.allowed().begin(), request.allowed().end());
+  query.tenant = request.tenant();
   query.tokens_in = request.tokens_in();
   if (query.tokens_in == 0 && !request.text().empty()) {
     query.tokens_in = static_cast<std::uint32_t>(request.text().size() / 4 + 1);

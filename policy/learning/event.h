@@ -231,12 +231,12 @@ struct PacerStart {
 // 20. Values that the learner re-estimated because a count in the state was due.
 struct Refitted {
   // Row-major (1 + sources)^2 within-cell covariance, gold first; empty: unchanged.
-  std::vector<double> noise;
-  std::vector<double> response;  // c1 per source; empty: unchanged
+  std::vector<double> noise{};
+  std::vector<double> response{};  // c1 per source; empty: unchanged
   double model_width = 0;        // tau_alpha; 0: unchanged
   double trust_width = 0;        // tau_rho; 0: unchanged
   // Pacers that begin, with the price of a dollar that the prior asks for.
-  std::vector<PacerStart> pacers;
+  std::vector<PacerStart> pacers{};
   bool operator==(const Refitted&) const = default;
 };
 

@@ -1,0 +1,240 @@
+// Change detection, pacing, health and the choice of widths, through the fold.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/unit_draw.h"
+#include "policy/choice/pacing.h"
+#include "policy/learning/change_detector.h"
+#include "policy/learning/refit.h"
+#include "tests/policy/belief/harness.h"
+
+namespace pointsman::policy {
+namespace {
+
+// Worlds in which values are drawn around predictions, with the detector on.
+class Watched : public Harness {
+ public:
+  explicit Watched(std::size_t models) {
+    options.change_detection = true;
+    Add(OptionsChanged{options});
+    for (std::size_t m = 0; m < models; ++m) AddModel("model" + std::to_string(m + 1));
+  }
+  // One gold label of 0 or 1, drawn with probability `truth`, predicted as `predicted`.
+  void Label(std::uint32_t model, double predicted, double truth) {
+    const std::uint32_t id = ++next_;
+    now_us += 1'000'000;
+    Decide(id, model, {{0, 1}}, 0.5);
+    Context(id).predicted_quality = predicted;
+    Report(id, 0, random_.Unit() < truth ? 1 : 0);
+  }
+
+ private:
+  std::uint32_t next_ = 0;
+  SplitMix64 random_{20'26};
+};
+
+TEST(Cusum, StaysAtZeroWithoutAShiftAndAlarmsOnceASumPassesTwelve) {
+  Cusum cusum;
+  EXPECT_EQ(AddToCusum(cusum, 0.2), 0);
+  EXPECT_EQ(cusum.up, 0);
+  for (int i = 0; i < 15; ++i) EXPECT_EQ(AddToCusum(cusum, -1), 0) << i;
+  EXPECT_DOUBLE_EQ(cusum.down, 11.25);
+  EXPECT_EQ(AddToCusum(cusum, -1.1), -1);
+  EXPECT_EQ(cusum.down, 0) << "it starts anew";
+}
+
+TEST(Cusum, RaisesAboutOneFalseAlarmInThreeThousandReports) {
+  SplitMix64 random(7);
+  Cusum cusum;
+  int alarms = 0;
+  constexpr int kReports = 1'000'000;
+  for (int i = 0; i < kReports; ++i) {
+    // A standard normal by twelve uniforms.
+    double sum = -6;
+    for (int k = 0; k < 12; ++k) sum += random.Unit();
+    alarms += AddToCusum(cusum, sum) != 0 ? 1 : 0;
+  }
+  EXPECT_GT(kReports / alarms, 2'300);
+  EXPECT_LT(kReports / alarms, 4'000);
+}
+
+TEST(Change, AModelThatGetsWorseIsFoundAndItsEvidenceCountsAnEighth) {
+  Watched world(2);
+  for (int i = 0; i < 300; ++i) world.Label(1, .8, .8);
+  const CellKey key{ModelId{1}, kBackground};
+  ASSERT_EQ(world.learner->state().counters.alarms, 0U);
+  const PatternMoments before = world.learner->state().cells.at(key).patterns.at(1);
+  int needed = 0;
+  while (world.learner->state().counters.alarms == 0 && needed < 300) {
+    world.Label(1, .8, .4);
+    ++needed;
+  }
+  EXPECT_LT(needed, 60) << "a shift of one standard deviation";
+  const State& state = world.learner->state();
+  ASSERT_EQ(state.alarms.size(), 1U);
+  EXPECT_EQ(state.alarms[0].direction, -1);
+  EXPECT_EQ(state.alarms[0].model, ModelId{1});
+  const PatternMoments after = state.cells.at(key).patterns.at(1);
+  EXPECT_LE(after.base, before.base - kAlarmHalvings + 1);
+  EXPECT_EQ(state.watches.at(ModelId{1}).new_rows_left, kNewRows);
+  EXPECT_FALSE(state.watches.contains(ModelId{2}));
+}
+
+TEST(Change, ARowDecidedBeforeAnAlarmIsTakenBackWithTheWeightThatItHas) {
+  Watched world(1);
+  for (int i = 0; i < 100; ++i) world.Label(1, .8, .8);
+  world.now_us += 1'000'000;
+  world.Decide(5000, 1, {{0, 1}}, 0.5);
+  world.Context(5000).predicted_quality = .8;
+  world.Report(5000, 0, 1);
+  while (world.learner->state().counters.alarms == 0) world.Label(1, .8, .1);
+  // Both routes to one state: with the old row taken back, and never having had it.
+  const double with = world.learner->state().cells.at({ModelId{1}, kBackground}).patterns.at(1).weight;
+  ASSERT_EQ(world.Report(5000, 0, std::nullopt, 1), Code::kOk);
+  const double without = world.learner->state().cells.at({ModelId{1}, kBackground}).patterns.at(1).weight;
+  const auto& moments = world.learner->state().cells.at({ModelId{1}, kBackground}).patterns.at(1);
+  const double one_row = MakeTimeWeight(world.Context(5000).decided_at_us, 60).fraction;
+  const int exponent = MakeTimeWeight(world.Context(5000).decided_at_us, 60).epoch - kAlarmHalvings - moments.base;
+  EXPECT_NEAR(with - without, std::ldexp(one_row, exponent), 1e-9);
+}
+
+TEST(Change, ManyModelsAtOnceAreAChangeOfTheJudgeAndDiscountNothingMore) {
+  Watched world(4);
+  for (int i = 0; i < 60; ++i) {
+    for (std::uint32_t m = 1; m <= 4; ++m) world.Label(m, .7, .7);
+  }
+  for (int i = 0; i < 60 && world.learner->state().counters.judge_alarms == 0; ++i) {
+    for (std::uint32_t m = 1; m <= 4; ++m) world.Label(m, .7, .2);
+  }
+  const State& state = world.learner->state();
+  EXPECT_EQ(state.counters.judge_alarms, 1U);
+  EXPECT_LE(state.counters.alarms, 1U) << "the first one alarms alone, the second makes two of four";
+  for (const auto& [model, watch] : state.watches) EXPECT_TRUE(watch.channels[0].centred);
+}
+
+TEST(Change, ABiasedSourceIsComparedWithItsUsualDifference) {
+  Watched world(1);
+  SplitMix64 random(3);
+  for (std::uint32_t i = 1; i <= 400; ++i) {
+    world.now_us += 1'000'000;
+    world.Decide(i, 1, {{0, 1}}, 0.5);
+    world.Context(i).predicted_quality = .8;
+    world.Report(i, 1, random.Unit() < .5 ? 1 : 0);
+  }
+  EXPECT_EQ(world.learner->state().counters.alarms, 0U) << "a bias of -.3 from the start is no change";
+}
+
+TEST(Pacer, MovesThePriceTowardsTheBudgetAndTheBucketHoldsFiftyRequests) {
+  Options options;
+  options.budget_usd = .01;
+  Pacer pacer = NewPacer(.01, 0);
+  EXPECT_DOUBLE_EQ(pacer.bucket_usd, .5);
+  Refill(pacer, .01);
+  EXPECT_DOUBLE_EQ(pacer.bucket_usd, .5) << "full is full";
+  Settle(pacer, .01, .02, options);
+  EXPECT_DOUBLE_EQ(pacer.mean_cost_usd, .0105);
+  EXPECT_DOUBLE_EQ(pacer.lambda, .005 * .05);
+  EXPECT_DOUBLE_EQ(pacer.bucket_usd, .48);
+  for (int i = 0; i < 1000; ++i) Settle(pacer, .01, 0, options);
+  EXPECT_EQ(pacer.lambda, 0);
+}
+
+TEST(Pacer, BeginsWithTheLearnersPriceAndIsDroppedWhenItsBudgetChanges) {
+  Harness world;
+  world.AddModel("dear");
+  world.options.budget_usd = 1e-3;
+  world.options.tenant_budgets = {{"acme", 2e-3}};
+  world.Add(OptionsChanged{world.options});
+  EXPECT_TRUE(RefitDue(world.learner->state()));
+  world.Add(Refitted{.pacers = {{"", .5}, {"acme", .25}}});
+  EXPECT_FALSE(RefitDue(world.learner->state()));
+  EXPECT_DOUBLE_EQ(world.learner->state().pacers.at("acme").lambda, .25);
+  world.options.budget_usd = 5e-4;
+  world.Add(OptionsChanged{world.options});
+  EXPECT_FALSE(world.learner->state().pacers.contains(""));
+  EXPECT_TRUE(world.learner->state().pacers.contains("acme"));
+}
+
+TEST(Health, FiveFailuresInARowPauseAModelLongerEachTimeAndASuccessEndsIt) {
+  Harness world;
+  world.AddModel("shaky");
+  OutcomeReported outcome;
+  outcome.model = ModelId{1};
+  outcome.failed = true;
+  for (int i = 0; i < 4; ++i) world.Add(outcome);
+  EXPECT_EQ(world.learner->state().health.at(ModelId{1}).retry_at_us, 0);
+  world.Add(outcome);
+  EXPECT_EQ(world.learner->state().health.at(ModelId{1}).retry_at_us, world.now_us + kFirstPauseUs);
+  world.Add(outcome);
+  EXPECT_EQ(world.learner->state().health.at(ModelId{1}).pauses, 1U) << "late failures do not lengthen the pause";
+  world.now_us += kFirstPauseUs;
+  world.Add(outcome);
+  EXPECT_EQ(world.learner->state().health.at(ModelId{1}).retry_at_us, world.now_us + 2 * kFirstPauseUs);
+  outcome.failed = false;
+  world.Add(outcome);
+  EXPECT_FALSE(world.learner->state().health.contains(ModelId{1}));
+}
+
+TEST(Widths, StayWhereTheEvidenceAgreesWithThePriorAndWidenWhereItDoesNot) {
+  for (const double truth : {.5, .9}) {
+    Harness world;
+    Bundle bundle = PlainBundle(1, {{"model1", .5}, {"model2", .5}});
+    bundle.widths.model = .04;
+    bundle.widths.trust = .2;
+    world.AddBundle(bundle);
+    world.AddModel("model1");
+    world.AddModel("model2");
+    world.Activate(1, 1);
+    SplitMix64 random(11);
+    for (std::uint32_t i = 1; i <= 250; ++i) {
+      world.now_us += 1'000'000;
+      world.Decide(i, 1 + i % 2, {{1, 1}}, .5);
+      world.Report(i, 0, random.Unit() < (i % 2 == 0 ? truth : 1 - truth) ? 1 : 0);
+    }
+    Publisher publisher;
+    auto live = world.learner->bundle();
+    const auto snapshot = publisher.Publish(world.learner->mutable_state(), live);
+    ASSERT_TRUE(RefitDue(world.learner->state()));
+    const auto refitted = DueRefit(world.learner->state(), *snapshot, publisher, {1, 0});
+    ASSERT_TRUE(refitted.has_value());
+    EXPECT_DOUBLE_EQ(refitted->trust_width, .2) << "all queries lie at x = 0";
+    if (truth == .5) {
+      EXPECT_DOUBLE_EQ(refitted->model_width, .04);
+    } else {
+      EXPECT_GE(refitted->model_width, .16);
+    }
+    world.Add(*refitted);
+    EXPECT_FALSE(RefitDue(world.learner->state()));
+  }
+}
+
+TEST(StateRows, WatchesAlarmsPacersAndHealthSurviveTheirBytes) {
+  Watched world(1);
+  for (int i = 0; i < 60; ++i) world.Label(1, .9, .3);
+  OutcomeReported failed;
+  failed.model = ModelId{1};
+  failed.failed = true;
+  world.Add(failed);
+  world.options.budget_usd = 1;
+  world.Add(OptionsChanged{world.options});
+  world.Add(Refitted{.trust_width = .3, .pacers = {{"", .5}}});
+  const State& state = world.learner->state();
+  ASSERT_FALSE(state.alarms.empty());
+  State loaded;
+  ForEachStateRow(state, [&](std::string_view key, std::string_view value) {
+    ASSERT_TRUE(LoadStateRow(loaded, key, value).ok()) << key;
+    EXPECT_EQ(StateRow(state, key), value) << key;
+  });
+  EXPECT_EQ(loaded.alarms, state.alarms);
+  EXPECT_EQ(loaded.watches, state.watches);
+  EXPECT_EQ(loaded.discounts, state.discounts);
+  EXPECT_EQ(loaded.pacers, state.pacers);
+  EXPECT_EQ(loaded.health, state.health);
+  EXPECT_EQ(loaded.cells, state.cells);
+  EXPECT_EQ(loaded.trust_width, state.trust_width);
+  EXPECT_EQ(loaded.options, state.options);
+}
+
+}  // namespace
+}  // namespace pointsman::policy
