@@ -91,7 +91,8 @@ int Run(const Arguments& arguments) {
   const double gibibytes = static_cast<double>(usage.ru_maxrss) / (1U << 20);
   const double cpu = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec);
   const Assignment assignment = TimeAssignment(*world);
-  std::printf("{\"queries\":%zu,\"models\":%zu,\"niches\":%zu,\"clusters\":%.0f,\"seconds\":%.1f,\"cpu_seconds\":%.1f,\"peak_gib\":%.2f,"
+  std::printf("{\"queries\":%zu,\"models\":%zu,\"niches\":%zu,\"clusters\":%.0f,\"seconds\":%.1f,"
+              "\"cpu_seconds\":%.1f,\"peak_gib\":%.2f,"
               "\"niche_rand\":%.3f,\"family_rand\":%.3f,\"cell_correlation\":%.3f,\"top1\":%.4f,\"best_single\":%.4f,"
               "\"assignment_seconds\":%.2f,\"sgemm_seconds\":%.2f,\"ratio\":%.2f}\n",
               arguments.niches.queries, arguments.niches.models, arguments.niches.niches, report->clusters.mean,

@@ -1,4 +1,7 @@
 // What a run found, for programs and for people.
+//
+// Scores are in [0,1], costs in US dollars, NaN stands for a number that does not
+// apply. Plain values; both renderings are pure. Threads: any.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,7 @@
 // `eval --protocol e1`: cold start, biased ratings, sparse gold.
+//
+// Options, run and output are those of all protocols on tables (eval_table_run.h),
+// with this protocol's defaults. Threads: one.
 #pragma once
 
 #include <memory>

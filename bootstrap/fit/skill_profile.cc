@@ -200,8 +200,8 @@ std::vector<Join> ModelTree(std::span<const double> residual, std::size_t groups
     }
     for (std::size_t c = 0; c < models; ++c) {
       if (!alive[c] || c == left || c == right) continue;
-      const double joined = (leaves[left] * distance[left * models + c] + leaves[right] * distance[right * models + c]) /
-                            (leaves[left] + leaves[right]);
+      const double sum = leaves[left] * distance[left * models + c] + leaves[right] * distance[right * models + c];
+      const double joined = sum / (leaves[left] + leaves[right]);
       distance[left * models + c] = distance[c * models + left] = joined;
     }
     leaves[left] += leaves[right];

@@ -85,7 +85,8 @@ ScaledClusters FindScaledClusters(const Rows& embeddings, const Scores& scores, 
   options.rows_per_micro = kRowsPerMicro;
   options.cells = cells;
   options.seed = seed;
-  const std::size_t most = std::clamp<std::size_t>(clusters_max, 1, std::max<std::size_t>(embeddings.count() / kRowsPerCluster, 1));
+  const std::size_t room = std::max<std::size_t>(embeddings.count() / kRowsPerCluster, 1);
+  const std::size_t most = std::clamp<std::size_t>(clusters_max, 1, room);
   std::erase_if(options.counts, [&](std::size_t count) { return count > most; });
   if (options.counts.empty()) options.counts.push_back(most);
   auto found = FitScaledCascal(embeddings, scores, options);

@@ -60,7 +60,9 @@ TEST(Scaled, PatchesInWhichTheModelsRankAlikeBecomeOneCluster) {
   ASSERT_TRUE(found.ok());
   ASSERT_EQ(found->sizes.size(), 2U);
   std::size_t agree = 0;
-  for (std::size_t i = 0; i < 800; ++i) agree += found->merged[i] == found->merged[0] ? world.niche[i] == 0 : world.niche[i] == 1;
+  for (std::size_t i = 0; i < 800; ++i) {
+    agree += (found->merged[i] == found->merged[0]) == (world.niche[i] == 0) ? 1 : 0;
+  }
   EXPECT_GT(agree, 780U);
 }
 
