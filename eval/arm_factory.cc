@@ -70,6 +70,7 @@ policy::Options PolicyOptions(const TableWorld& world, const RunOptions& options
   if (!world.source().empty()) made.sources = {world.source()};
   made.gold_rate = options.gold_rate;
   made.exploration = options.exploration;
+  made.budget_usd = options.budget_usd;
   return made;
 }
 
@@ -97,6 +98,7 @@ Result<std::unique_ptr<Arm>> MakeLearner(const std::string& name, const TableWor
     learner.options.exploration = policy::Exploration::kGreedyAudits;
   }
   if (name == "gold_only") learner.ratings = false;
+  if (name == "undetected") learner.options.change_detection = false;
   if (name == "naive") {
     learner.options.widths_overridden = true;
     learner.options.widths = seed.bundle != nullptr ? seed.bundle->widths : policy::Widths{};
@@ -168,7 +170,8 @@ Result<SeedWorld> PrepareSeed(const TableWorld& world, const RunOptions& options
 }
 
 bool HasGoldRule(const std::string& name) {
-  return name == "pointsman" || name == "static" || name == "gold_only" || name == "naive" || name == "cold";
+  return name == "pointsman" || name == "static" || name == "gold_only" || name == "naive" ||
+         name == "undetected" || name == "cold";
 }
 
 Result<std::unique_ptr<Arm>> MakeArm(const std::string& name, const TableWorld& world, const RunOptions& options,

@@ -61,7 +61,13 @@ struct LearnerArm::Impl {
     event.origin = origin;
     event.payload = std::move(payload);
     changed = true;
-    return learner->Learn(event);
+    const std::uint64_t before = learner->state().counters.alarms;
+    if (Status s = learner->Learn(event); !s.ok()) return s;
+    if (learner->state().counters.alarms > before) {
+      const policy::Alarm& raised = learner->state().alarms.back();
+      alarms.push_back({.model = raised.model.value - 1, .uses = raised.uses, .number = item});
+    }
+    return {};
   }
 
   Status Start() {
@@ -140,6 +146,8 @@ struct LearnerArm::Impl {
   std::shared_ptr<const policy::Snapshot> snapshot;
   policy::DecisionRow row;  // of the last decision
   std::int64_t now_us = 0;
+  std::uint64_t item = 0;  // number of the last item
+  std::vector<Alarm> alarms;
   bool changed = true;
 };
 
@@ -158,6 +166,7 @@ std::shared_ptr<const policy::Snapshot> LearnerArm::snapshot() const { return im
 Result<ArmChoice> LearnerArm::Route(const StreamItem& item) {
   Impl& self = *impl_;
   self.now_us += self.options.micros_per_decision;
+  self.item = item.number;
   if (Status published = self.Publish(); !published.ok()) return published.error();
   policy::Query query;
   query.embedding = item.embedding;
@@ -183,6 +192,8 @@ Result<ArmChoice> LearnerArm::Route(const StreamItem& item) {
   if (Status learnt = self.Append(std::move(made), policy::Origin::kClient); !learnt.ok()) return learnt.error();
   return choice;
 }
+
+std::vector<Alarm> LearnerArm::alarms() const { return impl_->alarms; }
 
 Status LearnerArm::Report(const ArmChoice& choice, const ArmFeedback& feedback) {
   Impl& self = *impl_;

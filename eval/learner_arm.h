@@ -37,6 +37,7 @@ class LearnerArm final : public Arm {
 
   Result<ArmChoice> Route(const StreamItem& item) override;
   Status Report(const ArmChoice& choice, const ArmFeedback& feedback) override;
+  std::vector<Alarm> alarms() const override;
   Status PriceChanged(std::size_t model, double factor) override;
 
   // The snapshot of the last decision; null before the first.

@@ -40,7 +40,7 @@ const std::vector<std::string>& CoreArms() {
 }
 
 std::vector<std::string> ArmNames(const std::vector<std::string>& models) {
-  std::vector<std::string> names = {"pointsman",   "static",      "gold_only",  "naive",  "cold",        "clusters",
+  std::vector<std::string> names = {"pointsman",   "static",      "gold_only",  "naive",  "undetected", "cold", "clusters",
                                     "linucb_warm", "linucb_cold", "neighbours", "random", "best_single", "oracle"};
   for (const std::string& model : models) names.push_back("single:" + model);
   return names;

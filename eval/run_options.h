@@ -39,6 +39,7 @@ std::string_view WarmName(Warm warm);
 // Arms by name, in the order of reports:
 //   pointsman   shipped defaults          static      its warm start, never updated
 //   gold_only   it without ratings        naive       it with every bias term at 0
+//   undetected  it without change detection
 //   cold        it with a flat prior and wide widths, the clusters kept
 //   clusters, linucb_warm, linucb_cold, neighbours, random, best_single, oracle
 //               eval/baselines.h, eval/linucb.h

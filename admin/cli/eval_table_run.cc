@@ -22,7 +22,7 @@ void TableRun::Declare(EvalOptions& options) {
                "file's first, else none");
   options.Number("--gold", run_.gold_rate, 0, 1, "Share of decisions with gold");
   options.OneOf("--gold-choice", gold_choice_, {"random", "planned"}, "Which decisions get gold");
-  options.OneOf("--policy", policy_, {"greedy", "thompson"}, "How models are drawn");
+  options.OneOf("--policy", policy_, {"greedy", "thompson", "epsilon", "squarecb"}, "How models are drawn");
   options.Count("--passes", run_.passes, 1, 1000, "Passes over the stream; five of e1 are E1L");
   options.Count("--seeds", run_.seeds, 1, 1000, "Seeds, from 1 on");
   options.Count("--bootstrap-rows", run_.bootstrap_rows, 0, 1'000'000, "Rows of the bootstrap set; 0: 3,000 or half");
@@ -47,7 +47,9 @@ Status TableRun::Settle() {
   auto variant = eval::VariantFromName(variant_);
   if (!variant.ok()) return variant.error();
   run_.variant = *variant;
-  run_.exploration = policy_ == "thompson" ? policy::Exploration::kThompson : policy::Exploration::kGreedyAudits;
+  if (policy_ == "thompson") run_.exploration = policy::Exploration::kThompson;
+  if (policy_ == "epsilon") run_.exploration = policy::Exploration::kEpsilon;
+  if (policy_ == "squarecb") run_.exploration = policy::Exploration::kSquareCb;
   return {};
 }
 

@@ -306,9 +306,10 @@ void BundleBuilder::FillWidthsAndProvenance() {
   const bool good_crowd = row_scores_.used == Consensus::kCrowd && columns_.size() >= kNarrowModels;
   if ((labelled || good_crowd) && rows_.size() >= kNarrowRows) {
     bundle_.widths.model = 0.04;
-    bundle_.widths.cell = 0.04;
-    bundle_.widths.source_model = 0.08;
-    bundle_.widths.source_cell = 0.03;
+    bundle_.widths.trust = 0.2;
+    bundle_.widths.cell = 0.03;
+    bundle_.widths.source_model = 0.15;
+    bundle_.widths.source_cell = 0.05;
   }
   bundle_.made_from = "table " + table_.name + " (" + std::to_string(rows_.size()) + " rows)";
   bundle_.made_at_us = options_.made_at_us;

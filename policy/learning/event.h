@@ -103,11 +103,11 @@ struct OutcomeReported {
   bool failed = false;
   Verdict verdict = Verdict::kNone;
   std::optional<double> cost_usd;  // measured by the caller
-  std::string tenant;              // whose budget settles it
   std::uint32_t revision = 0;
   // The values that this revision replaces (revision > 0).
   std::optional<std::uint32_t> replaced_tokens_out;
   bool replaced_failed = false;
+  std::string tenant{};  // whose budget settles it
   bool operator==(const OutcomeReported&) const = default;
 };
 
