@@ -76,13 +76,14 @@ void AddWarnings(const policy::Snapshot& snapshot, const Status& learning, admin
   }
   if (report->frozen) report->warnings.push_back("learning is frozen: feedback is logged but not learnt from");
   if (report->quarantined_cells > 0) {
-    report->warnings.push_back(fmt::format("{} cells are in quarantine and read as untouched",
-                                           report->quarantined_cells));
+    report->warnings.push_back(
+        fmt::format("{} cells are in quarantine and read as untouched", report->quarantined_cells));
   }
   if (report->lost_unsynced > 0) {
-    report->warnings.push_back(fmt::format("the last crash lost {} unsynced events; no acknowledged feedback is among "
-                                           "them",
-                                           report->lost_unsynced));
+    report->warnings.push_back(
+        fmt::format("the last crash lost {} unsynced events; no acknowledged feedback is among "
+                    "them",
+                    report->lost_unsynced));
   }
 }
 

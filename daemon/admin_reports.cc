@@ -13,25 +13,21 @@ namespace {
 
 std::string StateName(policy::ModelState state) {
   switch (state) {
-    case policy::ModelState::kActive:
-      return "active";
-    case policy::ModelState::kDraining:
-      return "draining";
-    case policy::ModelState::kRetired:
-      return "retired";
+    case policy::ModelState::kActive: return "active";
+    case policy::ModelState::kDraining: return "draining";
+    case policy::ModelState::kRetired: return "retired";
   }
   return "unknown";
 }
 
-admin::CellReport ReportOfCell(const policy::Snapshot& snapshot, const policy::ModelView& view,
-                               std::uint32_t number) {
+admin::CellReport ReportOfCell(const policy::Snapshot& snapshot, const policy::ModelView& view, std::uint32_t number) {
   const policy::Bundle& bundle = *snapshot.bundle;
   policy::ClusterWeights only;
   only.push_back({ClusterId{number}, 1.0});
   admin::CellReport report;
   report.model = view.model.name;
-  report.prior = view.column < 0 ? policy::MeanPrior(bundle, -1)
-                                 : bundle.skill(number, static_cast<std::size_t>(view.column));
+  report.prior =
+      view.column < 0 ? policy::MeanPrior(bundle, -1) : bundle.skill(number, static_cast<std::size_t>(view.column));
   const policy::Estimate estimate =
       policy::ReadPosterior(snapshot, view, only, report.prior, report.prior - view.mean_prior);
   report.quality = std::clamp(estimate.mean, 0.0, 1.0);
@@ -51,9 +47,9 @@ admin::CellReport ReportOfCell(const policy::Snapshot& snapshot, const policy::M
 Result<admin::ClusterDetail> DetailOfCluster(const policy::Snapshot& snapshot, std::uint32_t number) {
   const policy::Bundle& bundle = *snapshot.bundle;
   if (number > bundle.cluster_count()) {
-    return MakeError(Code::kNotFound, "unknown_cluster",
-                     fmt::format("there is no cluster {}; the live generation has 0 to {}", number,
-                                 bundle.cluster_count()));
+    return MakeError(
+        Code::kNotFound, "unknown_cluster",
+        fmt::format("there is no cluster {}; the live generation has 0 to {}", number, bundle.cluster_count()));
   }
   admin::ClusterDetail detail;
   detail.summary.number = number;

@@ -54,8 +54,8 @@ Result<std::uint32_t> NextBootEpoch(const std::string& path) {
   const int descriptor = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (descriptor < 0) return IoError(temporary, errno);
   const std::string text = std::to_string(epoch) + "\n";
-  const bool written = write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                       fsync(descriptor) == 0;
+  const bool written =
+      write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(descriptor) == 0;
   const int fault = errno;
   close(descriptor);
   if (!written) return IoError(temporary, fault);

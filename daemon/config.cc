@@ -146,7 +146,8 @@ class Section {
     for (const auto& [tenant, value] : *table) {
       const auto usd = value.is_number() ? value.value<double>() : std::nullopt;
       if (!usd || !(*usd > 0 && *usd <= 1e6)) {
-        Fault(&value, key, fmt::format("the budget of {} must be dollars a request, above 0", log::Escape(tenant.str())));
+        Fault(&value, key,
+              fmt::format("the budget of {} must be dollars a request, above 0", log::Escape(tenant.str())));
       } else {
         out.push_back({std::string(tenant.str()), *usd});
       }
@@ -176,8 +177,8 @@ class Section {
       });
       faults_.lines.emplace_back(
           key.source().begin.line,
-          fmt::format("{}:{}: {}: unknown key; the nearest known one is \"{}\"", faults_.name,
-                      key.source().begin.line, Name(log::Escape(given)), nearest == known_.end() ? "" : *nearest));
+          fmt::format("{}:{}: {}: unknown key; the nearest known one is \"{}\"", faults_.name, key.source().begin.line,
+                      Name(log::Escape(given)), nearest == known_.end() ? "" : *nearest));
     }
   }
 
@@ -353,9 +354,8 @@ Result<Config> ParseConfig(std::string_view text, std::string_view name) {
     ReadLimits(top.Below("limits"), config.limits);
     top.Close();
   } catch (const toml::parse_error& fault) {
-    faults.lines.emplace_back(fault.source().begin.line,
-                              fmt::format("{}:{}: not valid TOML: {}", name, fault.source().begin.line,
-                                          fault.description()));
+    faults.lines.emplace_back(fault.source().begin.line, fmt::format("{}:{}: not valid TOML: {}", name,
+                                                                     fault.source().begin.line, fault.description()));
   }
   if (faults.lines.empty()) return config;
   std::stable_sort(faults.lines.begin(), faults.lines.end(),

@@ -14,8 +14,7 @@ constexpr Actor kFromConfig{policy::Origin::kConfig, 0};
 }  // namespace
 
 Status ApplyConfig(const Config& config, LearnerLoop& learner, Mutations& mutations) {
-  const auto pool =
-      learner.Query<policy::Pool>(kLookLimit, [](const policy::State& state) { return state.pool; });
+  const auto pool = learner.Query<policy::Pool>(kLookLimit, [](const policy::State& state) { return state.pool; });
   if (!pool.ok()) return pool.error();
   for (const ConfiguredModel& model : config.models) {
     const auto& known = pool->models();
@@ -28,9 +27,10 @@ Status ApplyConfig(const Config& config, LearnerLoop& learner, Mutations& mutati
     }
     const policy::Model* live = pool->FindLive(model.name);
     if (live != nullptr && !(live->price == model.price)) {
-      log::Warning("the price of {} in the configuration differs from the pool's; the pool's stays. "
-                   "`pointsman models price` changes it",
-                   log::Escape(model.name));
+      log::Warning(
+          "the price of {} in the configuration differs from the pool's; the pool's stays. "
+          "`pointsman models price` changes it",
+          log::Escape(model.name));
     }
   }
   return mutations.SetOptions(kFromConfig, config.options);

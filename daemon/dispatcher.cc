@@ -19,24 +19,15 @@ ServiceDispatcher::ServiceDispatcher(ServiceContext& context, LearnerLoop& learn
 void ServiceDispatcher::Handle(const Peer& peer, const RequestFrame& request, ReplyChannel& reply) {
   context_.metrics.CountRequest(request.kind);
   switch (request.kind) {
-    case FrameKind::kRoute:
-      return routes_.HandleRoute(peer, request, reply);
-    case FrameKind::kRouteBatch:
-      return routes_.HandleBatch(peer, request, reply);
-    case FrameKind::kOutcome:
-      return feedback_.HandleOutcome(peer, request, reply);
-    case FrameKind::kRate:
-      return feedback_.HandleRate(peer, request, reply);
-    case FrameKind::kPrefer:
-      return feedback_.HandlePrefer(peer, request, reply);
-    case FrameKind::kGold:
-      return feedback_.HandleGold(peer, request, reply);
-    case FrameKind::kRetract:
-      return feedback_.HandleRetract(peer, request, reply);
-    case FrameKind::kVote:
-      return votes_.HandleVote(peer, request, reply);
-    case FrameKind::kStatus:
-      return HandleStatus(reply);
+    case FrameKind::kRoute: return routes_.HandleRoute(peer, request, reply);
+    case FrameKind::kRouteBatch: return routes_.HandleBatch(peer, request, reply);
+    case FrameKind::kOutcome: return feedback_.HandleOutcome(peer, request, reply);
+    case FrameKind::kRate: return feedback_.HandleRate(peer, request, reply);
+    case FrameKind::kPrefer: return feedback_.HandlePrefer(peer, request, reply);
+    case FrameKind::kGold: return feedback_.HandleGold(peer, request, reply);
+    case FrameKind::kRetract: return feedback_.HandleRetract(peer, request, reply);
+    case FrameKind::kVote: return votes_.HandleVote(peer, request, reply);
+    case FrameKind::kStatus: return HandleStatus(reply);
     case FrameKind::kPing: {
       thread_local wire::Ping ping;
       if (!ping.ParseFromArray(request.payload.data(), static_cast<int>(request.payload.size()))) {
@@ -44,8 +35,7 @@ void ServiceDispatcher::Handle(const Peer& peer, const RequestFrame& request, Re
       }
       return reply.Now(ping);
     }
-    case FrameKind::kError:
-      break;
+    case FrameKind::kError: break;
   }
   Refuse(context_,
          MakeError(Code::kInvalidArgument, "unknown_kind",

@@ -25,8 +25,7 @@ Status CheckUnit(double value) {
 Status CheckSubject(const std::string& subject) {
   if (subject.size() <= kSubjectBytesMax) return {};
   return MakeError(Code::kInvalidArgument, "subject_too_long",
-                   fmt::format("the subject is {} bytes long; at most {} are taken", subject.size(),
-                               kSubjectBytesMax));
+                   fmt::format("the subject is {} bytes long; at most {} are taken", subject.size(), kSubjectBytesMax));
 }
 
 template <typename Message>
@@ -94,21 +93,21 @@ void FeedbackService::Commit(const Peer& peer, store::Submission what, ReplyChan
   FAULT_POINT("daemon.feedback.validated");
   const std::shared_ptr<LateReply> late = reply.Later();
   Metrics* metrics = &context_.metrics;
-  const Status submitted = context_.queue.Submit(
-      {std::move(what), policy::Origin::kClient, peer.uid}, true,
-      [late, metrics](const Result<store::Receipt>& outcome, store::Durability durability) {
-        if (!outcome.ok()) {
-          metrics->CountRefused(outcome.error().code);
-          late->Fail(outcome.error());
-          return;
-        }
-        FAULT_POINT("daemon.feedback.committed");
-        wire::Ack ack;
-        ack.set_code(static_cast<std::uint32_t>(outcome->code));
-        ack.set_sequence(outcome->seq.value);
-        ack.set_durability(static_cast<std::uint32_t>(durability));
-        late->Send(ack);
-      });
+  const Status submitted =
+      context_.queue.Submit({std::move(what), policy::Origin::kClient, peer.uid}, true,
+                            [late, metrics](const Result<store::Receipt>& outcome, store::Durability durability) {
+                              if (!outcome.ok()) {
+                                metrics->CountRefused(outcome.error().code);
+                                late->Fail(outcome.error());
+                                return;
+                              }
+                              FAULT_POINT("daemon.feedback.committed");
+                              wire::Ack ack;
+                              ack.set_code(static_cast<std::uint32_t>(outcome->code));
+                              ack.set_sequence(outcome->seq.value);
+                              ack.set_durability(static_cast<std::uint32_t>(durability));
+                              late->Send(ack);
+                            });
   if (submitted.ok()) return;
   metrics->CountRefused(submitted.error().code);
   late->Fail(submitted.error());
@@ -155,9 +154,10 @@ void FeedbackService::HandlePrefer(const Peer& peer, const RequestFrame& frame, 
   const Status subject = CheckSubject(request.subject());
   if (!subject.ok()) return Refuse(context_, subject.error(), reply);
   if (winner.value() == loser.value()) {
-    return Refuse(context_, MakeError(Code::kInvalidArgument, "same_decision",
-                                      "winner and loser are the same decision; send two tokens"),
-                  reply);
+    return Refuse(
+        context_,
+        MakeError(Code::kInvalidArgument, "same_decision", "winner and loser are the same decision; send two tokens"),
+        reply);
   }
   const auto channel = ChannelOf(request.source());
   if (!channel.ok()) return Refuse(context_, channel.error(), reply);

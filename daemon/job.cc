@@ -71,8 +71,8 @@ Status Build(const JobOptions& options) {
   if (!bundle.ok()) return bundle.error();
   const Status written = store::WriteBundleFile(options.out_path, bundle.value());
   if (!written.ok()) return written;
-  std::string message = fmt::format("{} clusters from {} rows of {}", bundle->cluster_count(), bundle->rows,
-                                    table->name);
+  std::string message =
+      fmt::format("{} clusters from {} rows of {}", bundle->cluster_count(), bundle->rows, table->name);
   if (table->broken_lines > 0) {
     message += fmt::format("; {} broken lines left out, the first is line {}: {}", table->broken_lines,
                            table->errors.empty() ? 0 : table->errors.front().line,

@@ -44,8 +44,8 @@ std::uint64_t NumberField(std::string_view line, std::string_view key) {
 }  // namespace
 
 std::string ProgressLine(const JobProgress& progress) {
-  std::string line = fmt::format("{{\"stage\":{},\"done\":{},\"total\":{}", Quoted(progress.stage), progress.done,
-                                 progress.total);
+  std::string line =
+      fmt::format("{{\"stage\":{},\"done\":{},\"total\":{}", Quoted(progress.stage), progress.done, progress.total);
   if (!progress.message.empty()) line += ",\"message\":" + Quoted(progress.message);
   return line + "}";
 }

@@ -49,8 +49,7 @@ struct Child {
 };
 
 Error SystemError(std::string_view what, int code) {
-  return MakeError(Code::kUnavailable, "job_start",
-                   fmt::format("{}: {}", what, std::generic_category().message(code)));
+  return MakeError(Code::kUnavailable, "job_start", fmt::format("{}: {}", what, std::generic_category().message(code)));
 }
 
 Status Spawn(const std::string& program, const std::vector<std::string>& arguments, Child* child) {
@@ -125,8 +124,14 @@ struct JobRunner::Impl {
   Mutations& mutations;
 
   mutable std::mutex mutex;
-  admin::BootstrapReport report{.state = "none", .stage = "", .progress = 0, .message = "", .bundle = "",
-                                .generation = 0, .started_at_us = 0, .ended_at_us = 0};
+  admin::BootstrapReport report{.state = "none",
+                                .stage = "",
+                                .progress = 0,
+                                .message = "",
+                                .bundle = "",
+                                .generation = 0,
+                                .started_at_us = 0,
+                                .ended_at_us = 0};
   bool stopping = false;
   std::atomic<bool> cancel{false};
   std::thread thread;
@@ -175,9 +180,8 @@ Status JobRunner::Impl::Watch(Child& child) {
       });
     }
     if (polled[1].revents != 0) {
-      drain(child.err, &open_err, [&](std::string_view bytes) {
-        err.Feed(bytes, [&](const std::string& line) { last_complaint = line; });
-      });
+      drain(child.err, &open_err,
+            [&](std::string_view bytes) { err.Feed(bytes, [&](const std::string& line) { last_complaint = line; }); });
     }
     if (!cancel.load()) continue;
     const std::int64_t now = clock.MonotonicNanos();
@@ -193,12 +197,11 @@ Status JobRunner::Impl::Watch(Child& child) {
   }
   if (cancel.load()) return MakeError(Code::kUnavailable, "cancelled", "cancelled");
   if (WIFEXITED(state) && WEXITSTATUS(state) == 0) return {};
-  const std::string end = WIFEXITED(state) ? fmt::format("exit code {}", WEXITSTATUS(state))
-                                           : fmt::format("signal {}", WTERMSIG(state));
+  const std::string end =
+      WIFEXITED(state) ? fmt::format("exit code {}", WEXITSTATUS(state)) : fmt::format("signal {}", WTERMSIG(state));
   return MakeError(Code::kFailedPrecondition, "job_failed",
-                   fmt::format("the job ended with {}: {}", end, log::Escape(last_complaint).empty()
-                                                                     ? "it gave no reason"
-                                                                     : last_complaint));
+                   fmt::format("the job ended with {}: {}", end,
+                               log::Escape(last_complaint).empty() ? "it gave no reason" : last_complaint));
 }
 
 Status JobRunner::Impl::RunProcess(const std::vector<std::string>& arguments) {
@@ -246,8 +249,8 @@ Status JobRunner::Impl::Work(std::uint32_t uid, const admin::BootstrapRequest& r
   }
   if (!request.activate) return {};
   Show({"activate", 0, 1, ""});
-  const auto generation = mutations.Activate({policy::Origin::kOperator, uid}, bundle->hash, "bootstrap",
-                                             request.refit_embedder);
+  const auto generation =
+      mutations.Activate({policy::Origin::kOperator, uid}, bundle->hash, "bootstrap", request.refit_embedder);
   if (!generation.ok()) return generation.error();
   const std::lock_guard lock(mutex);
   report.generation = generation->value;

@@ -169,11 +169,10 @@ void LearnerLoop::Impl::MaybeRefit() {
   store::Request request;
   request.what = policy::Payload{*std::move(refitted)};
   request.origin = policy::Origin::kLearner;
-  const Status submitted =
-      queue->Submit(std::move(request), false,
-                    [pending = refit_pending](const Result<store::Receipt>& receipt, store::Durability) {
-                      if (!receipt.ok()) *pending = false;
-                    });
+  const Status submitted = queue->Submit(
+      std::move(request), false, [pending = refit_pending](const Result<store::Receipt>& receipt, store::Durability) {
+        if (!receipt.ok()) *pending = false;
+      });
   if (!submitted.ok()) *refit_pending = false;
 }
 

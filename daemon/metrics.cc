@@ -77,8 +77,7 @@ void AddGauges(Exposition& out, const admin::StatusReport& status) {
             static_cast<double>(status.quarantined_cells));
   out.Gauge("learning_frozen", "1 while learning is frozen.", status.frozen ? 1 : 0);
   out.Gauge("audited_gold_rmse", "Error of predictions on random-audit gold.", status.audited_rmse);
-  out.Gauge("audited_gold_z_squared", "Mean squared standardised error there; 1 is honest.",
-            status.audited_z_squared);
+  out.Gauge("audited_gold_z_squared", "Mean squared standardised error there; 1 is honest.", status.audited_z_squared);
   out.Gauge("uptime_seconds", "Seconds since the start.", status.uptime_seconds);
   out.Counter("commit_refused_total", "Requests refused by a full commit queue.", status.commit_refused);
 }
@@ -142,8 +141,8 @@ std::string Metrics::Text(const admin::StatusReport& status, const std::vector<a
   out.Counter("decisions_not_logged_total", "Routes answered with durability none.", not_logged());
   out.Counter("forced_total", "Routes answered by the fallback model.", forced_.load(std::memory_order_relaxed));
 
-  MetricFamily& route = out.Family("route_seconds", "Time that a route takes inside the service.",
-                                   MetricType::Histogram);
+  MetricFamily& route =
+      out.Family("route_seconds", "Time that a route takes inside the service.", MetricType::Histogram);
   ClientMetric histogram;
   std::uint64_t cumulative = 0;
   for (std::size_t i = 0; i < route_buckets_.size(); ++i) {

@@ -73,9 +73,9 @@ Status EmbeddingOf(const LiveView& view, const wire::Route& request, std::vector
     vector->assign(request.embedding().begin(), request.embedding().end());
     if (dimension == 0) {  // no bundle yet: every query lies in the background
       if (vector->size() > policy::kDimensionMax) {
-        return MakeError(Code::kInvalidArgument, "bad_embedding",
-                         fmt::format("the embedding has {} numbers; at most {} are taken", vector->size(),
-                                     policy::kDimensionMax));
+        return MakeError(
+            Code::kInvalidArgument, "bad_embedding",
+            fmt::format("the embedding has {} numbers; at most {} are taken", vector->size(), policy::kDimensionMax));
       }
       const Status valid = policy::NormaliseEmbedding(*vector, vector->size());
       vector->clear();
@@ -123,8 +123,7 @@ void FillWhy(const policy::Bundle& bundle, const policy::Decision& decision, std
   const std::size_t count = std::min(wanted, kExplainMax);
   if (count == 0) return;
   policy::ClusterWeights clusters = decision.membership.clusters;
-  std::stable_sort(clusters.begin(), clusters.end(),
-                   [](const auto& a, const auto& b) { return a.weight > b.weight; });
+  std::stable_sort(clusters.begin(), clusters.end(), [](const auto& a, const auto& b) { return a.weight > b.weight; });
   for (std::size_t i = 0; i < clusters.size() && i < count; ++i) {
     wire::NamedWeight* out = reply->add_clusters();
     const std::uint32_t number = clusters[i].cluster.value;
@@ -170,11 +169,10 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
   event.tenant = tenant.value();
   event.expires_at_us = expires_at_us;
   const DecisionId id = query->id;
-  const Status submitted = context_.queue.Submit(
-      {std::move(event), policy::Origin::kClient, peer.uid}, false,
-      [this, id](const Result<store::Receipt>& outcome, store::Durability) {
-        if (!outcome.ok()) context_.not_logged.Add(id);
-      });
+  const Status submitted = context_.queue.Submit({std::move(event), policy::Origin::kClient, peer.uid}, false,
+                                                 [this, id](const Result<store::Receipt>& outcome, store::Durability) {
+                                                   if (!outcome.ok()) context_.not_logged.Add(id);
+                                                 });
   if (!submitted.ok()) {
     context_.not_logged.Add(id);
     context_.metrics.CountNotLogged();
@@ -193,8 +191,8 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
   reply->set_audit(decision->audit);
   reply->set_forced(decision->forced);
   reply->set_generation(snapshot.generation.value);
-  reply->set_durability(static_cast<std::uint32_t>(submitted.ok() ? store::Durability::kProcess
-                                                                  : store::Durability::kNone));
+  reply->set_durability(
+      static_cast<std::uint32_t>(submitted.ok() ? store::Durability::kProcess : store::Durability::kNone));
   FillWhy(*snapshot.bundle, decision.value(), request.explain(), reply);
   reply->set_expires_at_us(expires_at_us);
   return {};

@@ -28,9 +28,9 @@ Result<std::string> TenantOf(const Peer& peer, std::string_view asserted) {
   if (asserted.empty()) return std::to_string(peer.uid);
   constexpr std::size_t kTenantBytesMax = 128;
   if (asserted.size() > kTenantBytesMax) {
-    return MakeError(Code::kInvalidArgument, "bad_tenant",
-                     fmt::format("the tenant is {} bytes long; at most {} are taken", asserted.size(),
-                                 kTenantBytesMax));
+    return MakeError(
+        Code::kInvalidArgument, "bad_tenant",
+        fmt::format("the tenant is {} bytes long; at most {} are taken", asserted.size(), kTenantBytesMax));
   }
   if (std::any_of(asserted.begin(), asserted.end(), [](char c) {
         const auto byte = static_cast<unsigned char>(c);
@@ -47,9 +47,9 @@ Result<DecisionId> OpenToken(ServiceContext& context, const Peer& peer, const st
   if (!name.ok()) return name.error();
   store::TokenBytes token{};
   if (bytes.size() != token.size()) {
-    return MakeError(Code::kInvalidArgument, "malformed_token",
-                     fmt::format("the token has {} bytes; send the {} bytes of the route reply", bytes.size(),
-                                 token.size()));
+    return MakeError(
+        Code::kInvalidArgument, "malformed_token",
+        fmt::format("the token has {} bytes; send the {} bytes of the route reply", bytes.size(), token.size()));
   }
   std::memcpy(token.data(), bytes.data(), token.size());
   const auto opened = context.mint.Open(token, peer.uid, name.value(), context.clock.WallMicros());

@@ -170,8 +170,8 @@ Result<SeedWorld> PrepareSeed(const TableWorld& world, const RunOptions& options
 }
 
 bool HasGoldRule(const std::string& name) {
-  return name == "pointsman" || name == "static" || name == "gold_only" || name == "naive" ||
-         name == "undetected" || name == "cold";
+  return name == "pointsman" || name == "static" || name == "gold_only" || name == "naive" || name == "undetected" ||
+         name == "cold";
 }
 
 Result<std::unique_ptr<Arm>> MakeArm(const std::string& name, const TableWorld& world, const RunOptions& options,

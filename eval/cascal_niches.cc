@@ -61,6 +61,14 @@ void JudgeChoices(const std::vector<double>& predicted, const Scores& truth, Cas
   report.best_single = Single(*std::max_element(of_model.begin(), of_model.end()));
 }
 
+Scores TrainScores(const NicheWorld& world, std::size_t train, bool labelled) {
+  if (labelled) return TrueScores(world, 0, train);
+  Scores scores{train, world.models, {}};
+  scores.value = bootstrap::CrowdConsensus(TakeVotes(world, 0, train));
+  for (double& score : scores.value) score = std::clamp(score, 0.0, 1.0);  // sums of posteriors round
+  return scores;
+}
+
 }  // namespace
 
 Result<CascalReport> RunCascalNiches(const NicheWorld& world, const CascalOptions& options, std::size_t threads,
@@ -83,13 +91,7 @@ Result<CascalReport> RunCascalNiches(const NicheWorld& world, const CascalOption
   report.test_rows = world.queries - train;
   show("score");
   const bool labelled = options.labels == CascalLabels::kScores;
-  Scores scores{train, world.models, {}};
-  if (labelled) {
-    scores = TrueScores(world, 0, train);
-  } else {
-    scores.value = bootstrap::CrowdConsensus(TakeVotes(world, 0, train));
-    for (double& score : scores.value) score = std::clamp(score, 0.0, 1.0);  // sums of posteriors round
-  }
+  const Scores scores = TrainScores(world, train, labelled);
   show("cluster");
   const std::size_t d = world.dimension;
   const std::span<const float> all(world.embeddings);

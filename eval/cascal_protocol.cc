@@ -71,15 +71,15 @@ std::string PopularError(const bootstrap::TableRow& row, const std::string& othe
   for (const auto& cell : row.models) {
     if (!cell.answer.empty() && cell.answer != row.gold) ++count[cell.answer];
   }
-  const auto most = std::max_element(count.begin(), count.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(count.begin(), count.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == count.end() ? otherwise : most->first;
 }
 
 // Scores by agreement with references of which a share is wrong, in a copy of the
 // table whose answers no longer count.
-Result<bootstrap::Table> GeneratedLabels(const bootstrap::Table& table, std::span<const std::size_t> rows,
-                                         double error, bool popular, std::uint64_t seed) {
+Result<bootstrap::Table> GeneratedLabels(const bootstrap::Table& table, std::span<const std::size_t> rows, double error,
+                                         bool popular, std::uint64_t seed) {
   std::vector<std::string> letters;
   for (const std::size_t r : rows) {
     const bootstrap::TableRow& row = table.rows[r];
@@ -122,8 +122,7 @@ class SeedRun {
     const bootstrap::Table* labelled = &table_;
     bootstrap::Table generated;
     if (options_.labels == CascalLabels::kGenerated) {
-      auto made = GeneratedLabels(table_, split_.bootstrap, options_.generator_error,
-                                  options_.popular_errors, seed_);
+      auto made = GeneratedLabels(table_, split_.bootstrap, options_.generator_error, options_.popular_errors, seed_);
       if (!made.ok()) return made.error();
       generated = std::move(*made);
       labelled = &generated;
@@ -153,8 +152,7 @@ class SeedRun {
       for (std::size_t m = 0; m < models; ++m) truth.push_back(world_.Score(r, m));
     }
     FindCells();
-    samples["cell_correlation"].values.push_back(
-        CellCorrelation(routed_.predicted, truth, models, cell_, cells_));
+    samples["cell_correlation"].values.push_back(CellCorrelation(routed_.predicted, truth, models, cell_, cells_));
     samples["task_correlation"].values.push_back(
         tasks_ < 2 ? kUnknown : CellCorrelation(routed_.predicted, truth, models, task_, tasks_));
     samples["consensus_correlation"].values.push_back(ConsensusCorrelation(truth));
@@ -185,8 +183,7 @@ class SeedRun {
     if (!answered) return kUnknown;
     const auto consensus =
         options_.mode == CascalMode::kPublished ? bootstrap::Consensus::kPublished : bootstrap::Consensus::kAuto;
-    const auto scored =
-        bootstrap::ScoreRows(table_, split_.stream, columns, bootstrap::Labels::kConsensus, consensus);
+    const auto scored = bootstrap::ScoreRows(table_, split_.stream, columns, bootstrap::Labels::kConsensus, consensus);
     return CellCorrelation(scored.scores.value, truth, models, cell_, cells_);
   }
 

@@ -44,8 +44,7 @@ Result<CascalRouted> FromBundle(const bootstrap::Table& table, std::span<const s
                                 std::span<const std::size_t> test, const CascalRouterOptions& options) {
   bootstrap::BuildOptions build;
   build.labels = options.labelled ? bootstrap::Labels::kScores : bootstrap::Labels::kConsensus;
-  build.cluster_method =
-      options.scaled ? bootstrap::ClusterMethod::kScaled : bootstrap::ClusterMethod::kSpherical;
+  build.cluster_method = options.scaled ? bootstrap::ClusterMethod::kScaled : bootstrap::ClusterMethod::kSpherical;
   build.clusters_max = options.clusters_max;
   build.task_types = options.task_types;
   build.seed = options.seed;

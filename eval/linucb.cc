@@ -24,9 +24,9 @@ using Vector = Eigen::Matrix<double, static_cast<int>(kContext), 1>;
 using Matrix = Eigen::Matrix<double, static_cast<int>(kContext), static_cast<int>(kContext)>;
 
 struct Bandit {
-  Matrix design = kRidge * Matrix::Identity();          // A
-  Matrix inverse = (1 / kRidge) * Matrix::Identity();   // of A
-  Vector response = Vector::Zero();                     // b
+  Matrix design = kRidge * Matrix::Identity();         // A
+  Matrix inverse = (1 / kRidge) * Matrix::Identity();  // of A
+  Vector response = Vector::Zero();                    // b
   Vector theta = Vector::Zero();
   std::uint64_t updated = 0;
   std::uint64_t played = 0;
@@ -105,7 +105,8 @@ class LinUcbArm final : public Arm {
 
   double CostTerm(const Bandit& bandit) const {
     if (bandit.price <= 0) return 0;
-    const double share = (std::log(bandit.price) - std::log(kPriceFloor)) / (std::log(kPriceCeiling) - std::log(kPriceFloor));
+    const double share =
+        (std::log(bandit.price) - std::log(kPriceFloor)) / (std::log(kPriceCeiling) - std::log(kPriceFloor));
     return std::clamp(share, 0.0, 1.0);
   }
 
@@ -125,8 +126,7 @@ class LinUcbArm final : public Arm {
       if (bandit.price > ceiling) continue;
       if (!warm_ && bandit.pulls < options_.forced_pulls) return m;
       const double idle = static_cast<double>(now_ - std::max(bandit.updated, bandit.played));
-      const double variance =
-          x_.dot(bandit.inverse * x_) / std::max(std::pow(options_.gamma, idle), kVarianceFloor);
+      const double variance = x_.dot(bandit.inverse * x_) / std::max(std::pow(options_.gamma, idle), kVarianceFloor);
       const double mean = bandit.theta.dot(x_);
       const double score = mean + options_.alpha * std::sqrt(std::max(variance, 0.0)) -
                            (options_.cost_weight + lambda_) * CostTerm(bandit);

@@ -14,11 +14,11 @@ namespace pointsman::eval {
 namespace {
 
 constexpr std::string_view kLosingModel = "mistral-large";
-constexpr std::array<std::pair<Variant, std::string_view>, 4> kVariants = {{{Variant::kNone, "none"},
-                                                                            {Variant::kDrift, "drift"},
-                                                                            {Variant::kSilentLoss, "silent-loss"},
-                                                                            {Variant::kInvertedPrior,
-                                                                             "inverted-prior"}}};
+constexpr std::array<std::pair<Variant, std::string_view>, 4> kVariants = {
+    {{Variant::kNone, "none"},
+     {Variant::kDrift, "drift"},
+     {Variant::kSilentLoss, "silent-loss"},
+     {Variant::kInvertedPrior, "inverted-prior"}}};
 
 struct Means {
   double score = 0;
@@ -78,8 +78,8 @@ std::string_view VariantName(Variant variant) {
   Unreachable("a variant");
 }
 
-Outcomes::Outcomes(const TableWorld& world, std::span<const std::size_t> rows, std::uint64_t decisions,
-                   Variant variant, double budget_usd)
+Outcomes::Outcomes(const TableWorld& world, std::span<const std::size_t> rows, std::uint64_t decisions, Variant variant,
+                   double budget_usd)
     : world_(&world) {
   if (variant == Variant::kDrift) {
     const std::vector<Means> means = MeansOf(*this, rows, 0);

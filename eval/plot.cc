@@ -34,12 +34,18 @@ std::string Escaped(const std::string& text) {
   std::string safe;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '&') safe += "&amp;";
-    else if (c == '<') safe += "&lt;";
-    else if (c == '>') safe += "&gt;";
-    else if (c == '"') safe += "&quot;";
-    else if (byte < 0x20 || byte >= 0x7F) safe += '?';
-    else safe += c;
+    if (c == '&')
+      safe += "&amp;";
+    else if (c == '<')
+      safe += "&lt;";
+    else if (c == '>')
+      safe += "&gt;";
+    else if (c == '"')
+      safe += "&quot;";
+    else if (byte < 0x20 || byte >= 0x7F)
+      safe += '?';
+    else
+      safe += c;
   }
   return safe;
 }
@@ -147,8 +153,11 @@ std::vector<double> Ticks(double least, double most, int wanted) {
 }
 
 std::string ToSvg(const Plot& plot) {
-  Axis x{.least = std::numeric_limits<double>::infinity(), .most = -std::numeric_limits<double>::infinity(),
-         .begin = kLeft, .end = kWidth - kRight, .logarithmic = plot.x_logarithmic};
+  Axis x{.least = std::numeric_limits<double>::infinity(),
+         .most = -std::numeric_limits<double>::infinity(),
+         .begin = kLeft,
+         .end = kWidth - kRight,
+         .logarithmic = plot.x_logarithmic};
   Axis y{.least = x.least, .most = x.most, .begin = kHeight - kBottom, .end = kTop, .logarithmic = false};
   for (const Series& series : plot.series) {
     for (const auto& point : series.points) {

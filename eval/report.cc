@@ -39,12 +39,9 @@ std::string ToJson(const RunReport& report) {
   Json arms = Json::object();
   for (const ArmReport& arm : report.arms) {
     Json& json = arms[arm.name];
-    json = {{"total", ToJsonFigure(arm.total)},
-            {"second_half", ToJsonFigure(arm.second_half)},
-            {"last_pass", ToJsonFigure(arm.last_pass)},
-            {"cost", {{"mean", Number(arm.cost_mean_usd)}}},
-            {"spend_ratio", Number(arm.spend_ratio)},
-            {"spend_ratio_first_500", Number(arm.spend_ratio_first_500)}};
+    json = {{"total", ToJsonFigure(arm.total)},         {"second_half", ToJsonFigure(arm.second_half)},
+            {"last_pass", ToJsonFigure(arm.last_pass)}, {"cost", {{"mean", Number(arm.cost_mean_usd)}}},
+            {"spend_ratio", Number(arm.spend_ratio)},   {"spend_ratio_first_500", Number(arm.spend_ratio_first_500)}};
     if (std::isfinite(arm.regret_after_loss.mean)) json["regret_after_loss"] = ToJsonFigure(arm.regret_after_loss);
   }
   const Detection& detection = report.detection;
@@ -64,9 +61,8 @@ std::string ToJson(const RunReport& report) {
 std::string ToTable(const RunReport& report) {
   std::string text;
   Line(text, "%s on %.40s, %zu models, source %.40s, %zu rows a pass%s%.20s", report.protocol.c_str(),
-       report.table.c_str(), report.models, report.source.empty() ? "none" : report.source.c_str(),
-       report.stream_rows, report.variant == "none" ? "" : ", ",
-       report.variant == "none" ? "" : report.variant.c_str());
+       report.table.c_str(), report.models, report.source.empty() ? "none" : report.source.c_str(), report.stream_rows,
+       report.variant == "none" ? "" : ", ", report.variant == "none" ? "" : report.variant.c_str());
   std::size_t width = 11;
   for (const ArmReport& arm : report.arms) width = std::max(width, std::min<std::size_t>(arm.name.size(), 36));
   const int name = static_cast<int>(width);

@@ -35,8 +35,8 @@ double EndOf(const ArmReport& arm, std::size_t stretch) {
 }
 
 Plot ScorePlot(const RunReport& report) {
-  Plot plot{.title = Title(report, "Score over time"), .x_label = "share of the run", .y_label = "mean score",
-            .series = {}};
+  Plot plot{
+      .title = Title(report, "Score over time"), .x_label = "share of the run", .y_label = "mean score", .series = {}};
   for (const ArmReport& arm : report.arms) {
     if (IsSingle(arm)) continue;
     Series series{.name = arm.name, .points = {}};
@@ -49,8 +49,11 @@ Plot ScorePlot(const RunReport& report) {
 }
 
 Plot CostPlot(const RunReport& report) {
-  Plot plot{.title = Title(report, "Quality against cost"), .x_label = "mean cost of a decision, US dollars",
-            .y_label = "mean score", .series = {}, .x_logarithmic = true};
+  Plot plot{.title = Title(report, "Quality against cost"),
+            .x_label = "mean cost of a decision, US dollars",
+            .y_label = "mean score",
+            .series = {},
+            .x_logarithmic = true};
   for (const ArmReport& arm : report.arms) {
     plot.series.push_back({.name = arm.name, .points = {{arm.cost_mean_usd, arm.total.mean}}, .line = false});
   }
@@ -58,8 +61,11 @@ Plot CostPlot(const RunReport& report) {
 }
 
 Plot CalibrationPlot(const RunReport& report) {
-  Plot plot{.title = Title(report, "Calibration, second half"), .x_label = "predicted quality",
-            .y_label = "mean score", .series = {}, .diagonal = true};
+  Plot plot{.title = Title(report, "Calibration, second half"),
+            .x_label = "predicted quality",
+            .y_label = "mean score",
+            .series = {},
+            .diagonal = true};
   for (const ArmReport& arm : report.arms) {
     if (arm.calibration.empty()) continue;
     Series series{.name = arm.name, .points = {}};
@@ -70,8 +76,10 @@ Plot CalibrationPlot(const RunReport& report) {
 }
 
 Plot RegretPlot(const RunReport& report) {
-  Plot plot{.title = Title(report, "Regret against the best single model"), .x_label = "share of the run",
-            .y_label = "sum over the run, share of decisions", .series = {}};
+  Plot plot{.title = Title(report, "Regret against the best single model"),
+            .x_label = "share of the run",
+            .y_label = "sum over the run, share of decisions",
+            .series = {}};
   const auto best = std::find_if(report.arms.begin(), report.arms.end(),
                                  [](const ArmReport& arm) { return arm.name == "best_single"; });
   if (best == report.arms.end()) return plot;

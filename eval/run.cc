@@ -42,8 +42,7 @@ struct Coins {
 
 class Runner {
  public:
-  Runner(const TableWorld& world, const RunOptions& options, std::vector<std::string> arms,
-         const RunProgress& progress)
+  Runner(const TableWorld& world, const RunOptions& options, std::vector<std::string> arms, const RunProgress& progress)
       : world_(world), options_(options), progress_(progress), arms_(std::move(arms)) {
     runs_.assign(arms_.size(), std::vector<ArmRun>(options.seeds));
   }

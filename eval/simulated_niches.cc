@@ -32,11 +32,11 @@ constexpr double kUnitTolerance = 1e-3;
 constexpr std::uint8_t kNoLetter = 255;
 
 struct Niches {
-  std::vector<double> share_below;     // cumulated, last 1
-  std::vector<std::size_t> patches;    // number of each
-  std::vector<float> centre;           // niches x kPatchesMax x dimension
-  std::vector<double> difficulty;      // of each
-  std::vector<double> skill;           // niches x models, ability included
+  std::vector<double> share_below;   // cumulated, last 1
+  std::vector<std::size_t> patches;  // number of each
+  std::vector<float> centre;         // niches x kPatchesMax x dimension
+  std::vector<double> difficulty;    // of each
+  std::vector<double> skill;         // niches x models, ability included
 };
 
 std::vector<float> UnitVector(std::size_t dimension, SplitMix64& random) {

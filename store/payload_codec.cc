@@ -193,6 +193,7 @@ bool Get(const record::EpochDeclared& from, EpochDeclared* to) {
 
 void Put(const OptionsChanged& from, record::OptionsChanged* to) {
   const Options& options = from.options;
+  const Options usual;
   for (const std::string& source : options.sources) to->add_sources(source);
   to->set_rating_half_life_days(options.rating_half_life_days);
   to->set_gold_half_life_days(options.gold_half_life_days);
@@ -203,12 +204,12 @@ void Put(const OptionsChanged& from, record::OptionsChanged* to) {
   to->set_exploration(static_cast<std::uint32_t>(options.exploration));
   to->set_thompson_scale(options.thompson_scale);
   to->set_probability_floor(options.probability_floor);
-  to->set_epsilon(options.epsilon);
-  to->set_squarecb_gamma(options.squarecb_gamma);
-  to->set_budget_usd(options.budget_usd);
-  to->set_pacing_step(options.pacing_step);
-  to->set_lambda_max(options.lambda_max);
-  to->set_change_detection(options.change_detection);
+  if (options.epsilon != usual.epsilon) to->set_epsilon(options.epsilon);
+  if (options.squarecb_gamma != usual.squarecb_gamma) to->set_squarecb_gamma(options.squarecb_gamma);
+  if (options.budget_usd != usual.budget_usd) to->set_budget_usd(options.budget_usd);
+  if (options.pacing_step != usual.pacing_step) to->set_pacing_step(options.pacing_step);
+  if (options.lambda_max != usual.lambda_max) to->set_lambda_max(options.lambda_max);
+  if (options.change_detection != usual.change_detection) to->set_change_detection(options.change_detection);
   for (const TenantBudget& budget : options.tenant_budgets) {
     to->add_budget_tenants(budget.tenant);
     to->add_budget_tenants_usd(budget.usd);
@@ -232,12 +233,12 @@ bool Get(const record::OptionsChanged& from, OptionsChanged* to) {
   options.exploration = static_cast<Exploration>(from.exploration());
   options.thompson_scale = from.thompson_scale();
   options.probability_floor = from.probability_floor();
-  options.epsilon = from.epsilon();
-  options.squarecb_gamma = from.squarecb_gamma();
-  options.budget_usd = from.budget_usd();
-  options.pacing_step = from.pacing_step();
-  options.lambda_max = from.lambda_max();
-  options.change_detection = from.change_detection();
+  if (from.has_epsilon()) options.epsilon = from.epsilon();
+  if (from.has_squarecb_gamma()) options.squarecb_gamma = from.squarecb_gamma();
+  if (from.has_budget_usd()) options.budget_usd = from.budget_usd();
+  if (from.has_pacing_step()) options.pacing_step = from.pacing_step();
+  if (from.has_lambda_max()) options.lambda_max = from.lambda_max();
+  if (from.has_change_detection()) options.change_detection = from.change_detection();
   if (from.budget_tenants_size() != from.budget_tenants_usd_size()) return false;
   for (int i = 0; i < from.budget_tenants_size(); ++i) {
     options.tenant_budgets.push_back({from.budget_tenants(i), from.budget_tenants_usd(i)});

@@ -1,4 +1,5 @@
-// `eval --protocol cascal`: what a router knows before any feedback.
+// `eval --protocol cascal`: what a router knows before any feedback. Its options and
+// its run, for eval_protocol.h. Threads: the command line's.
 #pragma once
 
 #include <memory>

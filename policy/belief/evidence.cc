@@ -25,8 +25,8 @@ void Rebase(AuditMoments& moments, std::int32_t base) {
   const int shift = moments.base - base;
   moments.base = base;
   if (shift == 0) return;
-  for (double* sum : {&moments.weight, &moments.prior, &moments.prior_squared, &moments.residual,
-                      &moments.prior_residual}) {
+  for (double* sum :
+       {&moments.weight, &moments.prior, &moments.prior_squared, &moments.residual, &moments.prior_residual}) {
     *sum = std::ldexp(*sum, shift);
   }
 }

@@ -82,8 +82,8 @@ void AddPattern(LeafSums& leaf, const PatternGain& gain, const DecayedMoments& m
 
 Widths UsableWidths(const Widths& widths) {
   Widths usable = widths;
-  for (double* width : {&usable.model, &usable.trust, &usable.cell, &usable.source, &usable.source_model,
-                        &usable.source_cell}) {
+  for (double* width :
+       {&usable.model, &usable.trust, &usable.cell, &usable.source, &usable.source_model, &usable.source_cell}) {
     *width = std::max(*width, 1e-6);
   }
   return usable;

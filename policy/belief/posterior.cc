@@ -46,14 +46,8 @@ struct Inputs {
 };
 
 Inputs MakeInputs(const State& state, const std::shared_ptr<const Bundle>& bundle) {
-  return {bundle,
-          state.generation,
-          state.options.sources.size(),
-          WidthsInForce(state, *bundle),
-          state.noise,
-          ReadingTime(state),
-          state.options.rating_half_life_days,
-          state.options.gold_half_life_days};
+  return {bundle,      state.generation,   state.options.sources.size(),        WidthsInForce(state, *bundle),
+          state.noise, ReadingTime(state), state.options.rating_half_life_days, state.options.gold_half_life_days};
 }
 
 struct CellEntry {
@@ -188,8 +182,8 @@ void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
   }
   root = SolveRoot(sums, inputs.sources, inputs.widths);
   for (auto& [id, entry] : models) {
-    entry.posterior = FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.sources,
-                                  WidthsFor(entry, inputs.widths));
+    entry.posterior =
+        FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.sources, WidthsFor(entry, inputs.widths));
   }
 }
 
@@ -353,8 +347,8 @@ double Publisher::WidthEvidence(double model_width, double trust_width) const {
   return evidence + RootEvidence(sums, impl.inputs.sources, all);
 }
 
-Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, const ClusterWeights& clusters,
-                       double prior, double prior_centred) {
+Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, const ClusterWeights& clusters, double prior,
+                       double prior_centred) {
   const std::size_t n = snapshot.options.sources.size() + 2;
   std::array<double, kModelStateMax> load{};  // L
   Estimate estimate;

@@ -141,7 +141,8 @@ std::vector<const Considered*> Eligible(std::span<const Considered> considered, 
   for (const Considered& one : considered) {
     const Model& model = one.view->model;
     if (model.state != ModelState::kActive || !one.view->healthy) continue;
-    if (pacing.pacer != nullptr && PredictCost(*one.view, query.tokens_in).high_usd > pacing.pacer->bucket_usd) continue;
+    if (pacing.pacer != nullptr && PredictCost(*one.view, query.tokens_in).high_usd > pacing.pacer->bucket_usd)
+      continue;
     if (model.context_tokens > 0 && query.tokens_in > model.context_tokens) continue;
     if (query.cost_cap_usd > 0 && one.candidate.cost_usd > query.cost_cap_usd) continue;
     any_above_floor = any_above_floor || one.candidate.quality >= query.quality_floor;
@@ -215,8 +216,7 @@ std::vector<double> SquareCb(const Snapshot& snapshot, std::span<const Considere
 }
 
 std::vector<double> Distribution(const Snapshot& snapshot, const Query& query,
-                                 std::span<const Considered* const> eligible, double audit_rate,
-                                 const Pacing& pacing) {
+                                 std::span<const Considered* const> eligible, double audit_rate, const Pacing& pacing) {
   if (query.no_explore) return GreedyWithAudits(eligible, 0, pacing);
   switch (snapshot.options.exploration) {
     case Exploration::kThompson: return Thompson(snapshot, query, eligible);
@@ -289,8 +289,7 @@ void AskGold(const Query& query, double gold_rate, double audit_rate, const Paci
     return;
   }
   const bool auditable = Auditable(decision.ranked[decision.chosen], pacing);
-  const double by_audit =
-      auditable ? audit_rate / static_cast<double>(AuditSetSize(decision.ranked, pacing)) : 0;
+  const double by_audit = auditable ? audit_rate / static_cast<double>(AuditSetSize(decision.ranked, pacing)) : 0;
   const double by_choice = decision.chosen == 0 ? (1 - audit_rate) * otherwise : 0;
   decision.gold_probability = std::min(1.0, (by_audit + by_choice) / decision.propensity);
 }
@@ -326,9 +325,8 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
     return decision;
   }
   const Pacing pacing = PacingOf(snapshot, query);
-  const bool any_auditable = std::any_of(eligible.begin(), eligible.end(), [&](const Considered* one) {
-    return Auditable(one->candidate, pacing);
-  });
+  const bool any_auditable = std::any_of(eligible.begin(), eligible.end(),
+                                         [&](const Considered* one) { return Auditable(one->candidate, pacing); });
   const double audit_rate = any_auditable ? AuditRate(snapshot, query) : 0;
   Rank(eligible, Distribution(snapshot, query, eligible, audit_rate, pacing), decision);
   DrawModel(query, audit_rate, pacing, decision);

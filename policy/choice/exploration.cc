@@ -135,8 +135,8 @@ std::vector<double> EpsilonDistribution(std::span<const Score> scores, double ep
 std::vector<double> SquareCbDistribution(std::span<const Score> scores, double gamma) {
   REQUIRE(gamma > 0, "gamma must be positive");
   std::vector<double> distribution = GreedyDistribution(scores);
-  const auto best = static_cast<std::size_t>(std::max_element(distribution.begin(), distribution.end()) -
-                                             distribution.begin());
+  const auto best =
+      static_cast<std::size_t>(std::max_element(distribution.begin(), distribution.end()) - distribution.begin());
   double rest = 1;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     if (i == best) continue;

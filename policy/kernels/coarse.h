@@ -43,6 +43,8 @@ class CoarseQuery {
   float error_ = 0;                      // |q - s_q v|, rounded up
 };
 
+// Rows in eight bits with a bound on what rounding lost. Immutable once made; any
+// thread may ask.
 class CoarseRows {
  public:
   CoarseRows() = default;

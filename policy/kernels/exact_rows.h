@@ -1,4 +1,5 @@
-// The exact scores of some rows; inner header of kernels/.
+// The exact scores of some rows; inner header of kernels/. Pure; any thread. The sums
+// have a fixed order, so the bits do not depend on the instruction set.
 #pragma once
 
 #include <cstddef>

@@ -115,7 +115,7 @@ Result<Attributed> AttributeFeedback(const DecisionRow& row, const FeedbackRepor
                      "this decision has the opinions of " + std::to_string(kSubjectValuesMax) + " subjects already");
   }
 
-  SubjectValue value{report.channel,          report.subject, report.revision, !report.value.has_value(),
+  SubjectValue value{report.channel,           report.subject,       report.revision, !report.value.has_value(),
                      report.value.value_or(0), report.arrival_weight};
   const auto index = at - row.values.begin();
   if (known) {

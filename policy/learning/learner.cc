@@ -203,8 +203,7 @@ void FoldingLearner::ScoreAudit(const RowChanged& change) {
   const double error = change.value - change.context.predicted_quality;
   ++state_.counters.audited_gold;
   state_.counters.audited_squared_error += error * error;
-  state_.counters.audited_z_squared +=
-      error * error / (change.context.predicted_variance + GoldVariance(state_.noise));
+  state_.counters.audited_z_squared += error * error / (change.context.predicted_variance + GoldVariance(state_.noise));
 }
 
 Status FoldingLearner::ApplyRow(const Event& event, const RowChanged& change, bool retracted) {
@@ -373,8 +372,7 @@ Status FoldingLearner::Apply(const Event& event, const GenerationActivated& acti
   state_.model_width = 0;
   state_.trust_width = 0;
   state_.width_refitted_at = 0;
-  state_.generations.push_back(
-      {activated.generation, activated.bundle, event.seq, event.at_us, activated.reason});
+  state_.generations.push_back({activated.generation, activated.bundle, event.seq, event.at_us, activated.reason});
   Mark(GenerationRow(activated.generation));
   return {};
 }

@@ -250,8 +250,7 @@ TEST(Tree, EqualsTheDenseJointGaussianInRandomWorlds) {
 // A world with ratings only: `rows` of weight each cell gets as a sum, so that any
 // number costs nothing. Means of the ratings are random.
 void Rate(Harness& house, std::uint32_t model, std::uint32_t cluster, double rows, SplitMix64& random) {
-  PatternMoments& m =
-      house.learner->mutable_state().cells[{ModelId{model}, ClusterId{cluster}}].patterns[0b010];
+  PatternMoments& m = house.learner->mutable_state().cells[{ModelId{model}, ClusterId{cluster}}].patterns[0b010];
   m.rows = 1;
   m.weight = m.overlap = rows;
   m.residual[1] = rows * .3 * random.Normal();

@@ -102,8 +102,8 @@ TEST(Evidence, ReadsAreBitEqualWhateverTheRebaseSchedule) {
       if (schedule == 2 && i % 17 == 0) Rebase(m, m.base + 30 - static_cast<std::int32_t>(bases.Below(60)));
       if (schedule == 3 && i % 50 == 0) Rebase(m, -40);
       const DecayedMoments read = Decay(m, MakeTimeWeight(101 * kDayUs, 14));
-      for (const double sum : {read.weight, read.overlap, read.prior, read.prior_squared, read.residual[1],
-                               read.prior_residual[1]}) {
+      for (const double sum :
+           {read.weight, read.overlap, read.prior, read.prior_squared, read.residual[1], read.prior_residual[1]}) {
         bits[schedule].push_back(std::bit_cast<std::uint64_t>(sum));
       }
     }
@@ -151,7 +151,8 @@ TEST(Learner, StateRowsRoundTripBitForBitAndTheLoadedStateGoesOnAlike) {
   world.Add(SubjectExcluded{SubjectHash{77}});
   world.Add(CellReset{ClusterId{2}, ModelId{1}});
   world.Add(EpochDeclared{ModelId{2}});
-  world.Add(Refitted{.noise = {.05, .01, .02, .01, .06, .01, .02, .01, .07}, .response = {.9, 1.1}, .model_width = .07});
+  world.Add(
+      Refitted{.noise = {.05, .01, .02, .01, .06, .01, .02, .01, .07}, .response = {.9, 1.1}, .model_width = .07});
   SplitMix64 random(6);
   for (std::uint32_t id = 1; id <= 50; ++id) {
     world.now_us += kDayUs / 3;

@@ -1,0 +1,47 @@
+// Bytes of the values of state rows (state_codec.h has their format); inner header.
+// A decoder reads what the encoder wrote, after the version byte; the reader's own
+// checks tell whether the bytes were there. Pure; any thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "policy/belief/byte_codec.h"
+#include "policy/belief/state.h"
+
+namespace pointsman::policy {
+
+inline constexpr std::uint8_t kStateRowVersion = 1;
+
+// A writer that has written the version byte.
+ByteWriter Begin();
+
+std::string EncodeMeta(const State& state);
+void DecodeMeta(ByteReader& in, State& state);
+std::string EncodeOptions(const Options& options);
+void DecodeOptions(ByteReader& in, Options& options);
+std::string EncodeCell(const Cell& cell);
+void DecodeCell(ByteReader& in, Cell& cell);
+std::string EncodeCounters(const Counters& counters);
+void DecodeCounters(ByteReader& in, Counters& counters);
+std::string EncodeGeneration(const GenerationRecord& record);
+std::string EncodeIrregular(const IrregularRow& row);
+bool DecodeIrregular(ByteReader& in, IrregularRow& row);
+std::string EncodeModel(const Model& model);
+std::string EncodeNoise(const NoiseModel& noise);
+void DecodeNoise(ByteReader& in, NoiseModel& noise);
+std::string EncodePair(const PairTally& tally);
+std::string EncodeTally(const ModelTally& tally);
+void DecodeTally(ByteReader& in, ModelTally& tally);
+std::string EncodeDiscounts(const std::vector<Discount>& discounts);
+void DecodeDiscounts(ByteReader& in, std::vector<Discount>& discounts);
+std::string EncodeWatch(const ModelWatch& watch);
+void DecodeWatch(ByteReader& in, ModelWatch& watch);
+std::string EncodePacer(const Pacer& pacer);
+void DecodePacer(ByteReader& in, Pacer& pacer);
+std::string EncodeHealth(const ModelHealth& health);
+void DecodeHealth(ByteReader& in, ModelHealth& health);
+std::string EncodeAlarms(const std::vector<Alarm>& alarms);
+void DecodeAlarms(ByteReader& in, std::vector<Alarm>& alarms);
+
+}  // namespace pointsman::policy
