@@ -305,9 +305,9 @@ void BundleBuilder::FillWidthsAndProvenance() {
   if (!labelled) bundle_.widths.common = 0.15;
   const bool good_crowd = row_scores_.used == Consensus::kCrowd && columns_.size() >= kNarrowModels;
   if ((labelled || good_crowd) && rows_.size() >= kNarrowRows) {
-    bundle_.widths.model = 0.04;
-    bundle_.widths.trust = 0.2;
-    bundle_.widths.cell = 0.03;
+    bundle_.widths.model = 0.03;
+    bundle_.widths.trust = 0.1;
+    bundle_.widths.cell = 0.02;
     bundle_.widths.source_model = 0.15;
     bundle_.widths.source_cell = 0.05;
   }

@@ -8,7 +8,8 @@ namespace pointsman::policy {
 
 namespace {
 
-constexpr double kFactorPenalty = 0.02;
+// A log-normal prior: the bundle's widths are known to about a factor of two.
+constexpr double kFactorPenalty = 1;
 // A width of 0 holds the level at the prior: there is nothing to choose.
 constexpr double kFixed = 1e-6;
 
@@ -49,7 +50,7 @@ bool RefitDue(const State& state) {
 ChosenWidths ChooseWidths(const Publisher& publisher, double model, double trust) {
   ChosenWidths best{model, trust};
   double best_value = publisher.WidthEvidence(model, trust);
-  for (const double trust_factor : {1.0, 2.5}) {
+  for (const double trust_factor : {1.0, 2.5, 6.0}) {
     for (const double model_factor : {1.0, 2.0, 4.0, 8.0}) {
       const ChosenWidths widths{model_factor * model, trust_factor * trust};
       const double value =

@@ -28,8 +28,8 @@ bool RefitDue(const State& state);
 std::optional<Refitted> DueRefit(const State& state, const Snapshot& snapshot, const Publisher& publisher,
                                  const Weights& typical);
 
-// The maximiser of the evidence less .02 ln^2 of each factor, over {1, 2, 4, 8} times
-// the bundle's tau_alpha and {1, 2.5} times its tau_rho; the smallest of equals.
+// The maximiser of the evidence less ln^2 of each factor, over {1, 2, 4, 8} times the
+// bundle's tau_alpha and {1, 2.5, 6} times its tau_rho; the smallest of equals.
 struct ChosenWidths {
   double model = 0;
   double trust = 0;

@@ -126,7 +126,7 @@ TEST(BundleBuilder, AnswersAloneTellWhoIsGoodAtWhat) {
   EXPECT_EQ(BestByPrior(*bundle, **embedder, "court appeal tort statute") % 3, 1U);
   EXPECT_EQ(BestByPrior(*bundle, **embedder, "matrix theorem vector integral") % 3, 2U);
   // 9 models and 600 rows of the crowd model: narrow widths.
-  EXPECT_EQ(bundle->widths.model, 0.04);
+  EXPECT_EQ(bundle->widths.model, 0.03);
   EXPECT_EQ(bundle->widths.source_cell, 0.05);
 }
 
