@@ -186,6 +186,7 @@ struct State {
   double model_width = 0;  // tau_alpha from Refitted; 0: the bundle's
   double trust_width = 0;  // tau_rho, likewise
   std::uint64_t width_refitted_at = 0;  // accepted reports when it was last chosen in this generation
+  std::uint64_t response_refitted_at = 0;  // gold labels when the slopes were last estimated
   bool frozen = false;
   std::set<SubjectHash> excluded;
   Counters counters;

@@ -7,7 +7,8 @@
 // kind of row, and rows are visited in ascending key order:
 //
 //  'a'                        log position: u8 1, u64 last_seq, i64 now_us, u32 generation, 32 bytes bundle,
-//                             f64 model_width, trust_width, u64 width_refitted_at, u8 frozen
+//                             f64 model_width, trust_width, u64 width_refitted_at, response_refitted_at,
+//                             u8 frozen
 //  'b'                        options: u8 1, u8 n, n texts (sources), f64 rating and gold half-life in days,
 //                             f64 gold_rate, audit_rate_start, audit_rate, u64 audit_start_decisions,
 //                             u8 exploration, f64 thompson_scale, probability_floor, epsilon,

@@ -17,6 +17,7 @@ std::string EncodeMeta(const State& state) {
   out.F64(state.model_width);
   out.F64(state.trust_width);
   out.U64(state.width_refitted_at);
+  out.U64(state.response_refitted_at);
   out.Bool(state.frozen);
   return out.Take();
 }
@@ -29,6 +30,7 @@ void DecodeMeta(ByteReader& in, State& state) {
   state.model_width = in.F64();
   state.trust_width = in.F64();
   state.width_refitted_at = in.U64();
+  state.response_refitted_at = in.U64();
   state.frozen = in.Bool();
 }
 

@@ -3,13 +3,14 @@
 #include <cmath>
 
 #include "policy/choice/pacing.h"
+#include "policy/learning/response_slope.h"
 
 namespace pointsman::policy {
 
 namespace {
 
-// A log-normal prior: the bundle's widths are known to about a factor of two.
-constexpr double kFactorPenalty = 1;
+// A log-normal prior: the bundle's widths are known to about a factor of three.
+constexpr double kFactorPenalty = 0.3;
 // A width of 0 holds the level at the prior: there is nothing to choose.
 constexpr double kFixed = 1e-6;
 
@@ -28,6 +29,11 @@ bool WidthsDue(const State& state) {
   return false;
 }
 
+bool ResponseDue(const State& state) {
+  return !state.options.sources.empty() &&
+         state.counters.feedback[0] >= state.response_refitted_at + kResponseRefitGold;
+}
+
 // Names of the budgets that have no pacer yet.
 std::vector<std::string> MissingPacers(const State& state) {
   std::vector<std::string> missing;
@@ -44,7 +50,7 @@ double Penalty(double factor) { return kFactorPenalty * std::log(factor) * std::
 
 bool RefitDue(const State& state) {
   if (!state.pool.models().empty() && !MissingPacers(state).empty()) return true;
-  return !state.frozen && WidthsDue(state);
+  return !state.frozen && (WidthsDue(state) || ResponseDue(state));
 }
 
 ChosenWidths ChooseWidths(const Publisher& publisher, double model, double trust) {
@@ -73,6 +79,11 @@ std::optional<Refitted> DueRefit(const State& state, const Snapshot& snapshot, c
         ChooseWidths(publisher, base.model > 0 ? base.model : kFixed, base.trust > 0 ? base.trust : kFixed);
     refitted.model_width = chosen.model;
     refitted.trust_width = chosen.trust;
+  }
+  if (!state.frozen && ResponseDue(state)) {
+    for (std::uint8_t s = 1; s <= state.options.sources.size(); ++s) {
+      refitted.response.push_back(EstimateResponse(GatherResponseMoments(state, s)).response);
+    }
   }
   if (!snapshot.models.empty()) {
     for (const std::string& tenant : MissingPacers(state)) {

@@ -19,6 +19,9 @@ namespace pointsman::policy {
 // Counts of feedback after which the widths are chosen again: 250, 500, 1000, 2000, ...
 inline constexpr std::uint64_t kWidthRefitStart = 250;
 
+// Gold labels between two estimates of the response slopes.
+inline constexpr std::uint64_t kResponseRefitGold = 500;
+
 // True when DueRefit has something to compute. Cheap; for asking after each event.
 bool RefitDue(const State& state);
 
@@ -28,7 +31,7 @@ bool RefitDue(const State& state);
 std::optional<Refitted> DueRefit(const State& state, const Snapshot& snapshot, const Publisher& publisher,
                                  const Weights& typical);
 
-// The maximiser of the evidence less ln^2 of each factor, over {1, 2, 4, 8} times the
+// The maximiser of the evidence less .3 ln^2 of each factor, over {1, 2, 4, 8} times the
 // bundle's tau_alpha and {1, 2.5, 6} times its tau_rho; the smallest of equals.
 struct ChosenWidths {
   double model = 0;
