@@ -216,6 +216,11 @@ json ToJson(const StatusReport& report) {
 }
 
 json ToJson(const ModelReport& report) {
+  json biases = json::array();
+  for (const ModelReport::Bias& bias : report.biases) {
+    biases.push_back(
+        {{"source", bias.source}, {"bias", Finite(bias.bias)}, {"deviation", Finite(bias.deviation)}});
+  }
   return {{"id", report.id},
           {"name", report.name},
           {"epoch", report.epoch},
@@ -231,7 +236,45 @@ json ToJson(const ModelReport& report) {
           {"outcomes", Number64(report.outcomes)},
           {"failures", Number64(report.failures)},
           {"ratings", Number64(report.ratings)},
-          {"gold", Number64(report.gold)}};
+          {"gold", Number64(report.gold)},
+          {"biases", std::move(biases)}};
+}
+
+json ToJson(const ModelTreeReport& report) {
+  json leaves = json::array();
+  for (const ModelTreeReport::Leaf& leaf : report.leaves) {
+    leaves.push_back({{"model", leaf.model}, {"family", leaf.family}});
+  }
+  json joins = json::array();
+  for (const policy::Join& join : report.joins) {
+    joins.push_back({{"left", join.left},
+                     {"right", join.right},
+                     {"distance", Finite(join.distance)},
+                     {"models", join.size}});
+  }
+  return {{"clusters", report.clusters}, {"leaves", std::move(leaves)}, {"joins", std::move(joins)}};
+}
+
+json ToJson(const ModelProfile& profile) {
+  json niches = json::array();
+  for (const NicheReport& niche : profile.niches) {
+    niches.push_back({{"cluster", niche.cluster},
+                      {"terms", niche.terms},
+                      {"size", niche.size},
+                      {"rank", niche.rank},
+                      {"quality", Finite(niche.quality)},
+                      {"quality_deviation", Finite(niche.quality_deviation)},
+                      {"lead", Finite(niche.lead)},
+                      {"skill", Finite(niche.skill)},
+                      {"gold_weight", Finite(niche.gold_weight)},
+                      {"rating_weight", Finite(niche.rating_weight)},
+                      {"conflict", niche.conflict}});
+  }
+  return {{"model", ToJson(profile.model)},
+          {"clusters", profile.clusters},
+          {"best_in", profile.best_in},
+          {"mean_quality", Finite(profile.mean_quality)},
+          {"niches", std::move(niches)}};
 }
 
 json ToJson(const ClusterReport& report) {

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/model_profiles.h"
 #include "admin/ports.h"
 #include "base/error.h"
 #include "base/result.h"
@@ -34,6 +35,8 @@ nlohmann::json ToJson(const ClusterDetail& detail);
 nlohmann::json ToJson(const GenerationReport& report);
 nlohmann::json ToJson(const BootstrapReport& report);
 nlohmann::json ToJson(const Explanation& explanation);
+nlohmann::json ToJson(const ModelTreeReport& report);
+nlohmann::json ToJson(const ModelProfile& profile);
 
 // RFC 9457: {type, title, status, detail, code, reason, retry}; `retry` is
 // "never", "same_request" or "after_backoff".

@@ -71,6 +71,12 @@ struct ModelReport {
   double level_deviation = 0;
   double expected_tokens_out = 0;
   std::uint64_t decisions = 0, outcomes = 0, failures = 0, ratings = 0, gold = 0;
+  struct Bias {
+    std::string source;
+    double bias = 0;                   // of this model's ratings: rating less gold, as far as it is known
+    double deviation = 0;
+  };
+  std::vector<Bias> biases;            // one a source; empty for a model that is not routed to
 };
 
 struct ClusterReport {

@@ -67,6 +67,12 @@ RouteReply SetState(Ports& ports, const RouteRequest& request) {
   return ReplyWith(ports.SetModelState(request.caller, request.capture, body->state));
 }
 
+RouteReply ShowModelTree(Ports& ports, const RouteRequest&) { return ReplyWith(MakeModelTree(ports)); }
+
+RouteReply ShowNiches(Ports& ports, const RouteRequest& request) {
+  return ReplyWith(MakeModelProfile(ports, request.capture));
+}
+
 RouteReply ListClusters(Ports& ports, const RouteRequest&) { return ReplyList("clusters", ports.Clusters()); }
 
 RouteReply ShowCluster(Ports& ports, const RouteRequest& request) {
@@ -136,6 +142,9 @@ constexpr std::array kRoutes = {
     RouteRow{"GET", "/metrics", "Prometheus text format.", false, Role::kApi, Metrics},
     RouteRow{"GET", "/v1/help", "This table.", false, Role::kApi, Help},
     RouteRow{"GET", "/v1/models", "The pool with prices and what was learnt.", false, Role::kApi, ListModels},
+    RouteRow{"GET", "/v1/models/{name}/niches", "Clusters in which a model is the best, or well above its level.", false,
+             Role::kApi, ShowNiches},
+    RouteRow{"GET", "/v1/model-tree", "Which models are skilled alike: a dendrogram.", false, Role::kApi, ShowModelTree},
     RouteRow{"POST", "/v1/models",
              "Adds a model: {name, input_usd_per_million, output_usd_per_million, context_tokens?}.", true,
              Role::kAdmin, AddModel},

@@ -45,7 +45,7 @@ __attribute__((target("avx2"))) float ReadSumV3(const float* values, std::size_t
 float ReadSumBaseline(const float* values, std::size_t count) { return ReadSumBody(values, count); }
 
 float ReadSum(const std::vector<float>& values) {
-  static const bool v3 = std::string_view(kernels::ScanName()) == "v3";
+  static const bool v3 = std::string_view(kernels::ScanName()) != "baseline";
   return v3 ? ReadSumV3(values.data(), values.size()) : ReadSumBaseline(values.data(), values.size());
 }
 

@@ -164,13 +164,14 @@ std::vector<admin::ModelReport> AdminPorts::Models() const {
     std::map<ModelId, policy::ModelTally> tallies;
   };
   const auto view = context_.cell.Load();
+  const std::vector<std::string>& sources = view->snapshot->options.sources;
   std::vector<admin::ModelReport> reports;
   const auto look = learner_.Query<Look>(kLookLimit, [](const policy::State& state) {
     return Look{state.pool, state.tallies};
   });
   if (!look.ok()) {
     for (const policy::ModelView& model : view->snapshot->models) {
-      reports.push_back(ReportOfModel(model.model, &model, model.tally));
+      reports.push_back(ReportOfModel(model.model, &model, model.tally, sources));
     }
     return reports;
   }
@@ -180,7 +181,7 @@ std::vector<admin::ModelReport> AdminPorts::Models() const {
         std::find_if(views.begin(), views.end(), [&](const auto& one) { return one.model.id == model.id; });
     const auto tally = look->tallies.find(model.id);
     reports.push_back(ReportOfModel(model, found == views.end() ? nullptr : &*found,
-                                    tally == look->tallies.end() ? policy::ModelTally{} : tally->second));
+                                    tally == look->tallies.end() ? policy::ModelTally{} : tally->second, sources));
   }
   return reports;
 }

@@ -70,6 +70,6 @@ std::vector<admin::ClusterReport> ClusterReports(const policy::Snapshot& snapsho
 // Errors: NOT_FOUND.
 Result<admin::ClusterDetail> DetailOfCluster(const policy::Snapshot& snapshot, std::uint32_t number);
 admin::ModelReport ReportOfModel(const policy::Model& model, const policy::ModelView* view,
-                                 const policy::ModelTally& tally);
+                                 const policy::ModelTally& tally, const std::vector<std::string>& sources);
 
 }  // namespace pointsman::daemon

@@ -79,7 +79,7 @@ std::vector<admin::ClusterReport> ClusterReports(const policy::Snapshot& snapsho
 }
 
 admin::ModelReport ReportOfModel(const policy::Model& model, const policy::ModelView* view,
-                                 const policy::ModelTally& tally) {
+                                 const policy::ModelTally& tally, const std::vector<std::string>& sources) {
   admin::ModelReport report;
   report.id = model.id.value;
   report.name = model.name;
@@ -97,6 +97,10 @@ admin::ModelReport ReportOfModel(const policy::Model& model, const policy::Model
   report.prior_quality = view->mean_prior;
   report.level = view->mean[0];
   report.level_deviation = std::sqrt(std::max(view->covariance[0], 0.0));
+  for (std::size_t s = 0; s < sources.size() && s < policy::kSourcesMax; ++s) {
+    const double variance = view->covariance[(s + 1) * (policy::kModelStateMax + 1)];
+    report.biases.push_back({sources[s], view->mean[s + 1], std::sqrt(std::max(variance, 0.0))});
+  }
   report.expected_tokens_out = std::exp(view->token_mean_log + view->token_variance_log / 2) - 1;
   return report;
 }

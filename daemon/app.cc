@@ -219,6 +219,10 @@ Step App::StartLearning() {
                                   log::Failure("the store failed, nothing is acknowledged any more: {}", error.message);
                                   const std::uint64_t one = 1;
                                   if (write(fatal_, &one, sizeof(one)) != sizeof(one)) std::_Exit(74);
+                                },
+                                [this](const store::Request& request, const Error&) {
+                                  const auto* made = std::get_if<policy::DecisionMade>(&request.what);
+                                  if (made != nullptr) not_logged_.Add(made->context.decision);
                                 }});
   learner_->Start(*queue_);
   mutations_ = std::make_unique<Mutations>(*store_, *queue_, *learner_);

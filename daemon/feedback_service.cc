@@ -60,7 +60,8 @@ Result<DecisionId> FeedbackService::OpenToken(const Peer& peer, const std::strin
   const auto opened = daemon::OpenToken(context_, peer, bytes, tenant);
   if (opened.ok() && context_.not_logged.Contains(opened.value())) {
     return MakeError(Code::kFailedPrecondition, "decision_not_logged",
-                     "this decision was answered with durability 0 and is not in the log; its feedback cannot count");
+                     "this decision could not be written (queue or disk full) and is not in the log; its feedback cannot "
+                     "count");
   }
   return opened;
 }

@@ -138,7 +138,7 @@ std::string Metrics::Text(const admin::StatusReport& status, const std::vector<a
     Exposition::Add(refused, static_cast<double>(refused_[i].load(std::memory_order_relaxed)),
                     {{"code", std::string(CodeName(static_cast<Code>(i)))}});
   }
-  out.Counter("decisions_not_logged_total", "Routes answered with durability none.", not_logged());
+  out.Counter("decisions_not_logged_total", "Decisions that could not be logged: queue or disk full.", not_logged());
   out.Counter("forced_total", "Routes answered by the fallback model.", forced_.load(std::memory_order_relaxed));
 
   MetricFamily& route =

@@ -24,7 +24,7 @@ class Metrics {
  public:
   void CountRequest(FrameKind kind);
   void CountRefused(Code code);
-  // A route was answered with durability none: its decision is not in the log.
+  // A decision never got into the log: the queue or the disk was full.
   void CountNotLogged() { not_logged_.fetch_add(1, std::memory_order_relaxed); }
   void CountForced() { forced_.fetch_add(1, std::memory_order_relaxed); }
   // From the frame's arrival at the service to the reply's hand-over.

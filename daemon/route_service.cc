@@ -164,17 +164,16 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
   FAULT_POINT("daemon.route.decided");
   const policy::Candidate& chosen = decision->ranked[decision->chosen];
 
-  policy::DecisionMade event = policy::ToEvent(snapshot, query.value(), decision.value(), now_us);
+  store::Request logged{.what = policy::ToEvent(snapshot, query.value(), decision.value(), now_us),
+                        .origin = policy::Origin::kClient,
+                        .actor_uid = peer.uid};
+  auto& event = std::get<policy::DecisionMade>(logged.what);
   event.owner_uid = peer.uid;
   event.tenant = tenant.value();
   event.expires_at_us = expires_at_us;
-  const DecisionId id = query->id;
-  const Status submitted = context_.queue.Submit({std::move(event), policy::Origin::kClient, peer.uid}, false,
-                                                 [this, id](const Result<store::Receipt>& outcome, store::Durability) {
-                                                   if (!outcome.ok()) context_.not_logged.Add(id);
-                                                 });
+  const Status submitted = context_.queue.Submit(std::move(logged), false, nullptr);
   if (!submitted.ok()) {
-    context_.not_logged.Add(id);
+    context_.not_logged.Add(query->id);
     context_.metrics.CountNotLogged();
   }
   FAULT_POINT("daemon.route.submitted");
@@ -191,8 +190,8 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
   reply->set_audit(decision->audit);
   reply->set_forced(decision->forced);
   reply->set_generation(snapshot.generation.value);
-  reply->set_durability(
-      static_cast<std::uint32_t>(submitted.ok() ? store::Durability::kProcess : store::Durability::kNone));
+  // The commit thread writes it within about a millisecond; now it is in memory only.
+  reply->set_durability(static_cast<std::uint32_t>(store::Durability::kNone));
   FillWhy(*snapshot.bundle, decision.value(), request.explain(), reply);
   reply->set_expires_at_us(expires_at_us);
   return {};

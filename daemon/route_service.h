@@ -2,8 +2,9 @@
 //
 // One snapshot serves a whole frame. A token is minted first; its id keys the
 // draws, so that a decision can be drawn again. The decision goes to the commit
-// queue without waiting; the reply says durability 1 (handed to the log, not
-// synced) or 0 (the queue was full: it will never be in the log).
+// queue without waiting and is in the log about a millisecond later, so the reply
+// says durability 0: not in the log yet. One that never gets there (the queue was
+// full, or the disk) is remembered, and its feedback is told so.
 //
 // Threads: any io thread. Nothing here waits for a disk or for a writer.
 #pragma once

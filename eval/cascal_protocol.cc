@@ -8,10 +8,10 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "base/unit_draw.h"
 #include "bootstrap/fit/kmeans.h"
 #include "bootstrap/job/row_scores.h"
 #include "eval/cascal_router.h"
+#include "eval/generated_labels.h"
 #include "eval/table_world.h"
 
 namespace pointsman::eval {
@@ -65,50 +65,6 @@ double VotedScore(const bootstrap::TableRow& row, std::span<const std::size_t> r
   return row.models[ranked[0]].score;
 }
 
-// The wrong answer that most models gave; the first of equals, `otherwise` without one.
-std::string PopularError(const bootstrap::TableRow& row, const std::string& otherwise) {
-  std::map<std::string, int> count;
-  for (const auto& cell : row.models) {
-    if (!cell.answer.empty() && cell.answer != row.gold) ++count[cell.answer];
-  }
-  const auto most =
-      std::max_element(count.begin(), count.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == count.end() ? otherwise : most->first;
-}
-
-// Scores by agreement with references of which a share is wrong, in a copy of the
-// table whose answers no longer count.
-Result<bootstrap::Table> GeneratedLabels(const bootstrap::Table& table, std::span<const std::size_t> rows, double error,
-                                         bool popular, std::uint64_t seed) {
-  std::vector<std::string> letters;
-  for (const std::size_t r : rows) {
-    const bootstrap::TableRow& row = table.rows[r];
-    if (row.gold.empty()) {
-      return MakeError(Code::kFailedPrecondition, "no_reference",
-                       "generated labels need the right answer of every row; row " + row.id + " has none");
-    }
-    if (std::find(letters.begin(), letters.end(), row.gold) == letters.end()) letters.push_back(row.gold);
-  }
-  if (letters.size() < 2) {
-    return MakeError(Code::kFailedPrecondition, "one_reference",
-                     "all references are alike, so none can be replaced by another");
-  }
-  std::sort(letters.begin(), letters.end());
-  bootstrap::Table out = table;
-  SplitMix64 random(seed);
-  for (const std::size_t r : rows) {
-    bootstrap::TableRow& row = out.rows[r];
-    std::string reference = row.gold;
-    const bool wrong = random.Unit() < error;
-    const auto own = static_cast<std::size_t>(std::find(letters.begin(), letters.end(), row.gold) - letters.begin());
-    const auto drawn = static_cast<std::size_t>(random.Below(letters.size() - 1));
-    if (wrong) reference = letters[drawn < own ? drawn : drawn + 1];
-    if (wrong && popular) reference = PopularError(row, reference);
-    for (auto& cell : row.models) cell.score = cell.answer == reference ? 1 : 0;
-  }
-  return out;
-}
-
 class SeedRun {
  public:
   SeedRun(const bootstrap::Table& table, const TableWorld& world, const CascalOptions& options, std::uint64_t seed)
@@ -122,7 +78,7 @@ class SeedRun {
     const bootstrap::Table* labelled = &table_;
     bootstrap::Table generated;
     if (options_.labels == CascalLabels::kGenerated) {
-      auto made = GeneratedLabels(table_, split_.bootstrap, options_.generator_error, options_.popular_errors, seed_);
+      auto made = GeneratedLabels(table_, split_.bootstrap, options_.generator_error, options_.generator_fault, seed_);
       if (!made.ok()) return made.error();
       generated = std::move(*made);
       labelled = &generated;
@@ -348,7 +304,7 @@ std::string ToJson(const CascalReport& report, const CascalOptions& options) {
               {"mode", kModes[static_cast<std::size_t>(options.mode)]},
               {"labels", kLabels[static_cast<std::size_t>(options.labels)]},
               {"generator_error", options.generator_error},
-              {"generator_fault", options.popular_errors ? "popular" : "random"},
+              {"generator_fault", options.generator_fault},
               {"table", report.table},
               {"seeds", options.seeds},
               {"train_rows", report.train_rows},

@@ -52,9 +52,7 @@ struct CascalOptions {
   CascalMode mode = CascalMode::kScaled;
   CascalLabels labels = CascalLabels::kAnswers;
   double generator_error = 0;  // [0,1]: share of references replaced by another letter, with kGenerated
-  // The letter in its place: any other, or the wrong answer that most models gave, as
-  // a generator that errs like the models would write it.
-  bool popular_errors = false;
+  std::string generator_fault = "random";  // what stands in its place; see eval/generated_labels.h
   std::uint32_t clusters = 32; // at most, 1 to 2,000; not read by kPublished
   double train = 0.6;          // share of the rows, (0,1)
   std::uint64_t first_seed = 1;

@@ -4,19 +4,24 @@
 #include <cctype>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "base/unit_draw.h"
+#include "bootstrap/fit/kmeans.h"
 #include "bootstrap/fit/ridge.h"
+#include "bootstrap/fit/trouter_network.h"
 #include "bootstrap/job/bundle_builder.h"
 #include "embed/embedder.h"
 #include "eval/table_world.h"
 #include "policy/belief/prior.h"
+#include "policy/belief/task_recogniser.h"
 
 namespace pointsman::eval {
 namespace {
@@ -37,23 +42,51 @@ Error Unusable(const std::string& reason, const std::string& what) {
 
 // Raw cost of every (row, model): the table's, or size times length.
 struct Costs {
-  std::vector<double> size;  // of the models; all NaN unless every name states one
+  std::vector<double> size;   // of the models; all NaN unless every name states one
+  std::vector<double> price;  // of the models, US dollars per million tokens; or empty
   bool from_table = true;
+  const char* Source() const { return !price.empty() ? "prices" : from_table ? "table" : "size"; }
   double At(const bootstrap::TableRow& row, std::size_t model) const {
+    constexpr double kTokensPerCharacter = 0.25;
+    if (!price.empty()) return price[model] * kTokensPerCharacter * 1e-6 * static_cast<double>(row.query.size());
     if (from_table) return row.models[model].cost_usd;
     return size[model] * static_cast<double>(row.query.size());
   }
 };
 
-Result<Costs> FindCosts(const TableWorld& world) {
+Result<std::vector<double>> ReadPrices(const TableWorld& world, const std::vector<std::string>& entries) {
+  std::vector<double> prices(entries.empty() ? 0 : world.models().size(), kNan);
+  for (const std::string& entry : entries) {
+    const std::size_t split = entry.rfind('=');
+    const std::string name = entry.substr(0, split);
+    const auto at = std::find(world.models().begin(), world.models().end(), name);
+    char* end = nullptr;
+    const double usd = split == std::string::npos ? kNan : std::strtod(entry.c_str() + split + 1, &end);
+    if (at == world.models().end() || !(usd >= 0) || !std::isfinite(usd) || end == nullptr || *end != '\0') {
+      return Unusable("price_not_valid", "\"" + entry + "\" is no price; write MODEL=USD with a model of the table and "
+                                         "US dollars per million tokens");
+    }
+    prices[static_cast<std::size_t>(at - world.models().begin())] = usd;
+  }
+  for (std::size_t m = 0; m < prices.size(); ++m) {
+    if (!std::isnan(prices[m])) continue;
+    return Unusable("price_missing", "no price for " + world.models()[m] + "; prices are given for all models or none");
+  }
+  return prices;
+}
+
+Result<Costs> FindCosts(const TableWorld& world, const std::vector<std::string>& entries) {
   Costs costs;
+  auto prices = ReadPrices(world, entries);
+  if (!prices.ok()) return prices.error();
+  costs.price = std::move(prices).value();
   std::string nameless;
   for (const std::string& model : world.models()) {
     costs.size.push_back(SizeInName(model));
     if (std::isnan(costs.size.back()) && nameless.empty()) nameless = model;
   }
   for (const std::size_t row : world.usable_rows()) {
-    for (std::size_t m = 0; m < world.models().size() && costs.from_table; ++m) {
+    for (std::size_t m = 0; m < world.models().size() && costs.from_table && costs.price.empty(); ++m) {
       if (std::isfinite(world.Cost(row, m)) && world.Cost(row, m) >= 0) continue;
       if (!nameless.empty()) {
         return Unusable("price_missing", "row " + world.table().rows[row].id + " has no cost for " + world.models()[m] +
@@ -152,6 +185,7 @@ class SeedRun {
     bootstrap::BuildOptions build;
     build.labels = bootstrap::Labels::kScores;
     build.task_types = options_.task_types;
+    if (options_.recogniser == TaskRecognition::kDual) build.recogniser = bootstrap::TaskRecogniser::kDual;
     build.seed = seed_;
     build.anchors_max = 1;
     build.rows = split_.bootstrap;
@@ -171,7 +205,62 @@ class SeedRun {
     if (!embedder.ok()) return embedder.error();
     embedder_ = *embedder;
     LearnDirect();
+    return options_.recogniser == TaskRecognition::kPublished ? LearnPublished() : Status{};
+  }
+
+  // The network of the paper takes the place of recogniser and tables; the shares stay.
+  Status LearnPublished() {
+    const std::size_t tasks = quality_.task_names.size();
+    if (tasks < 2) return Unusable("published_needs_tasks", "the published recogniser needs at least 2 task names");
+    std::vector<std::uint32_t> task;
+    std::vector<float> texts;
+    for (const std::size_t row : split_.bootstrap) {
+      if (Embed(row).empty()) continue;
+      const auto& names = quality_.task_names;
+      const auto at = std::find(names.begin(), names.end(), world_.table().rows[row].task);
+      task.push_back(at == names.end() ? bootstrap::kNoGroup : static_cast<std::uint32_t>(at - names.begin()));
+    }
+    for (std::size_t t = 0; t < tasks; ++t) {
+      auto text = embedder_->Embed(quality_.task_names[t]);
+      std::vector<float> vector = text.ok() ? std::move(text).value() : std::vector<float>();
+      // A name without a known word: the middle of its queries describes it.
+      if (vector.empty()) vector = Middle(task, static_cast<std::uint32_t>(t));
+      texts.insert(texts.end(), vector.begin(), vector.end());
+    }
+    bootstrap::TrouterTraining training;
+    training.seed = seed_;
+    const bootstrap::TrouterRows rows{bootstrap::Rows(vectors_, quality_.dimension()), task, {&scores_, &prices_}};
+    auto fit = bootstrap::FitTrouterNetwork(rows, tasks, bootstrap::Rows(texts, quality_.dimension()), training);
+    if (!fit.ok()) return fit.error();
+    quality_.task_quality = fit->serving.Table(0);
+    cost_.task_quality = fit->serving.Table(1);
+    published_.emplace(std::move(fit->serving));
     return {};
+  }
+
+  std::vector<float> Middle(const std::vector<std::uint32_t>& task, std::uint32_t of) const {
+    const bootstrap::Rows rows(vectors_, quality_.dimension());
+    std::vector<float> middle(quality_.dimension(), 0);
+    for (std::size_t i = 0; i < task.size(); ++i) {
+      for (std::size_t j = 0; j < middle.size() && task[i] == of; ++j) middle[j] += rows.row(i)[j];
+    }
+    bootstrap::Normalise(middle);
+    return middle;
+  }
+
+  policy::TaskProbabilities Tasks(const policy::Bundle& bundle, std::span<const float> q) {
+    if (!published_ || q.empty()) return policy::RecogniseTasks(bundle, q);
+    const std::vector<double> p = published_->Probabilities(q);
+    std::vector<std::uint32_t> order(p.size());
+    std::iota(order.begin(), order.end(), 0);
+    const std::size_t kept = std::min(p.size(), policy::TaskProbabilities::capacity());
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
+                      [&](std::uint32_t a, std::uint32_t b) { return p[a] != p[b] ? p[a] > p[b] : a < b; });
+    policy::TaskProbabilities tasks;
+    double total = 0;
+    for (std::size_t k = 0; k < kept; ++k) total += p[order[k]];
+    for (std::size_t k = 0; k < kept; ++k) tasks.push_back({order[k], p[order[k]] / total});
+    return tasks;
   }
 
   void LearnDirect() {
@@ -222,9 +311,9 @@ class SeedRun {
     return vector.ok() ? std::move(vector).value() : std::vector<float>();
   }
 
-  std::vector<double> Prior(const policy::Bundle& bundle, std::span<const float> q, bool types_only) const {
+  std::vector<double> Prior(const policy::Bundle& bundle, std::span<const float> q, bool types_only) {
     const auto clusters = policy::FindMembership(bundle, q).clusters;
-    const auto tasks = policy::RecogniseTasks(bundle, q);
+    const auto tasks = Tasks(bundle, q);
     std::vector<double> prior;
     for (std::size_t m = 0; m < models_; ++m) {
       if (!types_only) {
@@ -345,6 +434,7 @@ class SeedRun {
   bootstrap::RidgeHead direct_quality_;
   bootstrap::RidgeHead direct_cost_;
   std::vector<std::size_t> by_size_;
+  std::optional<bootstrap::TrouterServing<float>> published_;
 };
 
 TrouterFigure Summary(const std::vector<double>& values) {
@@ -382,6 +472,11 @@ json Object(const TrouterArm& arm) {
   json out = {{"utility_sum", Object(arm.utility_sum)}, {"top1", Object(arm.top1)}};
   for (std::size_t w = 0; w < arm.utility.size(); ++w) out[kWeightNames[w]] = Object(arm.utility[w]);
   return out;
+}
+
+const char* NameOf(TaskRecognition recogniser) {
+  if (recogniser == TaskRecognition::kPublished) return "published";
+  return recogniser == TaskRecognition::kDual ? "dual" : "linear";
 }
 
 }  // namespace
@@ -422,12 +517,12 @@ Result<TrouterReport> RunTrouter(const bootstrap::Table& table, const TrouterOpt
   if (world->models().size() < 2) {
     return Unusable("too_few_models", "a choice needs at least 2 models; the table has 1");
   }
-  const auto costs = FindCosts(*world);
+  const auto costs = FindCosts(*world, options.prices);
   if (!costs.ok()) return costs.error();
   const std::int64_t began = clock.MonotonicNanos();
   TrouterReport report;
   report.table = table.name;
-  report.costs = costs->from_table ? "table" : "size";
+  report.costs = costs->Source();
   std::vector<std::map<std::string, Sums>> seeds;
   for (std::uint32_t s = 0; s < options.seeds; ++s) {
     if (progress) progress("seeds", s, options.seeds);
@@ -451,6 +546,7 @@ std::string ToJson(const TrouterReport& report, const TrouterOptions& options) {
   out["costs"] = report.costs;
   out["seeds"] = options.seeds;
   out["task_types"] = options.task_types;
+  out["recogniser"] = NameOf(options.recogniser);
   out["unseen_tasks"] = options.unseen_tasks;
   out["train_rows"] = report.train_rows;
   out["test_rows"] = report.test_rows;
@@ -466,7 +562,7 @@ std::string ToJson(const TrouterReport& report, const TrouterOptions& options) {
 std::string ToTable(const TrouterReport& report) {
   std::string out =
       report.table + ": " + std::to_string(report.train_rows) + " rows to train, " + std::to_string(report.test_rows) +
-      " to test; costs from the " + (report.costs == "table" ? "table" : "models' sizes") +
+      " to test; costs from the " + (report.costs == "size" ? "models' sizes" : report.costs) +
       "\n\n            utility sum       cost first  balanced  perf first       top-1   lead of trouter\n";
   for (const TrouterArm& arm : report.arms) {
     std::array<char, 128> line{};

@@ -9,8 +9,10 @@
 //
 // Costs are brought to [0,1] by the extremes of the training part, of the row's task
 // where the training part has it, over all models (spec 1.4); what lies outside is
-// cut. Where the table lacks costs a model's price is taken as its parameter count,
-// read from its name, times the length of the query: `costs` in the report says so.
+// cut. `prices` (US dollars per million tokens) times the query's length in tokens, a
+// token being four characters, stand for the table's costs where they are given. Where
+// there are neither, a model's price is its parameter count, read from its name:
+// `costs` in the report says so.
 //
 // Routers: `trouter` (the bundle's prior: task types, clusters and head blended; the
 // same for cost), `types` (its task tables or clusters alone), `direct` (ridge
@@ -34,11 +36,20 @@
 
 namespace pointsman::eval {
 
+// What recognises the task types.
+enum class TaskRecognition {
+  kLinear,     // softmax regression
+  kDual,       // dual encoder (bootstrap/fit/trouter_dual.h)
+  kPublished,  // the network of the paper (bootstrap/fit/trouter_network.h); it serves in no bundle
+};
+
 struct TrouterOptions {
   double train = 0.6;  // share of the rows, or of the tasks with `unseen_tasks`; (0,1)
   std::uint64_t first_seed = 1;
   std::uint32_t seeds = 10;   // 1 to 1,000
   bool task_types = true;     // routers may read the task names of the training part
+  TaskRecognition recogniser = TaskRecognition::kLinear;
+  std::vector<std::string> prices;  // "MODEL=USD"; none, or one for every model
   bool unseen_tasks = false;  // cold start: no test row's task is in the training part
 };
 
@@ -57,7 +68,7 @@ struct TrouterArm {
 
 struct TrouterReport {
   std::string table;
-  std::string costs;           // "table", or "size"
+  std::string costs;           // "table", "prices" or "size"
   std::size_t train_rows = 0;  // of the first seed
   std::size_t test_rows = 0;
   std::vector<TrouterArm> arms;  // "trouter" first
@@ -67,7 +78,8 @@ struct TrouterReport {
 using TrouterProgress = std::function<void(std::string_view, std::uint64_t, std::uint64_t)>;
 
 // Errors: OUT_OF_RANGE for options; INVALID_ARGUMENT for fewer than 2 models, and
-// price_missing naming model and row where there is neither cost nor size;
+// price_missing naming model and row where there is neither cost nor size, or a model
+// without one of the prices; price_not_valid naming the entry; published_needs_tasks;
 // FAILED_PRECONDITION where `unseen_tasks` finds fewer than 2 tasks; those of
 // TableWorld, SplitWorld and BuildBundle.
 Result<TrouterReport> RunTrouter(const bootstrap::Table& table, const TrouterOptions& options, const Clock& clock,

@@ -83,7 +83,8 @@ struct CommitQueue::Impl {
     return stopping || !exclusives.empty() || waiting_sync > 0 || waiting_count >= options.batch_max;
   }
   bool AwaitWork(Batch* batch, std::deque<Exclusive*>* jobs);
-  void Enqueue(Request request, bool sync, Completion done);
+  void Enqueue(Request&& request, bool sync, Completion&& done);
+  void Answer(const Batch& batch, std::size_t index, const Error& why);
   void CommitBatch(Batch& batch);
   void AppendTick();
   Status CommitRequests(const std::vector<Request>& requests, bool sync, std::vector<Result<Receipt>>* outcomes);
@@ -139,7 +140,7 @@ void CommitQueue::Impl::Run() {
 }
 
 // Under `mutex`.
-void CommitQueue::Impl::Enqueue(Request request, bool sync, Completion done) {
+void CommitQueue::Impl::Enqueue(Request&& request, bool sync, Completion&& done) {
   if (waiting.empty() || waiting.back().requests.size() >= options.batch_max) {
     waiting.emplace_back(std::exchange(spare, Batch()));
   }
@@ -189,12 +190,22 @@ void CommitQueue::Impl::CommitBatch(Batch& batch) {
   }
   const Durability durability = batch.sync ? Durability::kSynced : Durability::kProcess;
   for (std::size_t i = 0; i < batch.done.size(); ++i) {
-    if (!batch.done[i]) continue;
     if (!committed.ok()) {
-      batch.done[i](committed.error(), Durability::kNone);
-    } else {
-      batch.done[i](outcomes[i], outcomes[i].ok() ? durability : Durability::kNone);
+      Answer(batch, i, committed.error());
+    } else if (!outcomes[i].ok()) {
+      Answer(batch, i, outcomes[i].error());
+    } else if (batch.done[i]) {
+      batch.done[i](outcomes[i], durability);
     }
+  }
+}
+
+// Tells whoever wants to know that a request came to nothing.
+void CommitQueue::Impl::Answer(const Batch& batch, std::size_t index, const Error& why) {
+  if (batch.done[index]) {
+    batch.done[index](why, Durability::kNone);
+  } else if (hooks.on_lost) {
+    hooks.on_lost(batch.requests[index], why);
   }
 }
 
@@ -226,8 +237,8 @@ void CommitQueue::Impl::ReportFatal() {
     waiting_sync = 0;
   }
   for (const Batch& batch : orphans) {
-    for (const Completion& done : batch.done) {
-      if (done) done(Error{Code::kUnavailable, fatal->reason, fatal->message}, Durability::kNone);
+    for (std::size_t i = 0; i < batch.done.size(); ++i) {
+      Answer(batch, i, Error{Code::kUnavailable, fatal->reason, fatal->message});
     }
   }
   if (hooks.on_fatal) hooks.on_fatal(*fatal);
@@ -241,7 +252,7 @@ CommitQueue::CommitQueue(Store& store, const Clock& clock, const CommitQueueOpti
 
 CommitQueue::~CommitQueue() { Stop(); }
 
-Status CommitQueue::Submit(Request request, bool sync, Completion done) {
+Status CommitQueue::Submit(Request&& request, bool sync, Completion done) {
   bool wake = false;
   {
     const std::lock_guard<std::mutex> guard(impl_->mutex);

@@ -49,6 +49,8 @@ class CommitQueue {
   struct Hooks {
     std::function<void(LogSeq last)> on_committed;  // after each batch with new events
     std::function<void(const Error&)> on_fatal;
+    // A request that was submitted without a completion did not get into the log.
+    std::function<void(const Request& request, const Error& why)> on_lost{};
   };
   // Starts the thread. `store` and `clock` must outlive the queue.
   CommitQueue(Store& store, const Clock& clock, const CommitQueueOptions& options, Hooks hooks);
@@ -57,9 +59,10 @@ class CommitQueue {
   CommitQueue(const CommitQueue&) = delete;
   CommitQueue& operator=(const CommitQueue&) = delete;
 
-  // Threads: any. `done` may be null. `sync`: acknowledge only after a sync. Until
-  // `done` is called the request is in this process's memory only.
-  Status Submit(Request request, bool sync, Completion done);
+  // Threads: any. `sync`: acknowledge only after a sync. Until `done` is called the
+  // request is in this process's memory only. A null `done` costs no allocation;
+  // the hook on_lost tells of what failed. `request` is left as it was on an error.
+  Status Submit(Request&& request, bool sync, Completion done);
 
   // Runs `work` on the commit thread between two batches and waits for it: for
   // checkpoints and bundles. UNAVAILABLE after Stop.

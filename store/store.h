@@ -40,7 +40,7 @@ namespace pointsman::store {
 
 // How safe an acknowledged write is. On the wire by number.
 enum class Durability : std::uint8_t {
-  kNone = 0,     // not in the log
+  kNone = 0,     // not in the log, or not yet
   kProcess = 1,  // in the log, not synced: survives a crash of the process
   kSynced = 2,   // synced: survives power loss
 };

@@ -212,7 +212,7 @@ Exit PrintRoute(Context& context, const wire::RouteReply& reply) {
   PrintWhy(context, "clusters  ", reply.clusters());
   PrintWhy(context, "tasks     ", reply.tasks());
   context.out << "generation " << reply.generation() << ", propensity " << Fixed(reply.propensity(), 4)
-              << ", durability " << DurabilityName(reply.durability()) << (reply.gold_wanted() ? ", gold wanted" : "")
+              << (reply.durability() == 0 ? ", being logged" : ", logged") << (reply.gold_wanted() ? ", gold wanted" : "")
               << "\n";
   return Exit::kOk;
 }

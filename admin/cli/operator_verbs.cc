@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "admin/cli/http_client.h"
+#include "admin/cli/model_render.h"
 #include "admin/cli/operator_render.h"
 #include "admin/cli/render.h"
 #include "admin/json.h"
@@ -89,6 +90,14 @@ void AddPriceOptions(CLI::App& verb, PriceArguments& arguments) {
 void AddModels(CLI::App& app, Context& context) {
   CLI::App* family = AddFamily(app, "models", "The pool: candidate models, prices, life cycle", kGroup);
   AddGet(*family, context, "list", "Lists the pool", "pointsman models list", "/v1/models", ShowModels);
+  AddGet(*family, context, "tree", "Shows which models are skilled alike", "pointsman models tree", "/v1/model-tree",
+         ShowModelTree);
+  CLI::App* show = AddVerb(*family, context, "show", "Shows a model's niches: where it is best, or above its level",
+                           "pointsman models show small-1");
+  auto shown = std::make_shared<std::string>();
+  show->add_option("name", *shown, "The model's name")->required();
+  show->callback(
+      [&context, shown] { context.exit = Get(context, "/v1/models/" + PathPart(*shown) + "/niches", ShowNiches); });
 
   CLI::App* add = AddVerb(*family, context, "add", "Adds a model",
                           "pointsman models add small-1 --input-price 0.15 --output-price 0.6");

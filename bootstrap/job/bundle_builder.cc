@@ -247,6 +247,7 @@ void BundleBuilder::FillBlend() {
   inputs.cluster = cluster_;
   inputs.scores = &row_scores_.scores;
   inputs.cells = cells_;
+  inputs.recogniser = options_.recogniser;
   inputs.seed = options_.seed;
   inputs.consensus_error = options_.labels == Labels::kScores ? 0 : kConsensusError;
   FillPriorBlend(inputs, bundle_);

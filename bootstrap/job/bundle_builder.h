@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "bootstrap/data/table_reader.h"
+#include "bootstrap/job/task_tables.h"
 #include "embed/embedder.h"
 #include "policy/world/bundle.h"
 
@@ -44,6 +45,7 @@ enum class RowFilter {
   kNone,
   kPlurality,    // spec cascal_meta_router A.9: unanimous ones, and those with a plurality below one half
   kAboveChance,  // unanimous ones, and those with a plurality below one half that random answers would reach too
+  kNotByChance,  // of kAboveChance the latter alone: unanimous rows tell how hard a region is
 };
 
 struct BuildOptions {
@@ -52,6 +54,7 @@ struct BuildOptions {
   ClusterMethod cluster_method = ClusterMethod::kSpherical;
   RowFilter filter = RowFilter::kNone;  // with kConsensus
   bool task_types = true;  // learn task types from the table's task column
+  TaskRecogniser recogniser = TaskRecogniser::kLinear;
   std::uint32_t clusters_max = 32;
   std::uint32_t anchors_max = 512;
   std::uint64_t seed = 0;

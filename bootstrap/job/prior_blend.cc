@@ -12,9 +12,7 @@
 
 #include "base/contract.h"
 #include "base/unit_draw.h"
-#include "bootstrap/fit/recogniser.h"
 #include "bootstrap/fit/ridge.h"
-#include "bootstrap/job/task_tables.h"
 #include "policy/belief/membership.h"
 
 namespace pointsman::bootstrap {
@@ -87,7 +85,9 @@ class Blend {
     AssignFolds();
     if (has_head_) moments_ = std::make_unique<RidgeMoments>(in_.embeddings, scores_, fold_, kFolds);
     const Choice choice = in_.embeddings.count() >= kRowsMin ? CrossValidate() : Choice{};
-    if (has_tasks_) FillTaskTables(in_.embeddings, types_, scores_, in_.cells, in_.seed, bundle_);
+    if (has_tasks_) {
+      FillTaskTables(in_.embeddings, types_, scores_, in_.cells, in_.recogniser, in_.seed, bundle_);
+    }
     bundle_.task_share = choice.share[kTask];
     bundle_.head_share = choice.share[kHead];
     BlendReport report{choice.ridge, explained_, 1};
@@ -142,18 +142,16 @@ class Blend {
       if (has_head_) heads.push_back(moments_->Fit(ridge, fold));
     }
     const CellTable by_cluster = ShrunkenCells(scores_, in_.cluster, bundle_.cluster_count(), train, in_.cells);
-    std::optional<Recogniser> recogniser;
-    CellTable by_task;
+    std::optional<TaskModel> tasks;
     if (has_tasks_) {
-      recogniser = FitTaskRecogniser(in_.embeddings, types_, train, in_.seed);
-      by_task = ShrunkenCells(scores_, types_.of_row, types_.names.size(), train, in_.cells);
+      tasks = FitTaskModel(in_.embeddings, types_, scores_, in_.cells, train, in_.recogniser, in_.seed);
     }
     std::array<std::vector<double>, kParts> parts;
     std::vector<double> score;
     for (const std::size_t i : test) {
       const auto row = in_.embeddings.row(i);
       const std::vector<double> cluster = ByCluster(by_cluster, row);
-      const std::vector<double> task = recogniser ? ByTask(by_task, recogniser->Probabilities(row)) : cluster;
+      const std::vector<double> task = tasks ? ByTask(*tasks, row) : cluster;
       // heads.size() blends, and one of the levels.
       for (std::size_t l = 0; l <= kRidges.size(); ++l) {
         for (auto& part : parts) part.clear();
@@ -182,10 +180,11 @@ class Blend {
     return prior;
   }
 
-  std::vector<double> ByTask(const CellTable& cells, const std::vector<double>& p) const {
+  std::vector<double> ByTask(const TaskModel& tasks, std::span<const float> row) const {
+    const std::vector<double> p = tasks.recogniser.Probabilities(row);
     std::vector<double> prior(scores_.models, 0);
     for (std::size_t t = 0; t < p.size(); ++t) {
-      for (std::size_t m = 0; m < scores_.models; ++m) prior[m] += p[t] * cells.quality[t * scores_.models + m];
+      for (std::size_t m = 0; m < scores_.models; ++m) prior[m] += p[t] * tasks.quality[t * scores_.models + m];
     }
     return prior;
   }

@@ -16,6 +16,7 @@
 
 #include "bootstrap/fit/cells.h"
 #include "bootstrap/fit/rows.h"
+#include "bootstrap/job/task_tables.h"
 #include "policy/world/bundle.h"
 
 namespace pointsman::bootstrap {
@@ -26,6 +27,7 @@ struct BlendInputs {
   std::span<const std::uint32_t> cluster;  // n, from 0
   const Scores* scores = nullptr;          // n x M
   CellOptions cells;
+  TaskRecogniser recogniser = TaskRecogniser::kLinear;
   std::uint64_t seed = 0;
   // Standard deviation of consensus minus truth in the difference of models (spec
   // online_learner 4b: about .024 a cell); 0 for labels. It is the part of the

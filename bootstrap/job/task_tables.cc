@@ -6,24 +6,53 @@
 
 #include "base/contract.h"
 #include "base/unit_draw.h"
+#include "bootstrap/fit/kmeans.h"
+#include "bootstrap/fit/trouter_dual.h"
 
 namespace pointsman::bootstrap {
 namespace {
 
 constexpr std::size_t kRecogniserRowsMax = 4000;  // per fit: bounds the time, loses nothing measurable
 
-Recogniser Fit(const Rows& embeddings, const TaskTypes& types, std::span<const std::size_t> use, std::size_t rows_max,
-               std::uint64_t seed) {
+// The middle of each type's rows: where the learned vectors start.
+std::vector<float> Middles(const Rows& embeddings, const TaskTypes& types, std::span<const std::size_t> use) {
+  std::vector<float> middles(types.names.size() * embeddings.dimension, 0);
+  for (const std::size_t i : use) {
+    if (types.of_row[i] == kNoGroup) continue;
+    const auto row = embeddings.row(i);
+    float* middle = middles.data() + types.of_row[i] * embeddings.dimension;
+    for (std::size_t j = 0; j < row.size(); ++j) middle[j] += row[j];
+  }
+  for (std::size_t t = 0; t < types.names.size(); ++t) {
+    Normalise(std::span(middles).subspan(t * embeddings.dimension, embeddings.dimension));
+  }
+  return middles;
+}
+
+TaskModel Fit(const Rows& embeddings, const TaskTypes& types, const Scores& scores, const CellOptions& cells,
+              std::span<const std::size_t> use, std::size_t rows_max, TaskRecogniser method, std::uint64_t seed) {
+  const std::size_t count = types.names.size();
+  TaskModel model;
+  model.quality = ShrunkenCells(scores, types.of_row, count, use, cells).quality;
   use = use.first(std::min(use.size(), rows_max));
   const bool any = std::any_of(use.begin(), use.end(), [&](std::size_t i) { return types.of_row[i] != kNoGroup; });
-  const std::size_t count = types.names.size();
   if (!any) {
-    return {count, embeddings.dimension, std::vector<float>(count * embeddings.dimension, 0),
-            std::vector<float>(count, 0)};
+    model.recogniser = {count, embeddings.dimension, std::vector<float>(count * embeddings.dimension, 0),
+                        std::vector<float>(count, 0)};
+    return model;
+  }
+  if (method == TaskRecogniser::kDual) {
+    DualOptions options;
+    options.seed = seed;
+    const TrouterRows rows{embeddings, types.of_row, {&scores}};
+    const std::vector<float> middles = Middles(embeddings, types, use);
+    auto fit = FitDualEncoder(rows, count, Rows(middles, embeddings.dimension), cells, use, options);
+    if (fit.ok()) return {std::move(fit->recogniser), std::move(fit->tables[0])};
   }
   RecogniserOptions options;
   options.seed = seed;
-  return FitRecogniser(embeddings, types.of_row, count, use, options);
+  model.recogniser = FitRecogniser(embeddings, types.of_row, count, use, options);
+  return model;
 }
 
 }  // namespace
@@ -51,23 +80,23 @@ TaskTypes FindTaskTypes(std::span<const std::string> tasks) {
   return types;
 }
 
-Recogniser FitTaskRecogniser(const Rows& embeddings, const TaskTypes& types, std::span<const std::size_t> use,
-                             std::uint64_t seed) {
-  return Fit(embeddings, types, use, kRecogniserRowsMax, seed);
+TaskModel FitTaskModel(const Rows& embeddings, const TaskTypes& types, const Scores& scores, const CellOptions& cells,
+                       std::span<const std::size_t> use, TaskRecogniser method, std::uint64_t seed) {
+  return Fit(embeddings, types, scores, cells, use, kRecogniserRowsMax, method, seed);
 }
 
 void FillTaskTables(const Rows& embeddings, const TaskTypes& types, const Scores& scores, const CellOptions& cells,
-                    std::uint64_t seed, policy::Bundle& bundle) {
+                    TaskRecogniser method, std::uint64_t seed, policy::Bundle& bundle) {
   REQUIRE(types.names.size() >= 2, "at least two task types");
   std::vector<std::size_t> order(embeddings.count());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   SplitMix64 random(seed);
   Shuffle(order, random);
-  Recogniser recogniser = Fit(embeddings, types, order, 2 * kRecogniserRowsMax, seed);
+  TaskModel model = Fit(embeddings, types, scores, cells, order, 2 * kRecogniserRowsMax, method, seed);
   bundle.task_names = types.names;
-  bundle.task_weights = std::move(recogniser.weights);
-  bundle.task_bias = std::move(recogniser.bias);
-  bundle.task_quality = ShrunkenCells(scores, types.of_row, types.names.size(), {}, cells).quality;
+  bundle.task_weights = std::move(model.recogniser.weights);
+  bundle.task_bias = std::move(model.recogniser.bias);
+  bundle.task_quality = std::move(model.quality);
 }
 
 }  // namespace pointsman::bootstrap

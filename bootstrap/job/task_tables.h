@@ -26,13 +26,27 @@ struct TaskTypes {
 // The at most kTaskTypesMax commonest tasks with at least kTaskRowsMin rows.
 TaskTypes FindTaskTypes(std::span<const std::string> tasks);
 
-// Fitted on at most 4,000 of `use`; with no task among them every type is as likely.
-Recogniser FitTaskRecogniser(const Rows& embeddings, const TaskTypes& types, std::span<const std::size_t> use,
-                             std::uint64_t seed);
+// How task types are recognised and their tables filled.
+enum class TaskRecogniser {
+  kLinear,  // softmax regression (fit/recogniser.h), shrunken cells
+  kDual,    // dual encoder and tables trained together (fit/trouter_dual.h); serves the same way
+};
 
-// Fills task_names, task_weights, task_bias and task_quality from all rows. Needs at
-// least two types. Deterministic for the same seed.
+struct TaskModel {
+  Recogniser recogniser;
+  std::vector<double> quality;  // T x M in [0,1]
+};
+
+// The recogniser is fitted on at most 4,000 of `use`, the tables on all of it; with no
+// task among them every type is as likely. kDual falls back to kLinear where a model
+// has no score at all.
+TaskModel FitTaskModel(const Rows& embeddings, const TaskTypes& types, const Scores& scores, const CellOptions& cells,
+                       std::span<const std::size_t> use, TaskRecogniser method, std::uint64_t seed);
+
+// Fills task_names, task_weights, task_bias and task_quality from all rows (the
+// recogniser from at most 8,000). Needs at least two types. Deterministic for the
+// same seed.
 void FillTaskTables(const Rows& embeddings, const TaskTypes& types, const Scores& scores, const CellOptions& cells,
-                    std::uint64_t seed, policy::Bundle& bundle);
+                    TaskRecogniser method, std::uint64_t seed, policy::Bundle& bundle);
 
 }  // namespace pointsman::bootstrap

@@ -12,7 +12,8 @@ namespace pointsman::policy::kernels {
 namespace {
 
 constexpr std::size_t kRowsMax = 2048;
-constexpr std::size_t kPad = 32;
+constexpr std::size_t kPad = 64;
+constexpr std::size_t kListSlack = 16;  // a list is written in whole vectors
 constexpr float kRowSteps = 63;  // two products of 126 and 127 must fit into 16 bits
 constexpr std::uint8_t kRowZero = 64;
 // More than all float roundings between a bound and its use together.
@@ -20,6 +21,9 @@ constexpr double kRounding = 4e-6;
 
 std::size_t Padded(std::size_t count) { return (count + kPad - 1) / kPad * kPad; }
 float Up(double value) { return static_cast<float>(value * (1 + kRounding)); }
+
+// At most `value`, which need not be a float.
+float Down(double value) { return std::nextafter(static_cast<float>(value), -INFINITY); }
 
 float Largest(std::span<const float> values) {
   float largest = 0;
@@ -30,7 +34,7 @@ float Largest(std::span<const float> values) {
 }  // namespace
 
 CoarseQuery::CoarseQuery(std::span<const float> query) : exact_(query) {
-  if (CoarseScan() == nullptr) return;  // nobody will ask
+  if (Coarse().scan == nullptr) return;  // nobody will ask
   const std::size_t padded = Padded(query.size());
   std::int8_t* values = small_.data();
   if (padded > kOnStack) {
@@ -78,30 +82,27 @@ Nearest CoarseRows::Find(const CoarseQuery& query, std::size_t count) const {
   REQUIRE(query.exact_.size() == dimension_, "the query has the rows' dimension");
   REQUIRE(count >= 1 && count <= kNearestMax, "count of nearest rows");
   const std::size_t rows = scale_.size();
-  const CoarseFunction scan = CoarseScan();
-  if (rows == 0 || scan == nullptr) return NearestFast(rows_, bias_, query.exact_, count);
+  const CoarseKernels& kernels = Coarse();
+  if (rows == 0 || kernels.scan == nullptr) return NearestFast(rows_, bias_, query.exact_, count);
   std::array<float, kRowsMax> low;
   std::array<float, kRowsMax> high;
-  scan({bytes_.data(), rows, stride_, scale_.data(), error_.data(), length_.data(), offset_.data(), slack_.data()},
-       {query.values_, query.sum_ * kRowZero, query.scale_, query.length_, query.error_}, low.data(), high.data());
-  // The count-th best lower end; -infinity while there are fewer rows.
-  std::array<float, kNearestMax> best;
-  best.fill(-INFINITY);
-  float worst = -INFINITY;
-  for (std::size_t r = 0; r < rows; ++r) {
-    if (!(low[r] > worst)) continue;
-    std::size_t at = count - 1;
-    for (; at > 0 && low[r] > best[at - 1]; --at) best[at] = best[at - 1];
-    best[at] = low[r];
-    worst = best[count - 1];
+  std::array<std::uint32_t, kRowsMax + kListSlack> listed;
+  kernels.scan(
+      {bytes_.data(), rows, stride_, scale_.data(), error_.data(), length_.data(), offset_.data(), slack_.data()},
+      {query.values_, query.sum_ * kRowZero, query.scale_, query.length_, query.error_}, low.data(), high.data());
+  // At least `count` rows reach the floor; their exact scores tell what a row must
+  // reach to be among the best, and few others can.
+  const float floor = kernels.floor(low.data(), rows, count);
+  const std::size_t first = kernels.list(low.data(), rows, floor, listed.data());
+  BestRows best(rows_, bias_, query.exact_, count);
+  best.Offer(std::span(listed).first(first));
+  for (std::size_t i = 0; i < first; ++i) high[listed[i]] = -INFINITY;
+  const float needed = Down(best.Worst());
+  if (needed > -INFINITY) {
+    const std::size_t second = kernels.list(high.data(), rows, needed, listed.data());
+    best.Offer(std::span(listed).first(second));
   }
-  std::array<std::uint32_t, kRowsMax> shortlist;
-  std::size_t listed = 0;
-  for (std::size_t r = 0; r < rows; ++r) {  // without a branch that could be guessed wrong
-    shortlist[listed] = static_cast<std::uint32_t>(r);
-    listed += high[r] >= worst ? 1 : 0;
-  }
-  return BestOf(rows_, bias_, query.exact_, std::span(shortlist).first(listed), count);
+  return best.Take();
 }
 
 }  // namespace pointsman::policy::kernels

@@ -4,9 +4,10 @@
 // Row a is kept as s_a u with whole u in [-63, 63]; a query q as s_q v with v in
 // [-127, 127]. By Cauchy and Schwarz
 //   |a.q - s_a s_q u.v| <= |q| |a - s_a u| + |q - s_q v| |s_a u|,
-// so each row's score lies in a known interval. Rows whose interval reaches the
-// count-th best lower end are scored exactly; no other can be among the best. Where
-// the processor lacks x86-64-v3, NearestFast answers.
+// so each row's score lies in a known interval. The rows with the best lower ends
+// are scored exactly, then those whose interval reaches the count-th best of these
+// scores; no other can be among the best. Where the processor lacks x86-64-v3,
+// NearestFast answers.
 //
 // Threads: const methods, any. Lifetime: the floats must outlive the object; 1 byte
 // a number and 20 bytes a row are kept here.
@@ -34,9 +35,9 @@ class CoarseQuery {
   friend class CoarseRows;
   static constexpr std::size_t kOnStack = 512;
   std::span<const float> exact_;
-  alignas(32) std::array<std::int8_t, kOnStack> small_;
+  alignas(64) std::array<std::int8_t, kOnStack> small_;
   std::vector<std::int8_t> large_;       // only beyond kOnStack numbers
-  const std::int8_t* values_ = nullptr;  // v, padded with zeros to whole 32 bytes
+  const std::int8_t* values_ = nullptr;  // v, padded with zeros to whole 64 bytes
   std::int32_t sum_ = 0;                 // of v
   float scale_ = 0;                      // s_q
   float length_ = 0;                     // |q|, rounded up
@@ -60,7 +61,7 @@ class CoarseRows {
   std::span<const float> rows_;
   std::span<const float> bias_;
   std::size_t dimension_ = 0;
-  std::size_t stride_ = 0;           // bytes a row, a multiple of 32
+  std::size_t stride_ = 0;           // bytes a row, a multiple of 64
   std::vector<std::uint8_t> bytes_;  // u + 64
   std::vector<float> scale_;         // s_a
   std::vector<float> error_;         // |a - s_a u|, rounded up

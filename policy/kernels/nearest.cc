@@ -1,6 +1,8 @@
 #include "policy/kernels/nearest.h"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "base/contract.h"
@@ -98,15 +100,41 @@ Nearest NearestFast(std::span<const float> rows, std::span<const float> bias, st
   std::array<std::uint32_t, kProposalsMax> candidates{};
   for (std::size_t i = 0; i < proposed.size(); ++i) candidates[i] = proposed[i].row;
   std::sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(proposed.size()));
-  return BestOf(rows, bias, query, std::span(candidates).first(proposed.size()), count);
+  BestRows best(rows, bias, query, count);
+  best.Offer(std::span(candidates).first(proposed.size()));
+  return best.Take();
 }
 
-Nearest BestOf(std::span<const float> rows, std::span<const float> bias, std::span<const float> query,
-               std::span<const std::uint32_t> listed, std::size_t count) {
-  Best best(count);
-  OfferExact(
-      rows, bias, query, listed.size(), [&](std::size_t i) { return std::size_t{listed[i]}; }, ExactDots4(), best);
-  return Take(best);
+void BestRows::Offer(std::span<const std::uint32_t> listed) {
+  const ExactFunction dots = ExactDots4();
+  const auto before = [](const Scored& a, const Scored& b) {
+    return a.score != b.score ? a.score > b.score : a.row < b.row;
+  };
+  for (std::size_t i = 0; i < listed.size(); i += 4) {
+    const float* four[4];
+    for (std::size_t j = 0; j < 4; ++j) {
+      four[j] = rows_.data() + std::size_t{listed[std::min(i + j, listed.size() - 1)]} * query_.size();
+    }
+    double sums[4];
+    dots(four, query_.size(), query_.data(), sums);
+    for (std::size_t j = 0; j < 4 && i + j < listed.size(); ++j) {
+      const Scored one{listed[i + j], sums[j] + BiasOf(bias_, listed[i + j])};
+      if (best_.size() < count_) {
+        best_.push_back(one);
+      } else if (before(one, best_[count_ - 1])) {
+        best_[count_ - 1] = one;
+      } else {
+        continue;
+      }
+      for (std::size_t at = best_.size() - 1; at > 0 && before(best_[at], best_[at - 1]); --at) {
+        std::swap(best_[at], best_[at - 1]);
+      }
+    }
+  }
+}
+
+double BestRows::Worst() const {
+  return best_.size() < count_ ? -std::numeric_limits<double>::infinity() : best_[count_ - 1].score;
 }
 
 Nearest NearestExact(std::span<const float> rows, std::span<const float> bias, std::span<const float> query,

@@ -1,9 +1,9 @@
 // Hot read-only kernels: inner products of many rows with one query.
 //
-// Built twice, for baseline x86-64 and for x86-64-v3 (AVX2, FMA), and chosen once
-// when the program starts by what the processor has; POINTSMAN_ISA=baseline|v3 in
-// the environment overrides (v3 on a processor without it stays baseline).
-// The two differ in rounding, so nothing of the fold may call them: the *Exact
+// Built for baseline x86-64, for x86-64-v3 (AVX2, FMA) and, those in eight bits, for
+// x86-64-v4 with VNNI; chosen once when the program starts by what the processor has.
+// POINTSMAN_ISA=baseline|v3 in the environment takes no more than that.
+// They differ in rounding, so nothing of the fold may call them: the *Exact
 // functions of belief/ use plain double arithmetic instead.
 //
 // Threads: any. Cost: rows x dimension multiply-adds, bound by memory.
@@ -31,7 +31,7 @@ void ExactDots4Baseline(const float* const rows[4], std::size_t dimension, const
 void ExactDots4V3(const float* const rows[4], std::size_t dimension, const float* query, double out[4]);
 
 // Rows and a query in eight bits; the fields are those of coarse.h, `zero` is 64
-// times the sum of the query's values. `stride` is a multiple of 32.
+// times the sum of the query's values. `stride` is a multiple of 64.
 struct CoarseMatrix {
   const std::uint8_t* bytes;
   std::size_t row_count;
@@ -61,11 +61,31 @@ CoarseNorms CoarseRoundV3(const float* query, std::size_t dimension, std::size_t
 using CoarseFunction = void (*)(const CoarseMatrix& rows, const CoarseVector& query, float* low, float* high);
 void CoarseScanV3(const CoarseMatrix& rows, const CoarseVector& query, float* low, float* high);
 
+void CoarseScanV4(const CoarseMatrix& rows, const CoarseVector& query, float* low, float* high);
+// A value that at least `count` (1 to 8) of the rows reach, near to the best such;
+// -infinity where there are fewer rows, or many equal ones.
+using CoarseFloorFunction = float (*)(const float* low, std::size_t row_count, std::size_t count);
+float CoarseFloorV3(const float* low, std::size_t row_count, std::size_t count);
+float CoarseFloorV4(const float* low, std::size_t row_count, std::size_t count);
+// Writes the rows whose value is >= `floor`, ascending, and returns how many there
+// are. `listed` has room for row_count + 16.
+using CoarseListFunction = std::size_t (*)(const float* values, std::size_t row_count, float floor,
+                                           std::uint32_t* listed);
+std::size_t CoarseListV3(const float* values, std::size_t row_count, float floor, std::uint32_t* listed);
+std::size_t CoarseListV4(const float* values, std::size_t row_count, float floor, std::uint32_t* listed);
+
+struct CoarseKernels {
+  CoarseFunction scan = nullptr;
+  CoarseFloorFunction floor = nullptr;
+  CoarseListFunction list = nullptr;
+};
+
 bool SupportsV3();
-// The kernel in use, and its name ("baseline" or "v3") for status and logs.
+bool SupportsV4();  // with VNNI
+// The kernel in use, and its name ("baseline", "v3" or "v4") for status and logs.
 ScanFunction Scan();
 ExactFunction ExactDots4();
-CoarseFunction CoarseScan();  // null in the baseline, where eight bits gain nothing
+const CoarseKernels& Coarse();  // of nulls in the baseline, where eight bits gain nothing
 const char* ScanName();
 
 }  // namespace pointsman::policy::kernels

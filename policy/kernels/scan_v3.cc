@@ -95,6 +95,35 @@ void CoarseScanV3(const CoarseMatrix& rows, const CoarseVector& query, float* lo
   }
 }
 
+float CoarseFloorV3(const float* low, std::size_t row_count, std::size_t count) {
+  // The best of sixteen groups of rows; `count` of them reach the count-th of these.
+  constexpr std::size_t kGroups = 16;
+  float best[kGroups];
+  for (float& value : best) value = -__builtin_inff();
+  std::size_t r = 0;
+  for (; r + kGroups <= row_count; r += kGroups) {
+    for (std::size_t j = 0; j < kGroups; ++j) best[j] = low[r + j] > best[j] ? low[r + j] : best[j];
+  }
+  for (std::size_t j = 0; r + j < row_count; ++j) best[j] = low[r + j] > best[j] ? low[r + j] : best[j];
+  for (std::size_t i = 0; i < count; ++i) {  // the largest ones to the front
+    std::size_t largest = i;
+    for (std::size_t j = i + 1; j < kGroups; ++j) largest = best[j] > best[largest] ? j : largest;
+    const float value = best[largest];
+    best[largest] = best[i];
+    best[i] = value;
+  }
+  return best[count - 1];
+}
+
+std::size_t CoarseListV3(const float* values, std::size_t row_count, float floor, std::uint32_t* listed) {
+  std::size_t count = 0;
+  for (std::size_t r = 0; r < row_count; ++r) {  // without a branch that could be guessed wrong
+    listed[count] = static_cast<std::uint32_t>(r);
+    count += values[r] >= floor ? 1 : 0;
+  }
+  return count;
+}
+
 void ScanV3(const float* rows, std::size_t row_count, std::size_t dimension, const float* query, float* out) {
   ScanBody(rows, row_count, dimension, query, out);
 }

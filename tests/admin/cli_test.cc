@@ -81,6 +81,8 @@ constexpr std::array kLeafVerbs = {"route",
                                    "ping",
                                    "status",
                                    "models list",
+                                   "models tree",
+                                   "models show",
                                    "models add",
                                    "models price",
                                    "models drain",
@@ -156,7 +158,7 @@ TEST_F(Cli, ADaemonThatIsNotThereIsSixtyNineForClientAndOperatorVerbs) {
 TEST_F(Cli, EveryOperatorVerbPrintsOneJsonObject) {
   StartDaemon();
   for (const char* verb :
-       {"status", "models list", "models add x --input-price 1 --output-price 2",
+       {"status", "models list", "models tree", "models show alpha", "models add x --input-price 1 --output-price 2",
         "models price vendor/beta --input-price 1 --output-price 2", "models retire alpha", "clusters list",
         "clusters show 1", "generations list", "generations activate 2", "generations rollback",
         "bootstrap run --table t.jsonl", "bootstrap status", "explain 0123", "freeze", "resume"}) {
@@ -169,14 +171,16 @@ TEST_F(Cli, EveryOperatorVerbPrintsOneJsonObject) {
 
 TEST_F(Cli, TablesAreForPeopleAndHoldNoEscapesWhereNoTerminalIs) {
   StartDaemon();
-  for (const char* verb : {"status", "models list", "clusters list", "clusters show 1", "generations list",
-                           "explain 0123", "bootstrap status"}) {
+  for (const char* verb : {"status", "models list", "models tree", "models show alpha", "clusters list",
+                           "clusters show 1", "generations list", "explain 0123", "bootstrap status"}) {
     const Ran ran = Run(verb);
     EXPECT_EQ(ran.exit, 0) << verb << ran.err;
     EXPECT_THAT(ran.out, Not(HasSubstr("\x1b"))) << verb;
     EXPECT_FALSE(json::accept(ran.out)) << verb;
   }
   EXPECT_THAT(Run("models list").out, HasSubstr("vendor/beta"));
+  EXPECT_THAT(Run("models show alpha").out, HasSubstr("algebra"));
+  EXPECT_THAT(Run("models show alpha").out, HasSubstr("'thumbs' are off by +0.125 +- 0.062"));
   EXPECT_THAT(Run("status").out, HasSubstr("warning: ratings stand on prior bias only"));
 }
 
@@ -187,6 +191,7 @@ TEST_F(Cli, ARefusalOfTheDaemonKeepsItsCodeReasonAndExit) {
   EXPECT_EQ(json::parse(conflict.out)["error"]["reason"], "live_epoch");
   EXPECT_THAT(conflict.err, HasSubstr("retire it first"));
   EXPECT_EQ(Run("clusters show 77").exit, 1);
+  EXPECT_EQ(Run("models show nobody").exit, 1);
 }
 
 TEST_F(Cli, BootstrapRunSendsAnAbsolutePathAndWaitShowsProgressOnStandardError) {

@@ -61,6 +61,7 @@ ModelReport FakePorts::Model(const std::string& name, std::uint32_t id) {
   report.failures = 1;
   report.ratings = 2;
   report.gold = 1;
+  report.biases = {{"thumbs", 0.125, 0.0625}};
   return report;
 }
 
@@ -89,7 +90,18 @@ Result<ModelReport> FakePorts::SetModelState(const Caller& caller, const std::st
   return report;
 }
 
+std::vector<ModelReport> FakePorts::Models() const {
+  std::vector<ModelReport> models = {Model("alpha", 1), Model("vendor/beta", 2)};
+  for (ModelReport& model : models) model.state = model_state;
+  return models;
+}
+
 std::vector<ClusterReport> FakePorts::Clusters() const {
+  if (!planted.empty()) {
+    std::vector<ClusterReport> reports;
+    for (const ClusterDetail& detail : planted) reports.push_back(detail.summary);
+    return reports;
+  }
   ClusterReport report;
   report.number = 1;
   report.name = "algebra";
@@ -102,6 +114,7 @@ std::vector<ClusterReport> FakePorts::Clusters() const {
 }
 
 Result<ClusterDetail> FakePorts::Cluster(std::uint32_t number) const {
+  if (number < planted.size()) return planted[number];
   if (number != 1) return MakeError(Code::kNotFound, "unknown_cluster", "there are clusters 0 to 1");
   ClusterDetail detail;
   detail.summary = Clusters().front();

@@ -26,7 +26,7 @@ class FakePorts final : public Ports {
   std::string MetricsText() const override {
     return "# TYPE pointsman_decisions_total counter\npointsman_decisions_total 7\n";
   }
-  std::vector<ModelReport> Models() const override { return {Model("alpha", 1), Model("vendor/beta", 2)}; }
+  std::vector<ModelReport> Models() const override;
   Result<ModelReport> AddModel(const Caller& caller, const std::string& name, const policy::Price& price,
                                std::uint32_t context_tokens) override;
   Result<ModelReport> SetPrice(const Caller& caller, const std::string& name, const policy::Price& price) override;
@@ -50,6 +50,8 @@ class FakePorts final : public Ports {
   bool alive = true;
   bool ready = true;
   bool explain_throws = false;
+  std::vector<ClusterDetail> planted;  // where there are some, the clusters from 0 on
+  std::string model_state = "active";
   std::size_t metrics_bytes = 0;
 
  private:

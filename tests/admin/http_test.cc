@@ -77,6 +77,7 @@ TEST_F(Http, EveryReadOnlyRowAnswersOnTheSocketThatItsRowNames) {
     if (row.method != "GET") continue;
     std::string path(row.path);
     if (const auto at = path.find("{n}"); at != std::string::npos) path.replace(at, 3, "1");
+    if (const auto at = path.find("{name}"); at != std::string::npos) path.replace(at, 6, "alpha");
     if (const auto at = path.find("{decision}"); at != std::string::npos) path.replace(at, 10, "0123");
     EXPECT_EQ(Ask(AdminPath(), "GET", path).status, 200) << path;
     const RawReply api = Ask(ApiPath(), "GET", path);

@@ -172,6 +172,25 @@ bool Bootstrap(const DaemonProcess& daemon, const std::string& table, std::strin
   return ended && last->find("\"done\"") != std::string::npos;
 }
 
+TEST(Daemon, TellsAfterABootstrapWhoIsSkilledAlikeAndWhere) {
+  Folder folder;
+  WriteTable(folder.File("t.jsonl"), 300);
+  DaemonProcess daemon(folder, BasicConfig(folder, "[[models]]\nname = \"third\"\n"));
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  EXPECT_NE(Http(daemon.admin_path(), "GET", "/v1/model-tree").body.find("\"clusters\":0"), std::string::npos);
+  std::string last;
+  ASSERT_TRUE(Bootstrap(daemon, folder.File("t.jsonl"), &last)) << last << daemon.Log();
+  const HttpAnswer tree = Http(daemon.admin_path(), "GET", "/v1/model-tree");
+  EXPECT_EQ(tree.status, 200);
+  for (const char* model : {"small", "large", "third"}) {
+    EXPECT_NE(tree.body.find('"' + std::string(model) + '"'), std::string::npos) << tree.body;
+    const HttpAnswer niches = Http(daemon.admin_path(), "GET", "/v1/models/" + std::string(model) + "/niches");
+    EXPECT_EQ(niches.status, 200) << niches.body;
+    EXPECT_NE(niches.body.find("\"bias\":"), std::string::npos) << niches.body;
+  }
+  EXPECT_EQ(Http(daemon.admin_path(), "GET", "/v1/models/nobody/niches").status, 404);
+}
+
 TEST(Daemon, RebootstrapsWhileServingAndRollsBack) {
   Folder folder;
   WriteTable(folder.File("t.jsonl"), 300);

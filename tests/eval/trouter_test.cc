@@ -97,6 +97,40 @@ TEST(TrouterProtocol, OneModelAndNoRowsAndOneTaskAreRefused) {
   EXPECT_EQ(RunTrouter(same, cold, clock).error().reason, "too_few_tasks");
 }
 
+TEST(TrouterProtocol, EveryRecogniserReachesTheOracleWhereKindsDecide) {
+  const SystemClock clock;
+  for (const TaskRecognition recogniser : {TaskRecognition::kDual, TaskRecognition::kPublished}) {
+    TrouterOptions options;
+    options.seeds = 1;
+    options.recogniser = recogniser;
+    const auto report = RunTrouter(TwoKinds(true), options, clock);
+    ASSERT_TRUE(report.ok()) << report.error().message;
+    EXPECT_NEAR(Arm(*report, "types").utility_sum.mean, Arm(*report, "oracle").utility_sum.mean, .1);
+  }
+  TrouterOptions nameless;
+  nameless.task_types = false;
+  nameless.recogniser = TaskRecognition::kPublished;
+  EXPECT_EQ(RunTrouter(TwoKinds(true), nameless, clock).error().reason, "published_needs_tasks");
+}
+
+TEST(TrouterProtocol, PricesStandForCostsAndAreRefusedByEntryOrModel) {
+  const SystemClock clock;
+  TrouterOptions options;
+  options.seeds = 1;
+  options.prices = {"large-70b=0.9", "small-7b=0.2"};
+  const auto report = RunTrouter(TwoKinds(false), options, clock);
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ(report->costs, "prices");
+  options.prices = {"large-70b=0.9"};
+  const auto missing = RunTrouter(TwoKinds(false), options, clock);
+  EXPECT_EQ(missing.error().reason, "price_missing");
+  EXPECT_NE(missing.error().message.find("small-7b"), std::string::npos) << missing.error().message;
+  for (const char* entry : {"large-70b", "nobody=1", "large-70b=-1", "large-70b=1x", "large-70b=nan"}) {
+    options.prices = {entry};
+    EXPECT_EQ(RunTrouter(TwoKinds(false), options, clock).error().reason, "price_not_valid") << entry;
+  }
+}
+
 TEST(TrouterProtocol, SizesAreReadFromNames) {
   EXPECT_EQ(SizeInName("llama-3.1-8b-instruct"), 8);
   EXPECT_EQ(SizeInName("Mixtral-8x7B-v0.1"), 56);

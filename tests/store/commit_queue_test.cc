@@ -241,6 +241,27 @@ TEST(CommitQueue, AFullDiskEndsOneBatchAndIsForgottenWhenThereIsRoom) {
   EXPECT_EQ(told, 0);
 }
 
+TEST(CommitQueue, TellsOfARequestThatNobodyWaitsForWhenItDidNotGetIntoTheLog) {
+  FaultyStore store(MakeError(Code::kUnavailable, "storage_full", "no room"));
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  std::vector<DecisionId> lost;
+  CommitQueue::Hooks hooks;
+  hooks.on_lost = [&](const Request& request, const Error& why) {
+    EXPECT_EQ(why.reason, "storage_full");
+    lost.push_back(std::get<policy::DecisionMade>(request.what).context.decision);
+  };
+  CommitQueue queue(store, clock, {}, std::move(hooks));
+  ASSERT_TRUE(queue.Submit(Ask(DecisionOf(1)), false, nullptr).ok());
+  ASSERT_TRUE(queue.Submit(Ask(DecisionOf(2)), true, answers.Taker()).ok());
+  ASSERT_TRUE(answers.WaitFor(1));
+  store.broken = false;
+  ASSERT_TRUE(queue.Submit(Ask(DecisionOf(3)), false, nullptr).ok());
+  queue.Stop();
+  ASSERT_EQ(lost.size(), 1u) << "those with a completion are told by it, those in the log by nobody";
+  EXPECT_EQ(lost[0], std::get<policy::DecisionMade>(Ask(DecisionOf(1)).what).context.decision);
+}
+
 TEST(CommitQueue, StopCommitsWhatWaitsAndRefusesWhatComes) {
   const auto store = MakeMemoryStore();
   const ManualClock clock(kNoonUs);

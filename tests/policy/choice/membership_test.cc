@@ -134,7 +134,7 @@ TEST(CoarseRows, AgreeWithTheExactScanToTheLastBit) {
 }
 
 TEST(CoarseRows, AgreeWhereRowsAreTooCloseForEightBits) {
-  if (kernels::CoarseScan() == nullptr)
+  if (kernels::Coarse().scan == nullptr)
     GTEST_SKIP() << "the baseline scans in floats, which these rows are too close for";
   const auto query = UnitRows(1, 256, 13);
   for (const double spread : {1.0, 0.1, 1e-2, 1e-4, 1e-7, 0.0}) {

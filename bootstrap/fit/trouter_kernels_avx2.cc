@@ -1,0 +1,3 @@
+#define Eigen EigenOfAvx2Kernels
+#define POINTSMAN_KERNELS avx2
+#include "bootstrap/fit/trouter_kernels_impl.h"

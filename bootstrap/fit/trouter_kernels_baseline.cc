@@ -1,0 +1,3 @@
+#define Eigen EigenOfBaselineKernels
+#define POINTSMAN_KERNELS baseline
+#include "bootstrap/fit/trouter_kernels_impl.h"
