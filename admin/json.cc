@@ -167,6 +167,19 @@ std::string Hex64(std::uint64_t value) {
   return out;
 }
 
+json BudgetsJson(const StatusReport& report) {
+  json budgets = json::array();
+  for (const auto& budget : report.budgets) {
+    budgets.push_back({{"tenant", budget.tenant},
+                       {"usd_per_request", Finite(budget.usd_per_request)},
+                       {"mean_cost_usd", Finite(budget.mean_cost_usd)},
+                       {"lambda", Finite(budget.lambda)},
+                       {"spent_usd", Finite(budget.spent_usd)},
+                       {"settled", Number64(budget.settled)}});
+  }
+  return budgets;
+}
+
 json ToJson(const StatusReport& report) {
   json sources = json::array();
   for (const auto& source : report.sources) {
@@ -211,6 +224,12 @@ json ToJson(const StatusReport& report) {
       {"audited_z_squared", Finite(report.audited_z_squared)},
       {"uptime_seconds", Finite(report.uptime_seconds)},
       {"sources", std::move(sources)},
+      {"alarms", Number64(report.alarms)},
+      {"cell_alarms", Number64(report.cell_alarms)},
+      {"judge_alarms", Number64(report.judge_alarms)},
+      {"model_width", Finite(report.model_width)},
+      {"trust_width", Finite(report.trust_width)},
+      {"budgets", BudgetsJson(report)},
       {"warnings", report.warnings},
   };
 }

@@ -55,6 +55,19 @@ struct StatusReport {
     double bias_deviation = 0;
   };
   std::vector<Source> sources;
+  // Change detection: models, cells, judges or traffic.
+  std::uint64_t alarms = 0, cell_alarms = 0, judge_alarms = 0;
+  double model_width = 0;              // in force; widened when the evidence asks for it
+  double trust_width = 0;
+  struct Budget {
+    std::string tenant;                // empty: the common one
+    double usd_per_request = 0;
+    double mean_cost_usd = 0;          // of settled requests, lately
+    double lambda = 0;                 // price of a dollar, in utility per budget
+    double spent_usd = 0;
+    std::uint64_t settled = 0;
+  };
+  std::vector<Budget> budgets;
   std::vector<std::string> warnings;   // for people: "ratings stand on prior bias only", ...
 };
 

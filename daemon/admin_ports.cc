@@ -14,6 +14,7 @@
 #include "daemon/transport_metrics.h"
 #include "daemon/version.h"
 #include "policy/belief/posterior.h"
+#include "policy/choice/pacing.h"
 
 namespace pointsman::daemon {
 namespace {
@@ -63,6 +64,35 @@ void FillCounters(const policy::Counters& counters, admin::StatusReport* report)
   }
 }
 
+void FillLearning(const policy::Snapshot& snapshot, admin::StatusReport* report) {
+  report->alarms = snapshot.counters.alarms;
+  report->cell_alarms = snapshot.counters.cell_alarms;
+  report->judge_alarms = snapshot.counters.judge_alarms;
+  report->model_width = snapshot.widths.model;
+  report->trust_width = snapshot.widths.trust;
+  for (const auto& [tenant, pacer] : snapshot.pacers) {
+    report->budgets.push_back({.tenant = tenant,
+                               .usd_per_request = policy::BudgetOf(snapshot.options, tenant),
+                               .mean_cost_usd = pacer.mean_cost_usd,
+                               .lambda = pacer.lambda,
+                               .spent_usd = pacer.spent_usd,
+                               .settled = pacer.settled});
+  }
+}
+
+// What the learner noticed about models.
+void AddModelWarnings(const policy::Snapshot& snapshot, admin::StatusReport* report) {
+  for (const policy::ModelView& view : snapshot.models) {
+    if (!view.healthy) {
+      report->warnings.push_back(view.model.name + " rests: its calls failed in a row; it will be probed");
+    }
+    if (view.loosened) {
+      report->warnings.push_back(view.model.name +
+                                 " no longer does what was predicted; its earlier evidence counts an eighth");
+    }
+  }
+}
+
 void AddWarnings(const policy::Snapshot& snapshot, const Status& learning, admin::StatusReport* report) {
   if (!learning.ok()) report->warnings.push_back("learning has stopped: " + learning.error().message);
   if (snapshot.models.empty()) {
@@ -75,6 +105,7 @@ void AddWarnings(const policy::Snapshot& snapshot, const Status& learning, admin
     report->warnings.push_back("ratings stand on prior bias only: no gold label has come yet");
   }
   if (report->frozen) report->warnings.push_back("learning is frozen: feedback is logged but not learnt from");
+  AddModelWarnings(snapshot, report);
   if (report->quarantined_cells > 0) {
     report->warnings.push_back(
         fmt::format("{} cells are in quarantine and read as untouched", report->quarantined_cells));
@@ -130,6 +161,7 @@ admin::StatusReport AdminPorts::GetStatus() const {
   report.state_hash = look.hash;
   report.frozen = look.frozen;
   FillCounters(look.counters, &report);
+  FillLearning(snapshot, &report);
   const store::StoreStatistics log = context_.store.Statistics();
   report.last_sequence = log.last_seq.value;
   report.synced_sequence = log.synced_seq.value;

@@ -283,6 +283,7 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
     view.model = model;
     view.column = entry.column;
     view.mean_prior = entry.mean_prior;
+    view.loosened = entry.loosened;
     static_assert(kModelStateMax == kSmallMax);
     view.mean = entry.posterior.mean;
     view.covariance = entry.posterior.covariance.values;
