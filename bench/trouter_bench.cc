@@ -20,10 +20,8 @@
 #include "bootstrap/fit/trouter_dual.h"
 #include "bootstrap/fit/trouter_network.h"
 
-namespace pointsman {
+namespace pointsman::bootstrap {
 namespace {
-
-using namespace bootstrap;
 
 struct Arguments {
   std::size_t types = 447;
@@ -162,23 +160,24 @@ int Run(const Arguments& arguments) {
   const double dual_query = seconds() / static_cast<double>(judged);
   std::printf("{\"types\":%zu,\"queries\":%zu,\"models\":%zu,\"avx2\":%s,\"threads\":%zu,\"dual_seconds\":%.1f,"
               "\"dual_cpu_seconds\":%.1f,\"dual_epochs\":%d,"
-              "\"published_epoch_seconds\":%.1f,\"published_epoch_cpu_seconds\":%.1f,\"peak_gib\":%.2f,\"dual_query_us\":%.0f,"
-              "\"published_query_us\":%.0f,\"dual_error\":%.4f,\"published_error\":%.4f}\n",
+              "\"published_epoch_seconds\":%.1f,\"published_epoch_cpu_seconds\":%.1f,\"peak_gib\":%.2f,"
+              "\"dual_query_us\":%.0f,\"published_query_us\":%.0f,\"dual_error\":%.4f,\"published_error\":%.4f}\n",
               arguments.types, arguments.queries, arguments.models,
               Supports(Instructions::kAvx2) ? "true" : "false", arguments.threads, dual_seconds, dual_cpu, dual->epochs,
-              epoch_seconds, epoch_cpu, gibibytes, dual_query * 1e6, published_query * 1e6, dual_error, published_error);
+              epoch_seconds, epoch_cpu, gibibytes, dual_query * 1e6, published_query * 1e6, dual_error,
+              published_error);
   const bool full = arguments.types >= 447 && arguments.queries >= 18'000 && arguments.models >= 11;
   return full && (dual_seconds > 180 || epoch_seconds > 90 || gibibytes > 2) ? 1 : 0;
 }
 
 }  // namespace
-}  // namespace pointsman
+}  // namespace pointsman::bootstrap
 
 int main(int count, char** words) {
-  pointsman::Arguments arguments;
-  if (!pointsman::Read(count, words, arguments)) {
+  pointsman::bootstrap::Arguments arguments;
+  if (!pointsman::bootstrap::Read(count, words, arguments)) {
     std::fprintf(stderr, "every option takes a number above 0; the head of trouter_bench.cc lists them\n");
     return 64;
   }
-  return pointsman::Run(arguments);
+  return pointsman::bootstrap::Run(arguments);
 }

@@ -186,6 +186,7 @@ class SeedRun {
     build.labels = bootstrap::Labels::kScores;
     build.task_types = options_.task_types;
     if (options_.recogniser == TaskRecognition::kDual) build.recogniser = bootstrap::TaskRecogniser::kDual;
+    build.latent_types = options_.latent_types;
     build.seed = seed_;
     build.anchors_max = 1;
     build.rows = split_.bootstrap;
@@ -546,6 +547,7 @@ std::string ToJson(const TrouterReport& report, const TrouterOptions& options) {
   out["costs"] = report.costs;
   out["seeds"] = options.seeds;
   out["task_types"] = options.task_types;
+  out["latent_types"] = options.latent_types;
   out["recogniser"] = NameOf(options.recogniser);
   out["unseen_tasks"] = options.unseen_tasks;
   out["train_rows"] = report.train_rows;

@@ -48,6 +48,7 @@ struct TrouterOptions {
   std::uint64_t first_seed = 1;
   std::uint32_t seeds = 10;   // 1 to 1,000
   bool task_types = true;     // routers may read the task names of the training part
+  bool latent_types = false;  // without task_types: types found in the embeddings
   TaskRecognition recogniser = TaskRecognition::kLinear;
   std::vector<std::string> prices;  // "MODEL=USD"; none, or one for every model
   bool unseen_tasks = false;  // cold start: no test row's task is in the training part

@@ -1,5 +1,6 @@
 // The nineteen payloads to messages and back: one Put and one Get each, found by
 // overload, so that a payload without a conversion does not compile.
+#include <array>
 #include <utility>
 
 #include "store/record_codec.h"
@@ -14,7 +15,8 @@ std::uint64_t Wrap(std::int64_t value) { return static_cast<std::uint64_t>(value
 
 void Put(const DecisionMade& from, record::DecisionMade* to) {
   PutContext(from.context, to->mutable_context());
-  for (const double number : {from.weights.quality, from.weights.cost, from.lambda}) to->add_weights(number);
+  PutNumbers(std::array{from.weights.quality, from.weights.cost, from.lambda}, to->mutable_weights(),
+             to->mutable_weights_float());
   to->set_tokens_in(from.tokens_in);
   to->set_flags((from.gold_wanted ? 1U : 0U) | (from.forced ? 2U : 0U) | (from.no_explore ? 4U : 0U));
   to->set_owner_uid(from.owner_uid);
@@ -28,23 +30,27 @@ void Put(const DecisionMade& from, record::DecisionMade* to) {
     to->add_costs_usd(candidate.cost_usd);
     to->add_utilities(candidate.utility);
   }
-  for (const TaskProbability& task : from.tasks) {
-    to->add_tasks(task.task);
-    to->add_task_probabilities(task.probability);
+  std::array<double, decltype(from.tasks)::capacity()> probabilities{};
+  for (std::size_t i = 0; i < from.tasks.size(); ++i) {
+    to->add_tasks(from.tasks[i].task);
+    probabilities[i] = from.tasks[i].probability;
   }
+  PutNumbers(std::span(probabilities).first(from.tasks.size()), to->mutable_task_probabilities(),
+             to->mutable_task_probabilities_float());
 }
 
 bool Get(const record::DecisionMade& from, DecisionMade* to) {
   if (!GetContext(from.context(), &to->context)) return false;
   const int candidates = from.models_size();
-  if (from.weights_size() != 3 || from.flags() > 7 || candidates > static_cast<int>(kLoggedCandidatesMax) ||
+  if (CountNumbers(from.weights(), from.weights_float()) != 3 || from.flags() > 7 || candidates > static_cast<int>(kLoggedCandidatesMax) ||
       from.probabilities_size() != candidates || from.qualities_size() != candidates ||
       from.costs_usd_size() != candidates || from.utilities_size() != candidates || from.tasks_size() > 3 ||
-      from.task_probabilities_size() != from.tasks_size()) {
+      CountNumbers(from.task_probabilities(), from.task_probabilities_float()) != from.tasks_size()) {
     return false;
   }
-  to->weights = Weights{from.weights(0), from.weights(1)};
-  to->lambda = from.weights(2);
+  const auto weight = [&](int i) { return GetNumber(from.weights(), from.weights_float(), i); };
+  to->weights = Weights{weight(0), weight(1)};
+  to->lambda = weight(2);
   to->tokens_in = from.tokens_in();
   to->gold_wanted = (from.flags() & 1U) != 0;
   to->forced = (from.flags() & 2U) != 0;
@@ -57,7 +63,9 @@ bool Get(const record::DecisionMade& from, DecisionMade* to) {
     to->candidates.push_back({ModelId{from.models(i)}, from.probabilities(i), from.qualities(i), from.costs_usd(i),
                               from.utilities(i)});
   }
-  for (int i = 0; i < from.tasks_size(); ++i) to->tasks.push_back({from.tasks(i), from.task_probabilities(i)});
+  for (int i = 0; i < from.tasks_size(); ++i) {
+    to->tasks.push_back({from.tasks(i), GetNumber(from.task_probabilities(), from.task_probabilities_float(), i)});
+  }
   return true;
 }
 

@@ -1,6 +1,9 @@
 #include "store/record_codec.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
+#include <limits>
 
 #include "store/keys.h"
 
@@ -9,9 +12,20 @@ namespace pointsman::store {
 namespace {
 
 constexpr int kContextNumbers = 6;
+constexpr int kContextFloats = 4;  // those of them that may be floats
 constexpr int kWidthNumbers = 7;
 
 }  // namespace
+
+void PutNumbers(std::span<const double> from, Doubles* doubles, Floats* floats) {
+  const bool exact = std::all_of(from.begin(), from.end(), [](double number) {
+    return std::abs(number) <= static_cast<double>(std::numeric_limits<float>::max()) &&
+           static_cast<double>(static_cast<float>(number)) == number;
+  });
+  if (!exact) return doubles->Add(from.begin(), from.end());
+  floats->Reserve(static_cast<int>(from.size()));
+  for (const double number : from) floats->Add(static_cast<float>(number));
+}
 
 void PutHash(const BundleHash& from, std::string* to) {
   if (!from.IsZero()) to->assign(KeyOf(from));
@@ -37,18 +51,24 @@ void PutContext(const policy::DecisionContext& from, record::Context* to) {
   to->set_generation(from.generation.value);
   PutHash(from.bundle, to->mutable_bundle());
   to->set_decided_at_us(from.decided_at_us);
+  std::array<double, policy::ClusterWeights::capacity()> weights{};
+  std::size_t count = 0;
   for (const auto& entry : from.clusters) {
     to->add_clusters(entry.cluster.value);
-    to->add_cluster_weights(entry.weight);
+    weights[count++] = entry.weight;
   }
+  PutNumbers(std::span(weights).first(count), to->mutable_cluster_weights(), to->mutable_cluster_weights_float());
+  static_assert(policy::AnchorWeights::capacity() <= policy::ClusterWeights::capacity());
+  count = 0;
   for (const auto& entry : from.anchors) {
     to->add_anchors(entry.anchor);
-    to->add_anchor_weights(entry.weight);
+    weights[count++] = entry.weight;
   }
-  for (const double number : {from.prior, from.prior_centred, from.predicted_quality, from.predicted_variance,
-                              from.propensity, from.gold_probability}) {
-    to->add_numbers(number);
-  }
+  PutNumbers(std::span(weights).first(count), to->mutable_anchor_weights(), to->mutable_anchor_weights_float());
+  PutNumbers(std::array{from.prior, from.prior_centred, from.predicted_quality, from.predicted_variance},
+             to->mutable_numbers(), to->mutable_numbers_float());
+  to->add_numbers(from.propensity);
+  to->add_numbers(from.gold_probability);
   to->set_audit(from.audit);
 }
 
@@ -58,22 +78,27 @@ bool GetContext(const record::Context& from, policy::DecisionContext* to) {
   to->model = ModelId{from.model()};
   to->generation = Generation{from.generation()};
   to->decided_at_us = from.decided_at_us();
-  if (from.clusters_size() != from.cluster_weights_size() || from.anchors_size() != from.anchor_weights_size() ||
+  const int floats = from.numbers_float_size();
+  if (from.clusters_size() != CountNumbers(from.cluster_weights(), from.cluster_weights_float()) ||
+      from.anchors_size() != CountNumbers(from.anchor_weights(), from.anchor_weights_float()) ||
       from.clusters_size() > static_cast<int>(policy::ClusterWeights::capacity()) ||
       from.anchors_size() > static_cast<int>(policy::AnchorWeights::capacity()) ||
-      from.numbers_size() != kContextNumbers) {
+      (floats != 0 && floats != kContextFloats) || from.numbers_size() + floats != kContextNumbers) {
     return false;
   }
   for (int i = 0; i < from.clusters_size(); ++i) {
-    to->clusters.push_back({ClusterId{from.clusters(i)}, from.cluster_weights(i)});
+    to->clusters.push_back(
+        {ClusterId{from.clusters(i)}, GetNumber(from.cluster_weights(), from.cluster_weights_float(), i)});
   }
-  for (int i = 0; i < from.anchors_size(); ++i) to->anchors.push_back({from.anchors(i), from.anchor_weights(i)});
-  to->prior = from.numbers(0);
-  to->prior_centred = from.numbers(1);
-  to->predicted_quality = from.numbers(2);
-  to->predicted_variance = from.numbers(3);
-  to->propensity = from.numbers(4);
-  to->gold_probability = from.numbers(5);
+  for (int i = 0; i < from.anchors_size(); ++i) {
+    to->anchors.push_back({from.anchors(i), GetNumber(from.anchor_weights(), from.anchor_weights_float(), i)});
+  }
+  to->prior = GetNumber(from.numbers(), from.numbers_float(), 0);
+  to->prior_centred = GetNumber(from.numbers(), from.numbers_float(), 1);
+  to->predicted_quality = GetNumber(from.numbers(), from.numbers_float(), 2);
+  to->predicted_variance = GetNumber(from.numbers(), from.numbers_float(), 3);
+  to->propensity = from.numbers(kContextFloats - floats);
+  to->gold_probability = from.numbers(kContextFloats - floats + 1);
   to->audit = from.audit();
   return true;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,19 @@
 #include "record.pb.h"
 
 namespace pointsman::store {
+
+// A list of doubles and its twin of floats (record.proto): into the twin where every
+// number is a float exactly, signs of zero included.
+using Doubles = google::protobuf::RepeatedField<double>;
+using Floats = google::protobuf::RepeatedField<float>;
+void PutNumbers(std::span<const double> from, Doubles* doubles, Floats* floats);
+// How many numbers there are; -1 when both lists have some.
+inline int CountNumbers(const Doubles& doubles, const Floats& floats) {
+  return doubles.empty() ? floats.size() : floats.empty() ? doubles.size() : -1;
+}
+inline double GetNumber(const Doubles& doubles, const Floats& floats, int i) {
+  return floats.empty() ? doubles.Get(i) : static_cast<double>(floats.Get(i));
+}
 
 void PutContext(const policy::DecisionContext& from, record::Context* to);
 bool GetContext(const record::Context& from, policy::DecisionContext* to);

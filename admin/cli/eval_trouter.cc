@@ -20,8 +20,10 @@ class TrouterProtocol final : public EvalProtocol {
     options.Number("--train", run_.train, 0.001, 0.999, "Share of the rows to fit on");
     options.Count("--seeds", run_.seeds, 1, 1000, "Seeds, from 1 on");
     options.Flag("--no-task-types", run_.task_types, false, "Leave the training part's task names unread");
+    options.Flag("--latent-types", run_.latent_types, true, "With --no-task-types: find types in the embeddings");
     options.OneOf("--recogniser", recogniser_, {"linear", "dual", "published"}, "What recognises the task types");
-    options.List("--prices", run_.prices, "MODEL=USD per million tokens, comma-separated, in place of the table's costs");
+    options.List("--prices", run_.prices,
+                 "MODEL=USD per million tokens, comma-separated; the table's costs go unread");
     options.Flag("--unseen-tasks", run_.unseen_tasks, true, "Cold start: no task of the test part is trained on");
   }
 

@@ -247,7 +247,8 @@ void BundleBuilder::FillBlend() {
   inputs.cluster = cluster_;
   inputs.scores = &row_scores_.scores;
   inputs.cells = cells_;
-  inputs.recogniser = options_.recogniser;
+  inputs.latent_types = options_.latent_types && !options_.task_types;
+  inputs.recogniser = inputs.latent_types ? TaskRecogniser::kDual : options_.recogniser;
   inputs.seed = options_.seed;
   inputs.consensus_error = options_.labels == Labels::kScores ? 0 : kConsensusError;
   FillPriorBlend(inputs, bundle_);

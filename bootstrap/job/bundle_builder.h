@@ -55,6 +55,7 @@ struct BuildOptions {
   RowFilter filter = RowFilter::kNone;  // with kConsensus
   bool task_types = true;  // learn task types from the table's task column
   TaskRecogniser recogniser = TaskRecogniser::kLinear;
+  bool latent_types = false;  // without task_types: types found in the embeddings (job/task_tables.h)
   std::uint32_t clusters_max = 32;
   std::uint32_t anchors_max = 512;
   std::uint64_t seed = 0;

@@ -77,6 +77,7 @@ class Blend {
  public:
   Blend(const BlendInputs& inputs, policy::Bundle& bundle) : in_(inputs), scores_(*inputs.scores), bundle_(bundle) {
     if (!in_.tasks.empty()) types_ = FindTaskTypes(in_.tasks);
+    if (in_.latent_types) types_ = FindLatentTypes(in_.embeddings, in_.seed);
     has_tasks_ = types_.names.size() >= 2;
     has_head_ = in_.embeddings.dimension <= kHeadDimensionMax && in_.embeddings.count() >= kRowsMin;
   }

@@ -28,6 +28,7 @@ struct BlendInputs {
   const Scores* scores = nullptr;          // n x M
   CellOptions cells;
   TaskRecogniser recogniser = TaskRecogniser::kLinear;
+  bool latent_types = false;  // types found in the embeddings instead of named ones
   std::uint64_t seed = 0;
   // Standard deviation of consensus minus truth in the difference of models (spec
   // online_learner 4b: about .024 a cell); 0 for labels. It is the part of the

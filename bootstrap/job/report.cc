@@ -245,6 +245,7 @@ void Reporter::WarnOfModels(BootstrapReport& report) const {
 
 bool ItemAgreement::kept(RowFilter filter) const {
   if (filter == RowFilter::kNone) return true;
+  if (filter == RowFilter::kNotByChance) return !by_chance;
   return !unanimous && !(filter == RowFilter::kPlurality ? chaotic : by_chance);
 }
 

@@ -12,6 +12,8 @@
 namespace pointsman::bootstrap {
 namespace {
 
+constexpr std::size_t kRowsPerLatentType = 40;
+constexpr double kLatentRecognition = 0.1;
 constexpr std::size_t kRecogniserRowsMax = 4000;  // per fit: bounds the time, loses nothing measurable
 
 // The middle of each type's rows: where the learned vectors start.
@@ -44,6 +46,7 @@ TaskModel Fit(const Rows& embeddings, const TaskTypes& types, const Scores& scor
   if (method == TaskRecogniser::kDual) {
     DualOptions options;
     options.seed = seed;
+    if (types.latent) options.recognition = kLatentRecognition;
     const TrouterRows rows{embeddings, types.of_row, {&scores}};
     const std::vector<float> middles = Middles(embeddings, types, use);
     auto fit = FitDualEncoder(rows, count, Rows(middles, embeddings.dimension), cells, use, options);
@@ -77,6 +80,23 @@ TaskTypes FindTaskTypes(std::span<const std::string> tasks) {
     const bool known = at != types.names.end() && *at == task;
     types.of_row.push_back(known ? static_cast<std::uint32_t>(at - types.names.begin()) : kNoGroup);
   }
+  return types;
+}
+
+TaskTypes FindLatentTypes(const Rows& embeddings, std::uint64_t seed) {
+  TaskTypes types;
+  KMeansOptions options;
+  options.clusters = std::min(embeddings.count() / kRowsPerLatentType, kTaskTypesMax);
+  options.seed = seed + 2;
+  options.iterations_max = 30;
+  types.latent = true;
+  types.of_row.assign(embeddings.count(), kNoGroup);
+  if (options.clusters < 2) return types;
+  KMeansFit fit = FitSphericalKMeans(embeddings, options);
+  for (std::size_t t = 0; t < fit.sizes.size(); ++t) {
+    types.names.push_back((t < 9 ? "latent-0" : "latent-") + std::to_string(t + 1));
+  }
+  types.of_row = std::move(fit.assignment);
   return types;
 }
 

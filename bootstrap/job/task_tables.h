@@ -21,10 +21,15 @@ inline constexpr std::size_t kTaskRowsMin = 10;
 struct TaskTypes {
   std::vector<std::string> names;     // ascending
   std::vector<std::uint32_t> of_row;  // of every row; kNoGroup: none of these
+  bool latent = false;                // found in the embeddings: where the fit starts, not what it must keep to
 };
 
 // The at most kTaskTypesMax commonest tasks with at least kTaskRowsMin rows.
 TaskTypes FindTaskTypes(std::span<const std::string> tasks);
+
+// At most kTaskTypesMax small clusters of the embeddings in place of names, one for 40
+// rows; "latent-01" and so on. None for fewer than 80 rows.
+TaskTypes FindLatentTypes(const Rows& embeddings, std::uint64_t seed);
 
 // How task types are recognised and their tables filled.
 enum class TaskRecogniser {

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "base/ids.h"
@@ -204,7 +205,7 @@ struct State {
   // write; both outside the canonical bytes.
   std::set<CellKey> unpublished;
   bool republish_all = true;
-  std::set<std::string> dirty_rows;
+  std::unordered_set<std::string> dirty_rows;
 };
 
 // Visits every persisted row in ascending key order.

@@ -334,6 +334,14 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
   return decision;
 }
 
+namespace {
+
+// What is logged is rounded before it is logged or folded, so that a decision reads
+// back from the log as it was folded (docs/RECORDS.md, "Events").
+double Short(double value) { return static_cast<double>(static_cast<float>(value)); }
+
+}  // namespace
+
 DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decision& decision,
                      std::int64_t decided_at_us) {
   REQUIRE(decision.chosen < decision.ranked.size(), "a decision has a choice");
@@ -346,11 +354,13 @@ DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decisio
   context.bundle = snapshot.bundle->hash;
   context.decided_at_us = decided_at_us;
   context.clusters = decision.membership.clusters;
+  for (ClusterWeight& entry : context.clusters) entry.weight = Short(entry.weight);
   context.anchors = decision.membership.anchors;
-  context.prior = chosen.prior;
-  context.prior_centred = chosen.prior_centred;
-  context.predicted_quality = chosen.predicted_mean;
-  context.predicted_variance = chosen.predicted_variance;
+  for (AnchorWeight& entry : context.anchors) entry.weight = Short(entry.weight);
+  context.prior = Short(chosen.prior);
+  context.prior_centred = Short(chosen.prior_centred);
+  context.predicted_quality = Short(chosen.predicted_mean);
+  context.predicted_variance = Short(chosen.predicted_variance);
   context.propensity = decision.propensity;
   context.audit = decision.audit;
   context.gold_probability = decision.gold_probability;
@@ -373,7 +383,7 @@ DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decisio
                                 .utility = static_cast<float>(candidate.utility)});
   }
   for (std::size_t i = 0; i < std::min(decision.tasks.size(), event.tasks.capacity()); ++i) {
-    event.tasks.push_back(decision.tasks[i]);
+    event.tasks.push_back({decision.tasks[i].task, Short(decision.tasks[i].probability)});
   }
   return event;
 }

@@ -65,7 +65,8 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query);
 Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const SearchIndex* index);
 
 // The event that logs a decision; seq and time are the commit thread's to give,
-// decided_at_us is the caller's.
+// decided_at_us is the caller's. Weights of clusters and anchors, prior, prediction and
+// task probabilities are rounded to floats; propensity and gold_probability are exact.
 DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decision& decision,
                      std::int64_t decided_at_us);
 

@@ -53,6 +53,7 @@ TEST(RowFilter, AboveChanceAlsoKeepsWhatManyModelsWouldNotReachAtRandom) {
   // Of twenty models: nine agree; two do, as random answers would; all do.
   const Table table = Answers({"AAAAAAAAABBBBCCCDDEF", "AABBCCDDEEFFGGHHIIJJ", std::string(20, 'A')});
   EXPECT_THAT(FilterRows(table, AllOf(3), AllOf(20), RowFilter::kAboveChance), ElementsAre(0));
+  EXPECT_THAT(FilterRows(table, AllOf(3), AllOf(20), RowFilter::kNotByChance), ElementsAre(0, 2));
   EXPECT_THAT(FilterRows(table, AllOf(3), AllOf(20), RowFilter::kPlurality), ElementsAre());
   EXPECT_THAT(FilterRows(table, AllOf(3), AllOf(20), RowFilter::kNone), ElementsAre(0, 1, 2));
 }

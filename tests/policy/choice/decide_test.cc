@@ -264,8 +264,15 @@ TEST_F(DecideTest, TheEventCarriesWhatTheFoldNeedsAndTheChosenCandidate) {
     EXPECT_EQ(event.context.model, chosen.model);
     EXPECT_EQ(event.context.bundle, bundle_->hash);
     EXPECT_EQ(event.context.decided_at_us, 42);
-    EXPECT_EQ(event.context.clusters, decision.membership.clusters);
-    EXPECT_EQ(event.context.prior_centred, chosen.prior - .5);
+    // Rounded to floats, and by no more.
+    ASSERT_EQ(event.context.clusters.size(), decision.membership.clusters.size());
+    for (std::size_t c = 0; c < event.context.clusters.size(); ++c) {
+      EXPECT_EQ(event.context.clusters[c].cluster, decision.membership.clusters[c].cluster);
+      EXPECT_EQ(event.context.clusters[c].weight,
+                static_cast<double>(static_cast<float>(decision.membership.clusters[c].weight)));
+    }
+    EXPECT_EQ(event.context.prior_centred, static_cast<double>(static_cast<float>(chosen.prior - .5)));
+    EXPECT_EQ(event.context.propensity, decision.propensity) << "exact";
     EXPECT_NEAR(event.context.propensity, 1.0 / 12, 1e-12);
     EXPECT_EQ(event.eligible, 12U);
     ASSERT_EQ(event.candidates.size(), kLoggedCandidatesMax);
