@@ -10,9 +10,14 @@
 // JSON array {id, case, value, unit, floor, ratio, bar, met} on one line, progress on
 // stderr. A bar that is missed is told, not an error. Exit: 0; 1 when a row is absent
 // or a program failed; 2 usage.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -21,6 +26,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pointsman::bench {
 namespace {
@@ -35,13 +41,31 @@ struct Arguments {
 };
 
 // Everything that a program says on stdout; nothing when it fails.
-std::optional<std::string> OutputOf(const std::string& command) {
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  if (pipe == nullptr) return std::nullopt;
+std::optional<std::string> OutputOf(std::vector<std::string> command) {
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return std::nullopt;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, pipe[1], STDOUT_FILENO);
+  std::vector<char*> arguments;
+  for (std::string& argument : command) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
+  pid_t child = -1;
+  const int spawned = ::posix_spawn(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  ::close(pipe[1]);
   std::string text;
-  std::array<char, 4096> piece{};
-  while (const std::size_t got = std::fread(piece.data(), 1, piece.size(), pipe)) text.append(piece.data(), got);
-  return ::pclose(pipe) == 0 ? std::optional(text) : std::nullopt;
+  if (spawned == 0) {
+    std::array<char, 4096> piece{};
+    for (ssize_t got = 1; got > 0 || (got < 0 && errno == EINTR);) {
+      got = ::read(pipe[0], piece.data(), piece.size());
+      if (got > 0) text.append(piece.data(), static_cast<std::size_t>(got));
+    }
+  }
+  ::close(pipe[0]);
+  int status = -1;
+  if (spawned != 0 || ::waitpid(child, &status, 0) != child) return std::nullopt;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? std::optional(text) : std::nullopt;
 }
 
 // The lines of a program that are JSON objects, or its report of benchmarks, by key.
@@ -66,17 +90,23 @@ std::map<std::string, json> FiguresIn(const std::string& text) {
   return figures;
 }
 
-std::string CommandOf(const std::string& program, const std::string& only, bool quick) {
+std::vector<std::string> CommandOf(const std::string& program, const std::string& only, bool quick) {
   const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path() / program;
-  std::string command = "'" + beside.string() + "'";
-  if (program == "route_bench") return command + (quick ? " --rounds 5 --exchanges 1500 --warm 2048" : "");
-  if (program == "store_bench") {
-    if (quick) command += " --short";
-    return only.empty() ? command : command + " --only " + only;
+  std::vector<std::string> command = {beside.string()};
+  const auto add = [&](std::initializer_list<std::string> more) { command.insert(command.end(), more); };
+  if (program == "route_bench") {
+    if (quick) add({"--rounds", "5", "--exchanges", "1500", "--warm", "2048"});
+    return command;
   }
-  command += " --benchmark_format=json 2>/dev/null";
-  if (program == "embed_bench") command += " --benchmark_filter=LsaEmbed";
-  return command + (quick ? " --benchmark_min_time=0.05" : "");
+  if (program == "store_bench") {
+    if (quick) add({"--short"});
+    if (!only.empty()) add({"--only", only});
+    return command;
+  }
+  add({"--benchmark_format=json"});
+  if (program == "embed_bench") add({"--benchmark_filter=LsaEmbed"});
+  if (quick) add({"--benchmark_min_time=0.05"});
+  return command;
 }
 
 std::optional<double> FieldOf(const json& figure, const json& row, const char* name) {

@@ -63,11 +63,27 @@ double GoldVariance(const NoiseModel& noise) {
   return variance > kEigenvalueFloor ? variance : kEigenvalueFloor;
 }
 
-double GradedVariance(const NoiseModel& noise, std::size_t channel) {
-  const std::size_t installed = InstalledChannels(noise);
-  const double variance =
-      channel < installed ? noise.covariance[channel * installed + channel] : ColdVariance(noise, channel);
+double GradedVariance(const Counters& counters, std::size_t channel) {
+  const double start = channel == 0 ? kGradedGoldVariance : kGradedRatingVariance;
+  const double rows = static_cast<double>(counters.residual_rows[channel]);
+  const double variance = (kSpreadRows * start + counters.residual_squares[channel]) / (kSpreadRows + rows);
   return variance > kEigenvalueFloor ? variance : kEigenvalueFloor;
+}
+
+std::vector<double> SeenCovariance(const NoiseModel& noise, const Counters& counters, std::size_t sources) {
+  NoiseModel cold;
+  cold.graded = noise.graded;
+  const SmallMatrix start = NoiseCovariance(cold, sources);
+  const std::size_t channels = sources + 1;
+  std::vector<double> scale(channels, 1);
+  for (std::size_t c = 0; c < channels; ++c) {
+    if (noise.graded[c]) scale[c] = std::sqrt(GradedVariance(counters, c) / start(c, c));
+  }
+  std::vector<double> covariance;
+  for (std::size_t i = 0; i < channels; ++i) {
+    for (std::size_t j = 0; j < channels; ++j) covariance.push_back(start(i, j) * scale[i] * scale[j]);
+  }
+  return covariance;
 }
 
 NoiseTables MakeNoiseTables(const NoiseModel& noise, std::size_t sources) {

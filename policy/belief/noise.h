@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstddef>
+#include <vector>
 
 #include "policy/belief/evidence.h"
 #include "policy/belief/small_matrix.h"
@@ -27,9 +28,14 @@ SmallMatrix NoiseCovariance(const NoiseModel& noise, std::size_t sources);
 // + - * /: it is used in the fold.
 double GoldVariance(const NoiseModel& noise);
 
-// Variance of channel `channel` around its expectation, of graded values. Only
-// + - * /: it is used in the fold.
-double GradedVariance(const NoiseModel& noise, std::size_t channel);
+// Variance of a graded channel around its prediction: the mean square of what was
+// seen, with the start value as kSpreadRows rows. Only + - * /: it is used in the fold.
+inline constexpr double kSpreadRows = 20;
+double GradedVariance(const Counters& counters, std::size_t channel);
+
+// The covariance of the cold start with the seen variances for graded channels; the
+// correlations stay. For a Refitted event: row-major, gold first.
+std::vector<double> SeenCovariance(const NoiseModel& noise, const Counters& counters, std::size_t sources);
 
 // Per pattern o: H_o' S_oo^-1 (state x channel) and A = H_o' S_oo^-1 H_o, with
 // state t = (D, b_1..b_S), rows of H_o: gold e0, source c1 e0 + e_s.

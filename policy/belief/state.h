@@ -82,6 +82,10 @@ struct Counters {
   // Live calibration: random-audit gold scored before it is learnt.
   std::uint64_t audited_gold = 0;
   double audited_squared_error = 0;
+  // Values against what was predicted, all models: how many and the sum of squares, a
+  // source's about what is usual for the model. For graded channels it is their noise.
+  std::array<std::uint64_t, kChannelsMax> residual_rows{};
+  std::array<double, kChannelsMax> residual_squares{};
   double audited_z_squared = 0;  // sum of (r - mu)^2 / (v + s_rr)
   bool operator==(const Counters&) const = default;
 };
@@ -187,7 +191,7 @@ struct State {
   double model_width = 0;  // tau_alpha from Refitted; 0: the bundle's
   double trust_width = 0;  // tau_rho, likewise
   std::uint64_t width_refitted_at = 0;  // accepted reports when it was last chosen in this generation
-  std::uint64_t response_refitted_at = 0;  // gold labels when the slopes were last estimated
+  std::uint64_t response_refitted_at = 0;  // gold labels when noise and slopes were last estimated
   bool frozen = false;
   std::set<SubjectHash> excluded;
   Counters counters;

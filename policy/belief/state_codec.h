@@ -20,7 +20,8 @@
 //                             U, XU), u8 patterns, each: u8 mask, u32 rows, i32 base, f64 W, O, X, XX, then per
 //                             channel of the mask, ascending, f64 U, XU
 //  'd'                        counters: u8 1, u64 decisions, audits, outcomes, 5 u64 feedback, u64 retractions,
-//                             preferences, expired, alarms, cell_alarms, judge_alarms, not_folded, audited_gold, f64 audited_squared_error,
+//                             preferences, expired, alarms, cell_alarms, judge_alarms, not_folded, audited_gold,
+//                             5 x (u64 residual rows, f64 squares), f64 audited_squared_error,
 //                             audited_z_squared
 //  'e' u64 subject            excluded: u8 1
 //  'g' u32 generation         generation: u8 1, 32 bytes bundle, u64 activated_at, i64 activated_at_us, text reason

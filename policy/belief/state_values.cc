@@ -168,6 +168,10 @@ std::string EncodeCounters(const Counters& counters) {
         counters.judge_alarms, counters.not_folded, counters.audited_gold}) {
     out.U64(count);
   }
+  for (std::size_t c = 0; c < kChannelsMax; ++c) {
+    out.U64(counters.residual_rows[c]);
+    out.F64(counters.residual_squares[c]);
+  }
   out.F64(counters.audited_squared_error);
   out.F64(counters.audited_z_squared);
   return out.Take();
@@ -180,6 +184,10 @@ void DecodeCounters(ByteReader& in, Counters& counters) {
        {&counters.retractions, &counters.preferences, &counters.expired, &counters.alarms, &counters.cell_alarms,
         &counters.judge_alarms, &counters.not_folded, &counters.audited_gold}) {
     *count = in.U64();
+  }
+  for (std::size_t c = 0; c < kChannelsMax; ++c) {
+    counters.residual_rows[c] = in.U64();
+    counters.residual_squares[c] = in.F64();
   }
   counters.audited_squared_error = in.F64();
   counters.audited_z_squared = in.F64();

@@ -29,7 +29,7 @@ std::uint64_t Reports(const State& state) {
 // Standard deviation of the channel's value around the prediction.
 double Deviation(const State& state, const DecisionContext& context, std::uint8_t channel, double usual) {
   if (state.noise.graded[channel]) {
-    return std::sqrt(GradedVariance(state.noise, channel) + context.predicted_variance);
+    return std::sqrt(GradedVariance(state.counters, channel) + context.predicted_variance);
   }
   const double expected = Clip(context.predicted_quality + usual, 0.02, 0.98);
   return std::sqrt(expected * (1 - expected) + context.predicted_variance);
@@ -141,7 +141,10 @@ void WatchForChange(State& state, const RowChanged& change, std::span<const Clus
     seen.sum += residual;
   }
   if (!known) return;
-  const double zeta = (residual - usual) / Deviation(state, change.context, channel, usual);
+  const double deviation = Deviation(state, change.context, channel, usual);
+  ++state.counters.residual_rows[channel];
+  state.counters.residual_squares[channel] += (residual - usual) * (residual - usual);
+  const double zeta = (residual - usual) / deviation;
   Alarm alarm;
   alarm.model = model;
   alarm.seq = seq;

@@ -405,7 +405,7 @@ Status FoldingLearner::Apply(const Event&, const Refitted& refitted) {
   if (auto s = CheckRefitted(state_, refitted); !s.ok()) return s;
   if (!refitted.noise.empty()) state_.noise.covariance = refitted.noise;
   for (std::size_t s = 0; s < refitted.response.size(); ++s) state_.noise.response[s] = refitted.response[s];
-  if (!refitted.response.empty()) state_.response_refitted_at = state_.counters.feedback[0];
+  if (!refitted.noise.empty()) state_.response_refitted_at = state_.counters.feedback[0];
   if (refitted.model_width > 0) {
     state_.model_width = refitted.model_width;
     state_.width_refitted_at = 0;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "policy/belief/noise.h"
 #include "policy/choice/pacing.h"
 #include "policy/learning/response_slope.h"
 
@@ -29,9 +30,9 @@ bool WidthsDue(const State& state) {
   return false;
 }
 
-bool ResponseDue(const State& state) {
-  return !state.options.sources.empty() &&
-         state.counters.feedback[0] >= state.response_refitted_at + kResponseRefitGold;
+bool NoiseDue(const State& state) {
+  const std::uint64_t wait = state.response_refitted_at == 0 ? kFirstNoiseGold : kResponseRefitGold;
+  return state.counters.feedback[0] >= state.response_refitted_at + wait;
 }
 
 // Names of the budgets that have no pacer yet.
@@ -50,7 +51,7 @@ double Penalty(double factor) { return kFactorPenalty * std::log(factor) * std::
 
 bool RefitDue(const State& state) {
   if (!state.pool.models().empty() && !MissingPacers(state).empty()) return true;
-  return !state.frozen && (WidthsDue(state) || ResponseDue(state));
+  return !state.frozen && (WidthsDue(state) || NoiseDue(state));
 }
 
 ChosenWidths ChooseWidths(const Publisher& publisher, double model, double trust) {
@@ -80,9 +81,12 @@ std::optional<Refitted> DueRefit(const State& state, const Snapshot& snapshot, c
     refitted.model_width = chosen.model;
     refitted.trust_width = chosen.trust;
   }
-  if (!state.frozen && ResponseDue(state)) {
-    for (std::uint8_t s = 1; s <= state.options.sources.size(); ++s) {
-      refitted.response.push_back(EstimateResponse(GatherResponseMoments(state, s)).response);
+  if (!state.frozen && NoiseDue(state)) {
+    refitted.noise = SeenCovariance(state.noise, state.counters, state.options.sources.size());
+    if (state.counters.feedback[0] >= kResponseRefitGold) {
+      for (std::uint8_t s = 1; s <= state.options.sources.size(); ++s) {
+        refitted.response.push_back(EstimateResponse(GatherResponseMoments(state, s)).response);
+      }
     }
   }
   if (!snapshot.models.empty()) {

@@ -19,8 +19,10 @@ namespace pointsman::policy {
 // Counts of feedback after which the widths are chosen again: 250, 500, 1000, 2000, ...
 inline constexpr std::uint64_t kWidthRefitStart = 250;
 
-// Gold labels between two estimates of the response slopes.
+// Gold labels between two estimates of the noise of graded channels and of the response
+// slopes; the noise is first estimated after kFirstNoiseGold.
 inline constexpr std::uint64_t kResponseRefitGold = 500;
+inline constexpr std::uint64_t kFirstNoiseGold = 100;
 
 // True when DueRefit has something to compute. Cheap; for asking after each event.
 bool RefitDue(const State& state);

@@ -39,6 +39,12 @@ StatusReport FakePorts::GetStatus() const {
   report.audited_z_squared = 1.5;
   report.uptime_seconds = 61.5;
   report.sources = {{"thumbs", 4, 0.125, 0.0625}};
+  report.alarms = 2;
+  report.cell_alarms = 1;
+  report.judge_alarms = 1;
+  report.model_width = 0.03125;
+  report.trust_width = 0.125;
+  report.budgets = {{"acme", 0.001, 0.0009, 0.25, 1.5, 12}};
   report.warnings = {"ratings stand on prior bias only"};
   return report;
 }
