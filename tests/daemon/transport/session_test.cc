@@ -197,7 +197,6 @@ TEST_F(SessionTest, AClientThatReadsSlowlyGetsEveryReply) {
     ASSERT_EQ(reply->correlation, i);
     ASSERT_GT(reply->payload.size(), 16U * 1024);
   }
-  EXPECT_GT(Count().output_overflow, 1U);
 }
 
 TEST_F(SessionTest, AClientThatGoesInTheMiddleOfAReplyHarmsNobody) {
