@@ -212,6 +212,11 @@ struct State {
   std::unordered_set<std::string> dirty_rows;
 };
 
+// Version of the fold and of the rows it leaves. It grows with every change by
+// which the same log gives other bytes: a checkpoint of another version is no
+// prefix of what the fold does now, so a store folds its log anew instead.
+inline constexpr std::uint8_t kFoldVersion = 2;
+
 // Visits every persisted row in ascending key order.
 void ForEachStateRow(const State& state,
                      const std::function<void(std::string_view key, std::string_view value)>& visit);
