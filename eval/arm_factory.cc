@@ -137,7 +137,7 @@ std::uint64_t SeedFor(std::uint64_t seed, Purpose purpose) {
 Result<SeedWorld> PrepareSeed(const TableWorld& world, const RunOptions& options, std::uint64_t seed) {
   SeedWorld made;
   made.seed = seed;
-  auto split = SplitWorld(world, seed, options.bootstrap_rows);
+  auto split = SplitWorld(world, seed, options.bootstrap_rows, options.row_order);
   if (!split.ok()) return split.error();
   made.split = std::move(split).value();
   made.outcomes.emplace(world, made.split.stream, made.split.stream.size() * options.passes, options.variant,

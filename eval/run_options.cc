@@ -97,6 +97,7 @@ std::string ConfigurationHash(const TableWorld& world, const RunOptions& options
   number(options.seeds);
   number(options.passes);
   number(static_cast<double>(options.bootstrap_rows));
+  if (options.row_order != RowOrder::kShuffled) add("as in table");
   add(std::string(WarmName(options.warm)));
   number(options.task_types ? 1 : 0);
   number(static_cast<double>(options.exploration));

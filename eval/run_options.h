@@ -67,6 +67,7 @@ struct RunOptions {
   std::uint32_t seeds = 10;         // 1 to 1,000
   std::uint32_t passes = 1;         // 1 to 1,000
   std::uint64_t bootstrap_rows = 0;  // 0: see SplitWorld
+  RowOrder row_order = RowOrder::kShuffled;
   Warm warm = Warm::kAnswers;
   bool task_types = true;  // the bundle may use the task names of the bootstrap set
   policy::Exploration exploration = policy::Exploration::kGreedyAudits;

@@ -29,6 +29,8 @@ constexpr double kClosingShare = 0.4;
 constexpr double kTrapBase = 0.10;
 constexpr double kTrapPerLevel = 0.06;
 constexpr double kTrapCrowd = 0.85;
+constexpr std::size_t kLosingModel = 0;  // atlas-large
+constexpr double kLossLogits = 1.4;
 constexpr double kTersest = 120;
 constexpr double kLongest = 900;
 constexpr double kTokenSpread = 0.35;
@@ -87,6 +89,7 @@ class World {
     if (index % order_.size() == 0) Shuffle(order_, random_);
     SplitMix64 random(random_());  // so that a row never depends on how much an earlier one drew
     HiddenRow hidden = DrawHidden(order_[index % order_.size()], random);
+    hidden.lost = options_.loss_from > 0 && index >= options_.loss_from;
     bootstrap::TableRow row;
     row.id = "sim" + std::to_string(index);
     row.query = DrawText(hidden, index, random);
@@ -177,6 +180,7 @@ class World {
     double logit = hidden.share * first + (1 - hidden.share) * second - common + family;
     if (hidden.plain) logit += skill.plain;
     if (hidden.trap) logit -= skill.trap;
+    if (hidden.lost && model == kLosingModel) logit -= kLossLogits;
     return Logistic(logit);
   }
 

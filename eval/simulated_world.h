@@ -41,6 +41,11 @@
 //   - ember-reason resists traps (trap_m = .3 against 2.0) and its errors are its
 //     own (crowd .10): the best model agrees least with the others for its quality.
 //
+// ## What no bootstrap can know
+// From row `loss_from` on, atlas-large is worse by 1.4 logits on everything (.25 to
+// .30 of its score), as when a provider swaps the weights behind a name. Nobody says
+// so: prices, lengths and its family stay as they were.
+//
 // ## Ratings
 // "thumbs" is 1 with ThumbsUpProbability: users reward length, and see quality less
 // well the harder the subject is. Bias (mean of thumbs - score) of the shipped
@@ -69,6 +74,7 @@ struct SimulationOptions {
   std::size_t rows = 4000;    // 1 to 200,000
   double mixed_share = 0.30;  // of rows that mix two nodes, [0,1]
   double plain_share = 0.18;  // of rows for laypeople, [0,1]
+  std::size_t loss_from = 0;  // row from which atlas-large is worse; 0: never
 };
 
 // What the pool's owner knows of a model. US dollars per million tokens.
@@ -89,6 +95,7 @@ struct HiddenRow {
   double level = 0;         // [0,2], mixed as the nodes are
   bool plain = false;       // for a layperson
   bool trap = false;
+  bool lost = false;   // atlas-large is worse here
   char popular = 'A';  // the popular wrong answer
   // Both by model: probability of a right answer given all but its own luck, and
   // the answer's length between terse (0) and verbose (1).

@@ -75,7 +75,7 @@ std::optional<double> TableWorld::Rating(std::size_t row, std::size_t model) con
   return line.models[model].answer == letter ? 1.0 : 0.0;
 }
 
-Result<Split> SplitWorld(const TableWorld& world, std::uint64_t seed, std::size_t bootstrap_rows) {
+Result<Split> SplitWorld(const TableWorld& world, std::uint64_t seed, std::size_t bootstrap_rows, RowOrder order) {
   const std::vector<std::size_t>& usable = world.usable_rows();
   const std::size_t wanted = bootstrap_rows > 0 ? bootstrap_rows : std::min(kBootstrapRows, usable.size() / 2);
   std::vector<std::vector<std::size_t>> groups;
@@ -86,7 +86,7 @@ Result<Split> SplitWorld(const TableWorld& world, std::uint64_t seed, std::size_
     groups[at->second].push_back(row);
   }
   SplitMix64 random(seed);
-  Shuffle(groups, random);
+  if (order == RowOrder::kShuffled) Shuffle(groups, random);
   Split split;
   for (const auto& group : groups) {
     auto& half = split.bootstrap.size() < wanted ? split.bootstrap : split.stream;

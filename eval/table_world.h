@@ -68,7 +68,10 @@ struct Split {
 // Groups rows by query text, shuffles the groups with `seed` and takes groups
 // until `bootstrap_rows` rows are in the bootstrap set; the rest is the stream.
 // 0: 3,000 rows, or half of the usable ones where that is less.
+// kAsInTable does not shuffle: for a table whose rows are in the order of time.
 // Errors: OUT_OF_RANGE when fewer than 2 rows would be left for the stream.
-Result<Split> SplitWorld(const TableWorld& world, std::uint64_t seed, std::size_t bootstrap_rows);
+enum class RowOrder { kShuffled, kAsInTable };
+Result<Split> SplitWorld(const TableWorld& world, std::uint64_t seed, std::size_t bootstrap_rows,
+                         RowOrder order = RowOrder::kShuffled);
 
 }  // namespace pointsman::eval

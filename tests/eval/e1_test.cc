@@ -126,6 +126,9 @@ TEST(Split, KeepsEqualQueriesTogetherAndIsTheSameForTheSameSeed) {
   for (const auto row : split->stream) EXPECT_FALSE(bootstrap_queries.contains(table.rows[row].query));
   EXPECT_EQ(SplitWorld(*world, 7, 100)->stream, split->stream);
   EXPECT_NE(SplitWorld(*world, 8, 100)->stream, split->stream);
+  const auto as_in_table = SplitWorld(*world, 7, 100, RowOrder::kAsInTable);
+  EXPECT_EQ(as_in_table->bootstrap.front(), world->usable_rows().front());
+  EXPECT_LT(as_in_table->bootstrap.front(), as_in_table->stream.front());
   EXPECT_EQ(SplitWorld(*world, 7, 0)->bootstrap.size() / 2, 75U) << "half of a small table";
   EXPECT_EQ(SplitWorld(*world, 7, 300).error().code, Code::kOutOfRange);
 }

@@ -340,6 +340,27 @@ TEST(SimulatedWorld, NoContextNamesTheLevelOfItsQuery) {
   EXPECT_NEAR(static_cast<double>(topical) / 4000, 0.75, 0.04);
 }
 
+TEST(SimulatedWorld, AfterTheLossOneModelIsMuchWorseAndNothingElseChanges) {
+  const SimulatedWorld& before = WorldOf(1);
+  const SimulatedWorld after = Simulate({.seed = 1, .loss_from = 2000});
+  const std::size_t losing = Column(after, "atlas-large");
+  double lost = 0;
+  for (std::size_t i = 0; i < after.hidden.size(); ++i) {
+    ASSERT_EQ(after.hidden[i].lost, i >= 2000);
+    EXPECT_EQ(after.table.rows[i].query, before.table.rows[i].query);
+    for (std::size_t m = 0; m < after.table.models.size(); ++m) {
+      const double fall = before.hidden[i].quality[m] - after.hidden[i].quality[m];
+      if (m != losing || i < 2000) {
+        ASSERT_EQ(fall, 0) << i << " " << m;
+      } else {
+        lost += fall;
+      }
+    }
+  }
+  EXPECT_GT(lost / 2000, 0.2);
+  EXPECT_LT(lost / 2000, 0.35);
+}
+
 TEST(SimulatedWorld, OptionsOutOfRangeAreRefused) {
   for (const SimulationOptions& options :
        {SimulationOptions{.rows = 0}, SimulationOptions{.rows = 200'001}, SimulationOptions{.mixed_share = 1.5},
