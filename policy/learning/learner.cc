@@ -51,7 +51,7 @@ class FoldingLearner final : public Learner {
     if (!status.ok()) return status;
     state_.last_seq = event.seq;
     state_.now_us = event.at_us;
-    Mark(kMetaRow);
+    state_.dirty_rows.insert_once(state_.dirty, [] { return std::string(kMetaRow); });
     return {};
   }
 
@@ -61,9 +61,13 @@ class FoldingLearner final : public Learner {
 
  private:
   void Mark(std::string row) { state_.dirty_rows.insert(std::move(row)); }
+  void MarkCounters() {
+    state_.dirty_rows.insert_once(state_.counters.dirty, [] { return std::string(kCountersRow); });
+  }
   ModelTally& Tally(ModelId model) {
-    Mark(TallyRow(model));
-    return state_.tallies[model];
+    ModelTally& tally = state_.tallies[model];
+    state_.dirty_rows.insert_once(tally.dirty, [model] { return TallyRow(model); });
+    return tally;
   }
 
   // Each checks first and changes the state only when nothing can fail any more.
@@ -111,7 +115,7 @@ Status FoldingLearner::Apply(const Event&, const DecisionMade& made) {
   ++state_.counters.decisions;
   if (made.context.audit) ++state_.counters.audits;
   ++Tally(made.context.model).decisions;
-  Mark(kCountersRow);
+  MarkCounters();
   const std::string_view pacer = PacerName(state_.options, made.tenant);
   if (const auto at = state_.pacers.find(std::string(pacer)); at != state_.pacers.end()) {
     Refill(at->second, BudgetOf(state_.options, made.tenant));
@@ -148,7 +152,7 @@ Status FoldingLearner::Apply(const Event& event, const OutcomeReported& outcome)
   } else {
     count_tokens(+1, outcome.tokens_out);
   }
-  Mark(kCountersRow);
+  MarkCounters();
   return {};
 }
 
@@ -185,7 +189,7 @@ void FoldingLearner::WatchHealth(const Event& event, const OutcomeReported& outc
 }
 
 void FoldingLearner::CountRow(const RowChanged& change, bool retracted) {
-  Mark(kCountersRow);
+  MarkCounters();
   if (retracted) {
     ++state_.counters.retractions;
     return;
@@ -238,7 +242,7 @@ Status FoldingLearner::Apply(const Event&, const PreferenceGiven& preference) {
   const auto folded = FoldPair(state_, preference, *translator_);
   if (!folded.ok()) return folded.error();
   ++state_.counters.preferences;
-  Mark(kCountersRow);
+  MarkCounters();
   if (!folded.value()) ++state_.counters.not_folded;
   const ModelId winner = preference.winner.model;
   const ModelId loser = preference.loser.model;
@@ -259,7 +263,7 @@ Status FoldingLearner::Apply(const Event&, const PreferenceGiven& preference) {
 
 Status FoldingLearner::Apply(const Event&, const DecisionExpired& expired) {
   state_.counters.expired += expired.count;
-  Mark(kCountersRow);
+  MarkCounters();
   return {};
 }
 

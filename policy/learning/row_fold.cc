@@ -126,9 +126,9 @@ void Remember(State& state, const DecisionId& decision, const IrregularRow& row)
 
 }  // namespace
 
-void MarkCell(State& state, const CellKey& key) {
-  state.unpublished.insert(key);
-  state.dirty_rows.insert(CellRow(key));
+void MarkCell(State& state, const CellKey& key, Cell& cell) {
+  state.unpublished.insert_once(cell.unpublished, [&key] { return key; });
+  state.dirty_rows.insert_once(cell.dirty, [&key] { return CellRow(key); });
 }
 
 bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq seq) {
@@ -155,7 +155,8 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
   std::size_t index = 0;
   for (const ClusterWeight& membership : row.clusters) {
     const CellKey key{change.context.model, membership.cluster};
-    Cell& cell = state.cells[key];
+    const auto at = state.cells.try_emplace(key).first;
+    Cell& cell = at->second;
     PatternMask hidden = held.hidden[index];
     if (held.folded_at < cell.reset_at) hidden = MaskOf(held.folded);
     next.hidden[index] = StillHidden(hidden, held.folded, next.folded);
@@ -167,8 +168,8 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
       finite = ApplyToCell(cell, +1, visible, terms, times, LogSeq{}, gold_probability) && finite;
       if (!finite) Quarantine(cell);
     }
-    if (IsBlank(cell)) state.cells.erase(key);
-    MarkCell(state, key);
+    MarkCell(state, key, cell);
+    if (IsBlank(cell)) state.cells.erase(at);
     ++index;
   }
 
@@ -186,7 +187,7 @@ void ResetCell(State& state, const CellKey& key, LogSeq seq) {
   Cell& cell = state.cells[key];
   cell = Cell{};
   cell.reset_at = seq;
-  MarkCell(state, key);
+  MarkCell(state, key, cell);
   ResetPreferences(state, key);
 }
 
@@ -205,7 +206,7 @@ void DiscountModel(State& state, ModelId model, const Discount& discount) {
   for (auto at = state.cells.lower_bound({model, kBackground}); at != state.cells.end() && at->first.model == model;
        ++at) {
     Halve(at->second, discount.halvings);
-    MarkCell(state, at->first);
+    MarkCell(state, at->first, at->second);
   }
   DiscountPreferences(state, model, discount.halvings);
 }
@@ -214,7 +215,7 @@ void DiscountCell(State& state, const CellKey& key, const Discount& discount) {
   Cell& cell = state.cells[key];
   AddDiscount(cell.discounts, discount, kCellDiscountsMax);
   Halve(cell, discount.halvings);
-  MarkCell(state, key);
+  MarkCell(state, key, cell);
   DiscountPreferences(state, key, discount.halvings);
 }
 

@@ -31,6 +31,6 @@ void DiscountModel(State& state, ModelId model, const Discount& discount);
 void DiscountCell(State& state, const CellKey& key, const Discount& discount);
 
 // Marks a row for the next checkpoint, and a cell also for the next publication.
-void MarkCell(State& state, const CellKey& key);
+void MarkCell(State& state, const CellKey& key, Cell& cell);
 
 }  // namespace pointsman::policy
