@@ -86,9 +86,10 @@ void AddModelWarnings(const policy::Snapshot& snapshot, admin::StatusReport* rep
     if (!view.healthy) {
       report->warnings.push_back(view.model.name + " rests: its calls failed in a row; it will be probed");
     }
-    if (view.loosened) {
-      report->warnings.push_back(view.model.name +
-                                 " no longer does what was predicted; its earlier evidence counts an eighth");
+    if (view.changed) {
+      report->warnings.push_back(
+          view.model.name +
+          " no longer does what was predicted; its earlier evidence counts an eighth: bootstrap anew when you can");
     }
   }
 }

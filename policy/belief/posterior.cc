@@ -77,7 +77,7 @@ const Leaf& LeafAt(const CellEntry& cell, Stage stage) {
 struct ModelEntry {
   int column = -1;
   double mean_prior = 0.5;
-  bool loosened = false;                 // after an alarm its level may move twice as far
+  bool changed = false;                  // an alarm: its level may move by kChangedWidth
   std::map<ClusterId, CellEntry> cells;  // ascending: the order of the model's sums
   LeafMessage sum;                       // of the leaves in force, after the conflict rule
   ModelSystem first;                     // before the conflict rule
@@ -177,7 +177,7 @@ void Publisher::Impl::TouchCell(const State& state, const CellKey& key) {
 
 Widths Publisher::Impl::WidthsFor(const ModelEntry& entry, const Widths& all) const {
   Widths widths = all;
-  if (entry.loosened) widths.model *= 2;
+  if (entry.changed) widths.model = std::max(2 * widths.model, kChangedWidth);
   return widths;
 }
 
@@ -408,7 +408,7 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
     view.model = model;
     view.column = entry.column;
     view.mean_prior = entry.mean_prior;
-    view.loosened = entry.loosened;
+    view.changed = entry.changed;
     static_assert(kModelStateMax == kSmallMax);
     view.mean = entry.posterior.mean;
     view.covariance = entry.posterior.covariance.values;
@@ -440,9 +440,9 @@ std::shared_ptr<const Snapshot> Publisher::Publish(State& state, const std::shar
     ModelEntry& entry = impl.Entry(model);
     impl.order.push_back(model.id);
     const auto watch = state.watches.find(model.id);
-    const bool loosened = watch != state.watches.end() && watch->second.new_rows_left > 0;
-    if (loosened != entry.loosened) impl.dirty_models.insert(model.id);
-    entry.loosened = loosened;
+    const bool changed = watch != state.watches.end() && watch->second.changed;
+    if (changed != entry.changed) impl.dirty_models.insert(model.id);
+    entry.changed = changed;
   }
   for (const ModelId id : impl.dirty_models) {
     ModelEntry& entry = impl.models.at(id);

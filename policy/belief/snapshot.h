@@ -60,7 +60,7 @@ struct ClusterBlock {
 struct ModelView {
   Model model;
   bool healthy = true;                        // false: calls failed in a row; it rests until it is probed
-  bool loosened = false;                      // an alarm lies back less than 50 rows: its level may move further
+  bool changed = false;                       // an alarm in this generation: its level may move by kChangedWidth
   int column = -1;                            // in the bundle; -1: the bundle does not know it
   double mean_prior = 0.5;                    // f-bar
   std::array<double, kModelStateMax> mean{};  // n-hat

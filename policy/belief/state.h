@@ -139,15 +139,19 @@ inline constexpr std::size_t kIrregularRowsMax = std::size_t{1} << 17;
 // (learning/change_detector.h).
 struct ChannelWatch {
   Cusum cusum;
+  Cusum slow;
   std::uint64_t rows = 0;  // residuals in `sum`
   double sum = 0;          // of residuals: what is usual for a biased source
   bool centred = false;    // gold too is compared with what is usual: its judge changed
   bool operator==(const ChannelWatch&) const = default;
 };
+// Standard deviation of a model's level about its prior after it changed: far enough for
+// a loss of a third, whatever the bundle believed.
+inline constexpr double kChangedWidth = 0.2;
 struct ModelWatch {
   std::array<ChannelWatch, kChannelsMax> channels{};
-  std::uint64_t rows = 0;           // that had any channel
-  std::uint32_t new_rows_left = 0;  // while above 0 the model's width is doubled
+  std::uint64_t rows = 0;  // that had any channel
+  bool changed = false;    // an alarm in this generation: its level is no longer known
   RowMark dirty;
   bool operator==(const ModelWatch&) const = default;
 };

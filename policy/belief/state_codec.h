@@ -39,7 +39,8 @@
 //                             prior, trust of model, trust of other
 //  't' u32 model              tally: u8 V, u64 decisions, outcomes, failures, ratings, gold, f64 token_rows,
 //                             token_sum, token_squares
-//  'w' u32 model              watch: u8 V, 5 x (f64 up, down, u64 rows, f64 sum, u8 centred), u64 rows, u32 new rows
+//  'w' u32 model              watch: u8 V, 5 x (f64 up, down, slow up, slow down, u64 rows, f64 sum,
+//                             u8 centred), u64 rows, u8 changed
 //  'x' u32 model              discounts: u8 V, u8 n, n x (u64 seq, i64 stamp, u8 halvings)
 //  'y'                        alarms: u8 V, u8 n, n x (u32 model, u8 cell, u32 cluster, u8 direction, u8 judge,
 //                             u64 seq, i64 at_us, u64 uses, u64 reports)

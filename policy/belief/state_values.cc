@@ -355,12 +355,14 @@ std::string EncodeWatch(const ModelWatch& watch) {
   for (const ChannelWatch& channel : watch.channels) {
     out.F64(channel.cusum.up);
     out.F64(channel.cusum.down);
+    out.F64(channel.slow.up);
+    out.F64(channel.slow.down);
     out.U64(channel.rows);
     out.F64(channel.sum);
     out.Bool(channel.centred);
   }
   out.U64(watch.rows);
-  out.U32(watch.new_rows_left);
+  out.Bool(watch.changed);
   return out.Take();
 }
 
@@ -369,12 +371,14 @@ void DecodeWatch(ByteReader& in, ModelWatch& watch) {
   for (ChannelWatch& channel : watch.channels) {
     channel.cusum.up = in.F64();
     channel.cusum.down = in.F64();
+    channel.slow.up = in.F64();
+    channel.slow.down = in.F64();
     channel.rows = in.U64();
     channel.sum = in.F64();
     channel.centred = in.Bool();
   }
   watch.rows = in.U64();
-  watch.new_rows_left = in.U32();
+  watch.changed = in.Bool();
 }
 
 std::string EncodePacer(const Pacer& pacer) {

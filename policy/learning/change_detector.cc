@@ -61,7 +61,10 @@ bool JudgeChanged(const State& state, const Alarm& now) {
 }
 
 void ForgetSums(ModelWatch& watch) {
-  for (ChannelWatch& channel : watch.channels) channel.cusum = Cusum{};
+  for (ChannelWatch& channel : watch.channels) {
+    channel.cusum = Cusum{};
+    channel.slow = Cusum{};
+  }
 }
 
 void RaiseModelAlarm(State& state, Alarm alarm, std::uint8_t channel) {
@@ -80,7 +83,7 @@ void RaiseModelAlarm(State& state, Alarm alarm, std::uint8_t channel) {
     ++state.counters.alarms;
     ModelWatch& watch = state.watches[alarm.model];
     ForgetSums(watch);
-    watch.new_rows_left = kNewRows;
+    watch.changed = true;
     watch.channels[channel].rows = 0;
     watch.channels[channel].sum = 0;
     DiscountModel(state, alarm.model, {alarm.seq, alarm.at_us, kAlarmHalvings});
@@ -109,12 +112,12 @@ void WatchCells(State& state, const Alarm& model_alarm, double zeta, std::span<c
 
 }  // namespace
 
-int AddToCusum(Cusum& cusum, double zeta) {
-  const double up = cusum.up + zeta - kCusumAllowance;
-  const double down = cusum.down - zeta - kCusumAllowance;
+int AddToCusum(Cusum& cusum, double zeta, double allowance, double threshold) {
+  const double up = cusum.up + zeta - allowance;
+  const double down = cusum.down - zeta - allowance;
   cusum.up = up > 0 ? up : 0;
   cusum.down = down > 0 ? down : 0;
-  const int direction = cusum.up > kCusumThreshold ? 1 : cusum.down > kCusumThreshold ? -1 : 0;
+  const int direction = cusum.up > threshold ? 1 : cusum.down > threshold ? -1 : 0;
   if (direction != 0) cusum = Cusum{};
   return direction;
 }
@@ -127,10 +130,7 @@ void WatchForChange(State& state, const RowChanged& change, std::span<const Clus
   const ModelId model = change.context.model;
   ModelWatch& watch = state.watches[model];
   state.dirty_rows.insert_once(watch.dirty, [model] { return WatchRow(model); });
-  if (change.before.empty()) {
-    ++watch.rows;
-    if (watch.new_rows_left > 0) --watch.new_rows_left;
-  }
+  if (change.before.empty()) ++watch.rows;
   ChannelWatch& seen = watch.channels[channel];
   const double residual = now->value - now->offset - change.context.predicted_quality;
   const bool centred = channel != 0 || seen.centred;
@@ -151,7 +151,9 @@ void WatchForChange(State& state, const RowChanged& change, std::span<const Clus
   alarm.at_us = at_us;
   alarm.reports = Reports(state);
   if (const auto tally = state.tallies.find(model); tally != state.tallies.end()) alarm.uses = tally->second.decisions;
-  const int direction = AddToCusum(seen.cusum, zeta);
+  int direction = AddToCusum(seen.cusum, zeta);
+  const int slow = AddToCusum(seen.slow, zeta, kSlowCusumAllowance, kSlowCusumThreshold);
+  if (direction == 0) direction = slow;
   if (direction != 0) {
     alarm.direction = static_cast<std::int8_t>(direction);
     RaiseModelAlarm(state, alarm, channel);

@@ -1,8 +1,10 @@
 // Change detection: does a model, or one of its cells, still do what was predicted?
 //
-// Source: spec online_learner 5, trouter_bandits 3.6. A two-sided CUSUM with
+// Source: spec online_learner 5, trouter_bandits 3.6. Two two-sided CUSUMs, one with
 // allowance .25 and threshold 12 (one false alarm in about 2,900 reports; a shift
-// of half a standard deviation is found after about 45) runs on
+// of half a standard deviation is found after about 45) and a slow one with .1 and 30
+// (12,500; a quarter of a standard deviation, which the first never finds, after
+// about 180: what a large loss leaves in a source that sees quality badly), run on
 //   zeta = (value - prediction logged with the decision - usual difference) / sd,
 //   sd^2 = predicted variance + r(1 - r) for channels of 0 and 1, + the channel's
 //          noise variance for graded ones.
@@ -10,8 +12,11 @@
 // usual difference for the model is the mean of its earlier residuals, and it says
 // nothing before there are kUsualRows of them.
 //
-// On an alarm for a model: its evidence so far counts an eighth, and its level may
-// move twice as far until kNewRows new rows came. When half of the models with
+// On an alarm for a model: its evidence so far counts an eighth, and until the next
+// generation its level may move by kChangedWidth, whatever the bundle's widths say:
+// they describe how well it was known before. Without that, a shift that all models
+// share and the bias of the source would explain the change away, because nobody else
+// is being played (decisions/0013). When half of the models with
 // kModelRows rows alarm in one direction within kJudgeWindow reports, not the models
 // but the judge or the traffic changed: nothing is discounted, the usual difference
 // of the channel starts anew, and an alert is raised. An alarm of one cell discounts
@@ -29,9 +34,10 @@ namespace pointsman::policy {
 
 inline constexpr double kCusumAllowance = 0.25;
 inline constexpr double kCusumThreshold = 12;
+inline constexpr double kSlowCusumAllowance = 0.1;
+inline constexpr double kSlowCusumThreshold = 30;
 inline constexpr std::uint32_t kUsualRows = 20;
 inline constexpr std::uint32_t kModelRows = 30;
-inline constexpr std::uint32_t kNewRows = 50;
 inline constexpr std::uint64_t kJudgeWindow = 200;
 inline constexpr std::uint8_t kAlarmHalvings = 3;  // evidence times 1/8
 // Alarms remembered for people, the latest.
@@ -39,7 +45,7 @@ inline constexpr std::size_t kAlarmsMax = 64;
 
 // Adds `zeta` and returns the direction of an alarm: +1, -1, or 0. After an alarm
 // both sums are 0.
-int AddToCusum(Cusum& cusum, double zeta);
+int AddToCusum(Cusum& cusum, double zeta, double allowance = kCusumAllowance, double threshold = kCusumThreshold);
 
 // Looks at a report that said something new about a row. Called before the row is
 // folded. `row` gives the live cells.

@@ -399,6 +399,12 @@ Status FoldingLearner::Apply(const Event& event, const GenerationActivated& acti
   translator_ = std::move(translator);
   state_.generation = activated.generation;
   state_.bundle = activated.bundle;
+  // The new bundle describes the models as they are now.
+  for (auto& [model, watch] : state_.watches) {
+    if (!watch.changed) continue;
+    watch.changed = false;
+    Mark(WatchRow(model));
+  }
   // Chosen for the widths of the bundle that goes.
   state_.model_width = 0;
   state_.trust_width = 0;

@@ -78,7 +78,7 @@ TEST(Change, AModelThatGetsWorseIsFoundAndItsEvidenceCountsAnEighth) {
   EXPECT_EQ(state.alarms[0].model, ModelId{1});
   const PatternMoments after = state.cells.at(key).patterns.at(1);
   EXPECT_LE(after.base, before.base - kAlarmHalvings + 1);
-  EXPECT_EQ(state.watches.at(ModelId{1}).new_rows_left, kNewRows);
+  EXPECT_TRUE(state.watches.at(ModelId{1}).changed);
   EXPECT_FALSE(state.watches.contains(ModelId{2}));
 }
 
