@@ -1,5 +1,6 @@
 #include "policy/learning/change_detector.h"
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 
@@ -91,6 +92,21 @@ void RaiseModelAlarm(State& state, Alarm alarm, std::uint8_t channel) {
   Remember(state, alarm);
 }
 
+// What gold says with its fast sum and a source with its slow one, neither loud enough
+// alone: shares of their thresholds that add up to one.
+int Together(const ModelWatch& watch) {
+  const Cusum& gold = watch.channels[0].cusum;
+  double up = 0;
+  double down = 0;
+  for (std::size_t c = 1; c < watch.channels.size(); ++c) {
+    up = std::max(up, watch.channels[c].slow.up);
+    down = std::max(down, watch.channels[c].slow.down);
+  }
+  if (up > 0 && gold.up / kCusumThreshold + up / kSlowCusumThreshold > 1) return 1;
+  if (down > 0 && gold.down / kCusumThreshold + down / kSlowCusumThreshold > 1) return -1;
+  return 0;
+}
+
 void WatchCells(State& state, const Alarm& model_alarm, double zeta, std::span<const ClusterWeight> clusters) {
   for (const ClusterWeight& membership : clusters) {
     if (membership.cluster == kBackground || membership.weight < 0.5) continue;
@@ -136,7 +152,9 @@ void WatchForChange(State& state, const RowChanged& change, std::span<const Clus
   const bool centred = channel != 0 || seen.centred;
   const bool known = !centred || seen.rows >= kUsualRows;
   const double usual = centred && seen.rows > 0 ? seen.sum / static_cast<double>(seen.rows) : 0;
-  if (centred) {
+  // What is usual stands still in the end: else it follows a lasting change, and the
+  // slow sum never gets there.
+  if (centred && seen.rows < kUsualRowsMost) {
     ++seen.rows;
     seen.sum += residual;
   }
@@ -151,9 +169,10 @@ void WatchForChange(State& state, const RowChanged& change, std::span<const Clus
   alarm.at_us = at_us;
   alarm.reports = Reports(state);
   if (const auto tally = state.tallies.find(model); tally != state.tallies.end()) alarm.uses = tally->second.decisions;
-  int direction = AddToCusum(seen.cusum, zeta);
+  int direction = AddToCusum(seen.cusum, zeta, kCusumAllowance, channel == 0 ? kCusumThreshold : kSourceCusumThreshold);
   const int slow = AddToCusum(seen.slow, zeta, kSlowCusumAllowance, kSlowCusumThreshold);
   if (direction == 0) direction = slow;
+  if (direction == 0) direction = Together(watch);
   if (direction != 0) {
     alarm.direction = static_cast<std::int8_t>(direction);
     RaiseModelAlarm(state, alarm, channel);

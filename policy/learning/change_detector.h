@@ -1,16 +1,21 @@
 // Change detection: does a model, or one of its cells, still do what was predicted?
 //
-// Source: spec online_learner 5, trouter_bandits 3.6. Two two-sided CUSUMs, one with
-// allowance .25 and threshold 12 (one false alarm in about 2,900 reports; a shift
-// of half a standard deviation is found after about 45) and a slow one with .1 and 30
-// (12,500; a quarter of a standard deviation, which the first never finds, after
-// about 180: what a large loss leaves in a source that sees quality badly), run on
+// Source: spec online_learner 5, trouter_bandits 3.6. Two-sided CUSUMs, a fast one with
+// allowance .25 and a slow one with .1, run on
 //   zeta = (value - prediction logged with the decision - usual difference) / sd,
 //   sd^2 = predicted variance + r(1 - r) for channels of 0 and 1, + the channel's
 //          noise variance for graded ones.
+// The fast threshold is 12 for gold (one false alarm in about 2,900 reports; a shift of
+// half a standard deviation is found after about 45) and 20 for rating sources (160,000
+// and about 80): ratings are plentiful, and a false alarm costs as much. The slow
+// threshold is 45 (250,000; a shift of a quarter, which the fast one never finds, after
+// about 290): it is what a large loss leaves in a source that sees quality badly.
 // Gold is compared with the prediction itself; a rating source has a bias, so its
 // usual difference for the model is the mean of its earlier residuals, and it says
 // nothing before there are kUsualRows of them.
+//
+// Where neither is loud enough, the share of its threshold that gold has reached with the
+// fast sum and a source with the slow one are added.
 //
 // On an alarm for a model: its evidence so far counts an eighth, and until the next
 // generation its level may move by kChangedWidth, whatever the bundle's widths say:
@@ -33,10 +38,12 @@
 namespace pointsman::policy {
 
 inline constexpr double kCusumAllowance = 0.25;
-inline constexpr double kCusumThreshold = 12;
+inline constexpr double kCusumThreshold = 12;  // of gold
+inline constexpr double kSourceCusumThreshold = 20;
 inline constexpr double kSlowCusumAllowance = 0.1;
-inline constexpr double kSlowCusumThreshold = 30;
+inline constexpr double kSlowCusumThreshold = 45;
 inline constexpr std::uint32_t kUsualRows = 20;
+inline constexpr std::uint32_t kUsualRowsMost = 400;
 inline constexpr std::uint32_t kModelRows = 30;
 inline constexpr std::uint64_t kJudgeWindow = 200;
 inline constexpr std::uint8_t kAlarmHalvings = 3;  // evidence times 1/8

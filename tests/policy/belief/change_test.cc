@@ -22,15 +22,19 @@ class Watched : public Harness {
     for (std::size_t m = 0; m < models; ++m) AddModel("model" + std::to_string(m + 1));
   }
   // One gold label of 0 or 1, drawn with probability `truth`, predicted as `predicted`.
-  void Label(std::uint32_t model, double predicted, double truth) {
+  void Label(std::uint32_t model, double predicted, double truth) { Draw(0, model, predicted, truth); }
+  // The same of the first rating source.
+  void Rate(std::uint32_t model, double predicted, double mean) { Draw(1, model, predicted, mean); }
+
+ private:
+  void Draw(std::uint8_t channel, std::uint32_t model, double predicted, double truth) {
     const std::uint32_t id = ++next_;
     now_us += 1'000'000;
     Decide(id, model, {{0, 1}}, 0.5);
     Context(id).predicted_quality = predicted;
-    Report(id, 0, random_.Unit() < truth ? 1 : 0);
+    Report(id, channel, random_.Unit() < truth ? 1 : 0);
   }
 
- private:
   std::uint32_t next_ = 0;
   SplitMix64 random_{20'26};
 };
@@ -58,6 +62,56 @@ TEST(Cusum, RaisesAboutOneFalseAlarmInThreeThousandReports) {
   }
   EXPECT_GT(kReports / alarms, 2'300);
   EXPECT_LT(kReports / alarms, 4'000);
+}
+
+TEST(Cusum, TheSlowOneFindsAQuarterOfAStandardDeviationAndHardlyEverErrs) {
+  SplitMix64 random(8);
+  const auto normal = [&random] {
+    double sum = -6;
+    for (int k = 0; k < 12; ++k) sum += random.Unit();
+    return sum;
+  };
+  Cusum cusum;
+  int alarms = 0;
+  for (int i = 0; i < 1'000'000; ++i) {
+    alarms += AddToCusum(cusum, normal(), kSlowCusumAllowance, kSlowCusumThreshold) != 0 ? 1 : 0;
+  }
+  EXPECT_LE(alarms, 12) << "about one in 250,000";
+  double needed = 0;
+  for (int run = 0; run < 100; ++run) {
+    Cusum fresh;
+    int direction = 0;
+    while (direction == 0) {
+      ++needed;
+      direction = AddToCusum(fresh, normal() - 0.25, kSlowCusumAllowance, kSlowCusumThreshold);
+    }
+    EXPECT_EQ(direction, -1);
+  }
+  EXPECT_NEAR(needed / 100, 290, 30);
+}
+
+// decisions/0013: one model is played, a source sees two fifths of its loss, and gold is
+// one report in thirty. A shift that all share must not explain it away.
+TEST(Change, ALossThatRatingsShowFaintlyIsFoundAndBlamedOnTheModel) {
+  Watched world(2);
+  world.options.widths_overridden = true;
+  world.options.widths.model = .03;
+  world.options.widths.source_model = .15;
+  world.options.widths.common = .15;
+  world.Add(OptionsChanged{world.options});
+  const auto play = [&world](double quality, double rating) {
+    for (int i = 0; i < 30; ++i) i == 0 ? world.Label(1, .6, quality) : world.Rate(1, .6, rating);
+  };
+  for (int round = 0; round < 20; ++round) play(.6, .65);
+  ASSERT_EQ(world.learner->state().counters.alarms, 0U);
+  int rounds = 0;
+  for (; world.learner->state().counters.alarms == 0 && rounds < 60; ++rounds) play(.3, .53);
+  EXPECT_LT(rounds, 20) << "600 reports";
+  EXPECT_TRUE(world.learner->state().watches.at(ModelId{1}).changed);
+  for (int round = 0; round < 15; ++round) play(.3, .53);
+  const auto snapshot = world.Publish();
+  const double fall = snapshot->models.at(0).mean[0] - snapshot->models.at(1).mean[0];
+  EXPECT_LT(fall, -.08) << "against what nobody plays";
 }
 
 TEST(Change, AModelThatGetsWorseIsFoundAndItsEvidenceCountsAnEighth) {
