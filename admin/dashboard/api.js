@@ -54,7 +54,7 @@ export function dollars(x) {
   if (x === null || x === undefined || !Number.isFinite(+x)) return '–';
   const size = Math.abs(x);
   if (size === 0) return '$0';
-  if (size >= 1) return `$${(+x).toFixed(2)}`;
+  if (size >= .1) return `$${(+x).toFixed(2)}`;
   return `$${(+x).toPrecision(3).replace(/\.?0+$/, '')}`.replace(/e-(\d+)/, '·10⁻$1');
 }
 export function when(micros) {

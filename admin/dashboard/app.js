@@ -18,6 +18,7 @@ const live = document.getElementById('live');
 let current = null;
 let view = null;
 let busy = false;
+let again = false;  // somebody asked while busy
 
 function address() {
   const [name, ...rest] = location.hash.replace(/^#\/?/, '').split('/');
@@ -33,7 +34,10 @@ async function open() {
     document.getElementById('nav').replaceChildren(...kPages.map(([key, title], i) => el('a', {
       href: `#/${key}`, 'aria-current': key === page[0] ? 'page' : null, title: `key ${i + 1}`,
     }, title)));
-    view = page[2].make(main);
+    // A place of its own: what an older page still fetches lands in its old place.
+    const place = el('div');
+    main.replaceChildren(place);
+    view = page[2].make(place);
   }
   if (view.go) view.go(rest);
   await refresh();
@@ -41,7 +45,7 @@ async function open() {
 
 // Leaves the page as it is when the daemon does not answer: the next round mends it.
 async function refresh() {
-  if (busy) return;
+  if (busy) { again = true; return; }
   busy = true;
   const shown = view;
   try {
@@ -64,6 +68,7 @@ async function refresh() {
     if (away && !(error instanceof TypeError)) throw error;
   } finally {
     busy = false;
+    if (again) { again = false; refresh(); }
   }
 }
 

@@ -3,6 +3,15 @@ import { ago, change, dot, el, fixed, get, post, whole } from './api.js';
 
 const kValues = [[0, 'wrong'], [.25, 'poor'], [.5, 'half right'], [.75, 'good'], [1, 'right']];
 
+// What the token of a decision begins with: base32 of the 16 bytes, as far as they go.
+export function tokenStart(hex) {
+  const bits = [...hex].map((digit) => parseInt(digit, 16).toString(2).padStart(4, '0')).join('');
+  const letters = 'abcdefghijklmnopqrstuvwxyz234567';
+  let text = 'd1_';
+  for (let at = 0; at + 5 <= bits.length; at += 5) text += letters[parseInt(bits.slice(at, at + 5), 2)];
+  return text;
+}
+
 export function make(main) {
   let queue = [];
   let at = 0;
@@ -37,9 +46,10 @@ export function make(main) {
     if (!task) return el('p', { class: 'empty' }, 'Nothing waits for a label.');
     const choose = (v) => { value = v; draw(); };
     return [el('h2', {}, 'Label this decision'),
-      el('dl', {}, el('dt', {}, 'Decision'), el('dd', { class: 'mono' }, task.decision), el('dt', {}, 'Model'), el('dd', {}, dot(task.model), task.model),
-        el('dt', {}, 'Tenant'), el('dd', {}, task.tenant || '–'), el('dt', {}, 'Clusters'), el('dd', {}, task.clusters.map((c) => `${c.name} ${Math.round(100 * c.weight)} %`).join(', '))),
-      el('p', { class: 'note' }, 'Query and answer are not stored here. Look the decision up in the log of the service that asked; the token it kept begins with the same decision. ',
+      el('dl', {}, el('dt', {}, 'Decision'), el('dd', { class: 'mono' }, task.decision), el('dt', {}, 'Token'), el('dd', { class: 'mono', id: 'gold-token' }, `${tokenStart(task.decision)}…`),
+        el('dt', {}, 'Model'), el('dd', {}, dot(task.model), task.model),
+        el('dt', {}, 'Tenant'), el('dd', {}, task.tenant || '–'), el('dt', {}, 'Clusters'), el('dd', {}, [...task.clusters].sort((a, b) => b.weight - a.weight).map((c) => `${c.name} (${Math.round(100 * c.weight)} %)`).join('; '))),
+      el('p', { class: 'note' }, 'Query and answer are not stored here. Look the answer up in the log of the service that asked, by the token it kept. ',
         el('a', { href: `#/explain/${task.decision}` }, 'Explain it')),
       el('div', { class: 'scale', role: 'group', 'aria-label': 'How good was the answer' }, kValues.map(([v, word]) =>
         el('button', { type: 'button', 'aria-pressed': String(value === v), onclick: () => choose(v) }, `${v}`, el('br'), el('small', {}, word)))),

@@ -26,6 +26,15 @@ function spread(circles) {
   }
 }
 
+// As many of the terms as a circle of radius `r` has room for.
+function labelOf(name, r) {
+  const room = Math.floor(r / 3.1);
+  const terms = name.split(', ');
+  while (terms.length > 1 && terms.join(', ').length > room) terms.pop();
+  const text = terms.join(', ');
+  return text.length > room ? `${text.slice(0, Math.max(3, room - 1))}…` : text;
+}
+
 function draw(clusters, traffic, picked, pick) {
   const counts = new Map(traffic.clusters.map((c) => [c.number, c.decisions]));
   const weight = (c) => Math.max(counts.get(c.number) || 0, .3);
@@ -45,7 +54,7 @@ function draw(clusters, traffic, picked, pick) {
       onkeydown: (e) => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); pick(c.number); } },
     }, el('title', { svg: true }, `${c.name}: ${c.leader} leads with ${fixed(c.leader_quality)}; ${whole(Math.round(counts.get(c.number) || 0))} decisions lately`))),
     circles.filter(({ r }) => r > 20).map(({ c, x, y, r }) => el('text', { class: 'name', x, y: y + 4, 'font-size': Math.min(13, 8 + r / 9) },
-      c.name.length * 6 > 2.6 * r ? `${c.name.slice(0, Math.max(4, Math.floor(r / 2.7)))}…` : c.name)));
+      labelOf(c.name, r))));
 }
 
 function legend(clusters) {

@@ -26,7 +26,7 @@ async function setState(model, state) {
 function row(model, total) {
   const worst = model.biases[0];
   return el('tr', {},
-    el('td', {}, dot(model.name), el('b', {}, model.name), model.epoch > 1 ? ` (epoch ${model.epoch})` : ''),
+    el('td', { class: 'nowrap' }, dot(model.name), el('b', {}, model.name), model.epoch > 1 ? ` (epoch ${model.epoch})` : ''),
     el('td', {}, el('span', { class: `tag ${kTones[model.state] || ''}` }, model.state)),
     el('td', { class: 'num' }, `${dollars(model.price.input_usd_per_million)} / ${dollars(model.price.output_usd_per_million)}`),
     el('td', { class: 'num' }, fixed(model.prior_quality)),
@@ -36,7 +36,7 @@ function row(model, total) {
     el('td', { class: 'num' }, model.failures > 0 ? el('span', { class: 'bad' }, whole(model.failures)) : '0'),
     el('td', {}, worst ? [around(worst.bias, worst.deviation, .5, colourOf(model.name)),
       el('p', { class: 'note' }, `${worst.source} ${worst.bias >= 0 ? '+' : ''}${fixed(worst.bias, 2)} ± ${fixed(worst.deviation, 2)}`)] : '–'),
-    el('td', {}, model.state === 'retired' ? null : el('div', { class: 'row' },
+    el('td', {}, model.state === 'retired' ? null : el('div', { class: 'row tight' },
       el('button', { class: 'small', type: 'button', onclick: () => setPrice(model) }, 'Price'),
       model.state === 'active'
         ? el('button', { class: 'small', type: 'button', onclick: () => setState(model, 'draining') }, 'Drain')

@@ -29,7 +29,7 @@ function biases(status, traffic) {
   const gold = mean('gold');
   const rows = status.sources.map((source) => el('div', { class: 'cell' }, el('span', {}, source.name),
     around(source.bias, source.bias_deviation, .5, 'var(--accent)'),
-    el('p', { class: 'note' }, `over-rates by ${fixed(source.bias)} ± ${fixed(source.bias_deviation)}; `
+    el('p', { class: 'note' }, `${source.bias >= 0 ? 'over' : 'under'}-rates by ${fixed(Math.abs(source.bias))} ± ${fixed(source.bias_deviation)}; `
       + `${whole(source.reports)} reports, mean ${fixed(mean(source.name).mean, 2)}`)));
   return [el('p', { class: 'label' }, `Gold: ${whole(status.gold)} labels, mean ${fixed(gold.mean, 2)} in this window. `
     + 'Bias is rating less gold; the bar is two standard errors to each side.'), rows];

@@ -3,75 +3,20 @@
 import base64
 import json
 import os
-import signal
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import unittest
 
 SOURCE = os.environ["POINTSMAN_SOURCE"]
-BIN = os.environ["POINTSMAN_BIN"]
 sys.path.insert(0, os.path.join(SOURCE, "clients", "python"))
+sys.path.insert(0, os.path.join(SOURCE, "tests", "support"))
 
 import pointsman  # noqa: E402
 from pointsman import wire  # noqa: E402
-
-CONFIG = """
-[store]
-directory = "{0}/store"
-[sockets]
-route = "{0}/r.sock"
-api = "{0}/h.sock"
-admin = "{0}/a.sock"
-[learning]
-sources = ["thumbs"]
-[[models]]
-name = "small"
-input_usd_per_million = 0.1
-output_usd_per_million = 0.4
-[[models]]
-name = "large"
-input_usd_per_million = 2
-output_usd_per_million = 8
-"""
-
-
-class Daemon:
-    """A pointsmand of its own in a short temporary folder."""
-
-    def __init__(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="pmpy")
-        self.path = self.folder.name + "/r.sock"
-        with open(self.folder.name + "/c.toml", "w") as config:
-            config.write(CONFIG.format(self.folder.name))
-        self.start()
-
-    def start(self):
-        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        name = self.folder.name + "/n.sock"
-        if os.path.exists(name):
-            os.unlink(name)
-        notify.bind(name)
-        notify.settimeout(60)
-        environment = dict(os.environ, NOTIFY_SOCKET=name)
-        with open(self.folder.name + "/log", "a") as log:
-            self.process = subprocess.Popen(
-                [BIN + "/pointsmand", "--config", self.folder.name + "/c.toml"], stderr=log, env=environment)
-        while b"READY=1" not in notify.recv(4096):
-            pass
-        notify.close()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
-
-    def close(self):
-        self.stop()
-        self.folder.cleanup()
-
+from daemon import Daemon  # noqa: E402
 
 def plain(fields, message):
     """A message of frames.json: bytes are base64 there."""
