@@ -4,10 +4,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SOURCE = os.environ["POINTSMAN_SOURCE"]
@@ -87,6 +89,25 @@ class SocketActivation(unittest.TestCase):
         process, _, _ = self.start(daemon, self.high(["root"]))
         self.assertEqual(process.wait(60), 78)
         self.assertIn("FileDescriptorName must be route, api, admin or http", process.stderr.read())
+
+
+class Reload(unittest.TestCase):
+    def test_it_says_what_changed_and_what_needs_a_restart(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        with open(daemon.folder.name + "/c.toml", "a") as config:
+            config.write("[budget]\nusd_per_request = 0.5\n[limits]\nconnections = 99\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        log = ""
+        for _ in range(600):
+            with open(daemon.folder.name + "/log") as file:
+                log = file.read()
+            if "limits has changed" in log:
+                break
+            time.sleep(0.05)
+        self.assertRegex(log, r"changed: budget.usd_per_request: 0.0 -> 0.5")
+        self.assertRegex(log, r"changed: limits.connections: 1024 -> 99")
+        self.assertRegex(log, r"limits has changed; it needs a restart")
 
 
 class Metrics(unittest.TestCase):
