@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "admin/cli/event_json.h"
+#include "admin/cli/offline_transfer_verbs.h"
 #include "admin/cli/render.h"
 #include "admin/json.h"
 #include "policy/learning/learner.h"
@@ -106,10 +107,6 @@ Result<policy::State> StateAt(const store::Store& store, std::uint64_t at) {
   });
   if (!read.ok()) return read.error();
   return std::move(fold.mutable_state());
-}
-
-Exit FailNegative(Context& context, const Error& error) {
-  return context.Fail(error, error.code == Code::kOutOfRange ? Exit::kNegative : ExitFor(error.code));
 }
 
 Exit ShowStateAt(Context& context, const std::string& directory, std::uint64_t at) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -30,11 +31,9 @@ struct Acknowledged {
   bool rating = false;
 };
 
-std::string WriterPath() {
+std::string BinFolder() {
   const char* bin = std::getenv("POINTSMAN_BIN");
-  const std::string folder =
-      bin != nullptr ? std::string(bin) : std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
-  return folder + "/store_crash_writer";
+  return bin != nullptr ? std::string(bin) : std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
 }
 
 class StoreCrash : public ::testing::Test {
@@ -42,16 +41,26 @@ class StoreCrash : public ::testing::Test {
   // Starts a writer with a fault, reads its acknowledgements until `kill_after` of
   // them came (0: until it dies by itself), kills it and reads the rest.
   bool RunWriter(const std::string& fault, std::uint64_t kill_after) {
+    const int status = RunWriterFor({{"POINTSMAN_FAULT", fault}}, kill_after);
+    const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    EXPECT_TRUE(killed) << "the writer ended by itself: " << status;
+    return killed;
+  }
+
+  // The same with any environment; what waitpid said.
+  int RunWriterFor(const std::vector<std::pair<std::string, std::string>>& environment, std::uint64_t kill_after) {
     std::array<int, 2> ends{};
     EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
-    const std::string path = WriterPath();
+    const std::string path = BinFolder() + "/store_crash_writer";
     const std::string first = std::to_string(next_decision);
     const std::string writer_seed = std::to_string(random());
     const std::string directory = scratch / "s";
     const pid_t child = ::fork();
     if (child == 0) {
       ::dup2(ends[1], STDOUT_FILENO);
-      if (!fault.empty()) ::setenv("POINTSMAN_FAULT", fault.c_str(), 1);
+      for (const auto& [name, value] : environment) {
+        if (!value.empty()) ::setenv(name.c_str(), value.c_str(), 1);
+      }
       ::execl(path.c_str(), path.c_str(), directory.c_str(), first.c_str(), writer_seed.c_str(), nullptr);
       ::_exit(126);
     }
@@ -60,10 +69,8 @@ class StoreCrash : public ::testing::Test {
     ::close(ends[0]);
     int status = 0;
     EXPECT_EQ(::waitpid(child, &status, 0), child);
-    const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-    EXPECT_TRUE(killed) << "the writer ended by itself: " << status;
     next_decision += 1'000'000;
-    return killed;
+    return status;
   }
 
   void ReadAcknowledgements(int fd, pid_t child, std::uint64_t kill_after) {
@@ -186,6 +193,33 @@ TEST_F(StoreCrash, KilledAtEachFaultPointLosesAndDoublesNothing) {
     }
   }
   EXPECT_EQ(kills, 42u);
+}
+
+// Fault row 9: a sync or a write that fails once is final, and nothing is
+// acknowledged after it, however the call would do the next time.
+TEST_F(StoreCrash, AfterAFailedCallNothingIsAcknowledgedAndTheStoreRefusesToGoOn) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's runtime must be loaded first";
+#endif
+  for (const std::string calls : {"sync", "write"}) {
+    for (const int nth : {40, 41, 42, 55, 70}) {
+      SCOPED_TRACE(calls + " " + std::to_string(nth));
+      StartAfresh();
+      std::filesystem::remove(scratch / "hit");
+      const int status = RunWriterFor({{"LD_PRELOAD", BinFolder() + "/libfail_shim.so"},
+                                       {"POINTSMAN_SHIM_UNDER", scratch / "s"},
+                                       {"POINTSMAN_SHIM_CALLS", calls},
+                                       {"POINTSMAN_SHIM_NTH", std::to_string(nth)},
+                                       {"POINTSMAN_SHIM_ERRNO", std::to_string(EIO)},
+                                       {"POINTSMAN_SHIM_HIT", scratch / "hit"}},
+                                      0);
+      ASSERT_TRUE(std::filesystem::exists(scratch / "hit")) << "no call was met";
+      ASSERT_TRUE(WIFEXITED(status));
+      EXPECT_EQ(WEXITSTATUS(status), 5);
+      ExpectSound();
+      if (HasFatalFailure()) return;
+    }
+  }
 }
 
 }  // namespace

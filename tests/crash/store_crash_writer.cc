@@ -2,6 +2,9 @@
 // what was acknowledged, one 24-byte record each, only after Commit returned.
 //
 //   store_crash_writer DIRECTORY FIRST_DECISION SEED
+//
+// Exit code when it was not killed: 5 the store refused to go on; 6 it went on after
+// a failure; 7 it acknowledged after a call failed (POINTSMAN_SHIM_HIT exists).
 #include <unistd.h>
 
 #include <array>
@@ -23,6 +26,7 @@ struct Writer {
   std::unique_ptr<policy::Learner> learner;
   std::uint64_t next_decision;
   SplitMix64 random;
+  bool acknowledged_after_failure = false;
 
   bool Commit(const std::vector<Request>& requests, const std::vector<std::uint64_t>& numbers) {
     std::vector<Result<Receipt>> outcomes;
@@ -34,6 +38,7 @@ struct Writer {
       std::fprintf(stderr, "commit: %s\n", committed.error().message.c_str());
       return false;
     }
+    if (CallHasFailed()) acknowledged_after_failure = true;
     for (std::size_t i = 0; i < outcomes.size() && i < numbers.size(); ++i) {
       if (!outcomes[i].ok()) {
         std::fprintf(stderr, "refused: %s\n", outcomes[i].error().message.c_str());
@@ -43,6 +48,20 @@ struct Writer {
       if (::write(STDOUT_FILENO, record.data(), sizeof record) != sizeof record) return false;
     }
     return true;
+  }
+
+  // The shim (tests/support/fail_shim.c) has let a call fail.
+  static bool CallHasFailed() {
+    const char* hit = std::getenv("POINTSMAN_SHIM_HIT");
+    return hit != nullptr && ::access(hit, F_OK) == 0;
+  }
+
+  // What a failed store says to one more try.
+  int End() {
+    const std::vector<Request> requests = {AskTick()};
+    std::vector<Result<Receipt>> outcomes;
+    if (acknowledged_after_failure) return 7;
+    return store.Commit(requests, kNoonUs, /*sync=*/true, &outcomes).ok() ? 6 : 5;
   }
 
   bool Checkpoint() {
@@ -65,7 +84,7 @@ struct Writer {
     }
     if (random.Below(8) == 0) requests.push_back(AskTick());
     if (!Commit(requests, numbers)) return false;
-    return random.Below(6) != 0 || Checkpoint();
+    return !acknowledged_after_failure && (random.Below(6) != 0 || Checkpoint());
   }
 };
 
@@ -84,11 +103,11 @@ int Run(const std::string& directory, std::uint64_t first, std::uint64_t seed) {
   if (!state.ok()) return 3;
   auto learner = policy::Learner::Create(**store, **store, std::move(*state));
   if (!learner.ok()) return 3;
-  Writer writer{**store, std::move(*learner), first, SplitMix64(seed)};
+  Writer writer{**store, std::move(*learner), first, SplitMix64(seed), false};
   if ((*store)->LastSeq().value == 0 && !writer.Commit(WorldRequests(), {})) return 4;
   while (writer.Step()) {
   }
-  return 5;
+  return writer.End();
 }
 
 }  // namespace
