@@ -17,9 +17,9 @@ namespace {
 constexpr std::size_t kBatchEvents = 1024;
 
 Error DoesNotFollow(LogSeq seq, const std::string& why) {
-  return MakeError(Code::kDataLoss, "event_does_not_follow",
-                   "event " + std::to_string(seq.value) + " does not follow from those before it: " + why +
-                       "; no store was made");
+  return MakeError(
+      Code::kDataLoss, "event_does_not_follow",
+      "event " + std::to_string(seq.value) + " does not follow from those before it: " + why + "; no store was made");
 }
 
 StoreOptions OptionsFor(const std::string& folder) {
@@ -123,7 +123,10 @@ Status StoreBuilder::Expire(const policy::DecisionExpired& expired, LogSeq seq) 
 Status StoreBuilder::Flush() {
   rocksdb::WriteBatch batch;
   for (const policy::Event& event : events_) {
-    batch.Put(database_->family(Family::kLog), LogKey(event.seq), EncodeEvent(event));
+    const std::string key = LogKey(event.seq);
+    const std::string value = EncodeEvent(event);
+    position_.log_bytes += key.size() + value.size();
+    batch.Put(database_->family(Family::kLog), key, value);
   }
   for (const auto& [id, row] : rows_) {
     if (row) {
@@ -135,10 +138,10 @@ Status StoreBuilder::Flush() {
   record::OpenDecisions open;
   open.set_expired_up_to(position_.expired_up_to.value);
   open.set_count(position_.open_decisions);
+  open.set_log_bytes(position_.log_bytes);
   batch.Put(database_->family(Family::kMeta), ToSlice(kOpenDecisionsKey),
             Seal(kOpenDecisionsKey, open.SerializeAsString()));
-  const Status room =
-      CheckFreeSpace(folder_.path(), StoreOptions{}.free_space_min_bytes, 2 * batch.GetDataSize());
+  const Status room = CheckFreeSpace(folder_.path(), StoreOptions{}.free_space_min_bytes, 2 * batch.GetDataSize());
   if (!room.ok()) return room;
   const rocksdb::Status written = (*database_)->Write({}, &batch);
   if (!written.ok()) return RocksError(written, "write the new store");

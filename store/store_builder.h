@@ -60,9 +60,9 @@ class StoreBuilder {
   NewFolder folder_;
   std::optional<Database> database_;
   LogPosition position_;
-  std::vector<policy::Event> events_;                                      // of the batch
+  std::vector<policy::Event> events_;                                        // of the batch
   std::unordered_map<DecisionId, std::optional<policy::DecisionRow>> rows_;  // of the batch; none: removed
-  std::deque<std::pair<LogSeq, DecisionId>> open_;                         // in log order
+  std::deque<std::pair<LogSeq, DecisionId>> open_;                           // in log order
 };
 
 }  // namespace pointsman::store

@@ -321,8 +321,8 @@ Result<Forgotten> ForgetSubject(const std::string& directory, SubjectHash subjec
   const Status built =
       filter->ForEach(LogSeq{}, [&builder](const policy::Event& event) { return builder->Append(event); });
   if (!built.ok()) return built.error();
-  const auto ended = builder->End("a subject was forgotten: " + std::to_string(forgotten.events) +
-                                      " reports on " + std::to_string(forgotten.decisions) + " decisions",
+  const auto ended = builder->End("a subject was forgotten: " + std::to_string(forgotten.events) + " reports on " +
+                                      std::to_string(forgotten.decisions) + " decisions",
                                   uid, now_us);
   if (!ended.ok()) return ended.error();
   forgotten.store.last_seq = ended->last;

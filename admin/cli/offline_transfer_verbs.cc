@@ -24,8 +24,8 @@ Exit Import(Context& context, const std::string& from, const std::string& direct
   const auto done = store::ImportRecords(from, directory);
   if (!done.ok()) return context.Fail(done.error());
   if (context.json) return context.Print(TransferredJson(done.value()));
-  context.out << Printable(directory) << " is a store with " << done->last_seq.value << " events and "
-              << done->bundles << " bundles\nstate hash  " << admin::Hex64(done->state_hash)
+  context.out << Printable(directory) << " is a store with " << done->last_seq.value << " events and " << done->bundles
+              << " bundles\nstate hash  " << admin::Hex64(done->state_hash)
               << "\nIt has no keys yet: tokens of the exported store open only with its token.key.\n";
   return Exit::kOk;
 }
@@ -42,8 +42,9 @@ Exit Forget(Context& context, const std::string& directory, const SubjectArgumen
     report["forgotten_decisions"] = admin::Number64(done->decisions);
     context.Print(report);
   } else if (any) {
-    context.out << "forgot " << done->events << " reports on " << done->decisions << " decisions; the store ends at event "
-                << done->store.last_seq.value << "\nstate hash  " << admin::Hex64(done->store.state_hash)
+    context.out << "forgot " << done->events << " reports on " << done->decisions
+                << " decisions; the store ends at event " << done->store.last_seq.value << "\nstate hash  "
+                << admin::Hex64(done->store.state_hash)
                 << "\nBackups and exports that were made before still hold the reports.\n";
   } else {
     context.out << "the store holds nothing that this subject said\n";
@@ -60,7 +61,8 @@ struct Arguments {
 }  // namespace
 
 void AddSubjectOptions(CLI::App& verb, const std::string& flag, const std::string& help, SubjectArguments* arguments) {
-  auto* named = verb.add_option(flag, arguments->subject, help + "; a name with --tenant, or 0x and 16 digits as `export` shows it");
+  auto* named = verb.add_option(flag, arguments->subject,
+                                help + "; a name with --tenant, or 0x and 16 digits as `export` shows it");
   verb.add_option("--tenant", arguments->tenant, "The tenant that the subject belongs to (a uid where none was named)")
       ->needs(named);
 }
@@ -79,7 +81,8 @@ Result<SubjectHash> SubjectNamed(const std::string& directory, const SubjectArgu
   const std::string path = directory + "/subject.key";
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
-    return MakeError(Code::kNotFound, "no_key", "there is no " + path + ", so a name cannot be looked up; give the hash");
+    return MakeError(Code::kNotFound, "no_key",
+                     "there is no " + path + ", so a name cannot be looked up; give the hash");
   }
   const auto key = store::LoadOrMakeKey(path);
   if (!key.ok()) return key.error();
@@ -104,17 +107,18 @@ void AddTransferVerbs(CLI::App& app, Context& context, const std::string& group)
   auto imported = std::make_shared<Arguments>();
   import->add_option("--from", imported->from, "The file that export wrote")->required();
   import->add_option("--store", imported->store, "The new store's folder: absent or empty")->capture_default_str();
-  import->callback([&context, imported] { context.exit = Import(context, imported->from, imported->store); });
+  import->callback([&context, imported] { context.exit = Import(context, imported->from, imported->store);
+});
 
-  CLI::App* forget = AddVerb(app, context, "forget",
-                             "Takes all that one subject said out of a store, for good; exit 1 if there is nothing",
-                             "pointsman forget --subject alice --tenant shop --store /var/lib/pointsman");
-  forget->group(group);
-  auto forgotten = std::make_shared<Arguments>();
-  forget->add_option("--store", forgotten->store, "The store's folder")->capture_default_str();
-  AddSubjectOptions(*forget, "--subject", "Whose reports", &forgotten->subject);
-  forget->get_option("--subject")->required();
-  forget->callback([&context, forgotten] { context.exit = Forget(context, forgotten->store, forgotten->subject); });
-}
+CLI::App* forget = AddVerb(app, context, "forget",
+                           "Takes all that one subject said out of a store, for good; exit 1 if there is nothing",
+                           "pointsman forget --subject alice --tenant shop --store /var/lib/pointsman");
+forget->group(group);
+auto forgotten = std::make_shared<Arguments>();
+forget->add_option("--store", forgotten->store, "The store's folder")->capture_default_str();
+AddSubjectOptions(*forget, "--subject", "Whose reports", &forgotten->subject);
+forget->get_option("--subject")->required();
+forget->callback([&context, forgotten] { context.exit = Forget(context, forgotten->store, forgotten->subject); });
+}  // namespace pointsman::cli
 
 }  // namespace pointsman::cli

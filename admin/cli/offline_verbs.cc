@@ -1,8 +1,8 @@
 #include "admin/cli/offline_verbs.h"
 
 #include <algorithm>
-#include <map>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "admin/cli/event_json.h"
-#include "admin/cli/render.h"
 #include "admin/cli/offline_store_verbs.h"
 #include "admin/cli/offline_transfer_verbs.h"
+#include "admin/cli/render.h"
 #include "admin/json.h"
 #include "policy/learning/learner.h"
 #include "store/store.h"
@@ -99,15 +99,15 @@ Exit Replay(Context& context, const std::string& directory, bool verify) {
   if (!opened.ok()) return context.Fail(opened.error());
   const store::Store& store = *opened.value();
   const store::StoreStatistics statistics = store.Statistics();
-  if (statistics.base_seq.value > 0) {
-    return context.Fail(MakeError(Code::kFailedPrecondition, "history_begins_later",
-                                  "events up to " + std::to_string(statistics.base_seq.value) +
-                                      " were folded into a base state; a replay from empty needs them"));
-  }
-  const Result<Replayed> whole = Fold(context, store, policy::State{}, statistics.checkpoint_seq);
+  Result<policy::State> base = store.LoadBase();
+  if (!base.ok()) return context.Fail(base.error());
+  const std::uint64_t base_hash = store::StateHash(base.value());
+  Result<Replayed> whole = Fold(context, store, std::move(base).value(), statistics.checkpoint_seq);
   if (!whole.ok()) return context.Fail(whole.error());
+  if (statistics.checkpoint_seq == statistics.base_seq) whole->hash_at_checkpoint = base_hash;
   const double rate = whole->seconds > 0 ? static_cast<double>(whole->events) / whole->seconds : 0;
   json report = {{"events", admin::Number64(whole->events)},
+                 {"base_sequence", admin::Number64(statistics.base_seq.value)},
                  {"state_hash", admin::Hex64(whole->hash)},
                  {"seconds", whole->seconds},
                  {"events_per_second", rate}};
@@ -229,7 +229,7 @@ Exit ExportSummary(Context& context, const store::Store& store) {
   std::uint64_t events = 0;
   std::int64_t first_us = 0;
   std::int64_t last_us = 0;
-  const Status read = store.ReadLog(LogSeq{store.Statistics().base_seq.value + 1}, 0, [&](const policy::Event& event) {
+  const Status read = store.ForEach(LogSeq{store.LastSeq().value + 1}, [&](const policy::Event& event) {
     ++counts[std::string(policy::EventTypeName(policy::EventType(event.payload)))];
     if (events++ == 0) first_us = event.at_us;
     last_us = event.at_us;
@@ -256,8 +256,8 @@ Exit ExportRecords(Context& context, const std::string& directory, const std::st
   const auto done = store::ExportRecords(directory, path);
   if (!done.ok()) return FailNegative(context, done.error());
   if (context.json) return context.Print(TransferredJson(done.value()));
-  context.out << Printable(path) << " holds " << done->last_seq.value << " events and " << done->bundles
-              << " bundles, " << Fixed(static_cast<double>(done->bytes) / 1e6, 1) << " MB\n";
+  context.out << Printable(path) << " holds " << done->last_seq.value << " events and " << done->bundles << " bundles, "
+              << Fixed(static_cast<double>(done->bytes) / 1e6, 1) << " MB\n";
   return Exit::kOk;
 }
 
@@ -267,7 +267,8 @@ Exit Export(Context& context, const std::string& directory, bool summary, bool a
   const store::Store& store = *opened.value();
   if (summary) return ExportSummary(context, store);
   Live live;
-  const Status read = store.ReadLog(LogSeq{store.Statistics().base_seq.value + 1}, 0, [&](const policy::Event& event) {
+  // Of events that made room for later ones only some are left.
+  const Status read = store.ForEach(LogSeq{store.LastSeq().value + 1}, [&](const policy::Event& event) {
     if (acknowledged) {
       live.Take(event);
     } else {

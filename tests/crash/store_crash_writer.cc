@@ -1,7 +1,7 @@
 // A writer that is there to be killed: commits to a store and tells on stdout
 // what was acknowledged, one 24-byte record each, only after Commit returned.
 //
-//   store_crash_writer DIRECTORY FIRST_DECISION SEED
+//   store_crash_writer DIRECTORY FIRST_DECISION SEED [QUOTA_BYTES]
 //
 // Exit code when it was not killed: 5 the store refused to go on; 6 it went on after
 // a failure; 7 it acknowledged after a call failed (POINTSMAN_SHIM_HIT exists).
@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "base/unit_draw.h"
-#include "tests/store/samples.h"
 #include "store/store.h"
+#include "tests/store/samples.h"
 
 namespace pointsman::store {
 namespace {
@@ -33,7 +33,8 @@ struct Writer {
     // Half of the batches are synced; those alone would be acknowledged as such,
     // but a killed process loses none of them.
     const bool sync = random.Below(2) == 0;
-    const Status committed = store.Commit(requests, kNoonUs + static_cast<std::int64_t>(next_decision), sync, &outcomes);
+    const Status committed =
+        store.Commit(requests, kNoonUs + static_cast<std::int64_t>(next_decision), sync, &outcomes);
     if (!committed.ok()) {
       std::fprintf(stderr, "commit: %s\n", committed.error().message.c_str());
       return false;
@@ -88,12 +89,13 @@ struct Writer {
   }
 };
 
-int Run(const std::string& directory, std::uint64_t first, std::uint64_t seed) {
+int Run(const std::string& directory, std::uint64_t first, std::uint64_t seed, std::uint64_t quota) {
   StoreOptions options;
   options.directory = directory;
   options.free_space_min_bytes = 16U << 20;
   options.write_buffer_bytes = 256U << 10;  // flushes and compactions come soon
   options.expire_batch = 16;
+  options.log_bytes_max = quota;
   auto store = OpenRocksStore(options);
   if (!store.ok()) {
     std::fprintf(stderr, "open: %s\n", store.error().message.c_str());
@@ -114,6 +116,7 @@ int Run(const std::string& directory, std::uint64_t first, std::uint64_t seed) {
 }  // namespace pointsman::store
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 1;
-  return pointsman::store::Run(argv[1], std::strtoull(argv[2], nullptr, 10), std::strtoull(argv[3], nullptr, 10));
+  if (argc != 4 && argc != 5) return 1;
+  const auto number = [&](int i) { return i < argc ? std::strtoull(argv[i], nullptr, 10) : 0; };
+  return pointsman::store::Run(argv[1], number(2), number(3), number(4));
 }

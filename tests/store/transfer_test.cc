@@ -1,4 +1,6 @@
 // Export, import and forget: whole logs as streams of events.
+#include "store/transfer.h"
+
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -11,7 +13,6 @@
 #include "store/folder_copy.h"
 #include "store/store_builder.h"
 #include "store/subject_filter.h"
-#include "store/transfer.h"
 #include "tests/store/samples.h"
 
 namespace pointsman::store {
@@ -179,6 +180,24 @@ TEST_F(Transfer, AChangedByteInARecordsFileGivesNoStore) {
   EXPECT_FALSE(fs::exists(scratch / "t.partial"));
 }
 
+// The last event is cut out, with all its bytes, before the end.
+TEST_F(Transfer, ARecordsFileThatLostEventsGivesNoStore) {
+  Fill(scratch / "s", false);
+  ASSERT_TRUE(ExportRecords(scratch / "s", scratch / "r").ok());
+  std::size_t last_event = 0;
+  {
+    auto store = Open(scratch / "s");
+    last_event = 5 + Log(*store).back().size();
+  }
+  std::ostringstream whole;
+  whole << std::ifstream(scratch / "r", std::ios::binary).rdbuf();
+  std::string bytes = whole.str();
+  bytes.erase(bytes.size() - 21 - last_event, last_event);
+  std::ofstream(scratch / "r", std::ios::binary | std::ios::trunc) << bytes;
+  EXPECT_EQ(ImportRecords(scratch / "r", scratch / "t").error().reason, "records_damaged");
+  EXPECT_FALSE(fs::exists(scratch / "t"));
+}
+
 TEST_F(Transfer, NothingIsReplacedByAnExportOrAnImport) {
   Fill(scratch / "s", false);
   std::ofstream(scratch / "taken") << "mine";
@@ -196,10 +215,13 @@ TEST_F(Transfer, AnEventThatDoesNotFollowFromThoseBeforeItIsRefused) {
   Fill(scratch / "s", false);
   auto store = Open(scratch / "s");
   std::vector<policy::Event> events;
-  ASSERT_TRUE(store->ReadLog(LogSeq{1}, 0, [&events](const policy::Event& event) -> Status {
-    events.push_back(event);
-    return {};
-  }).ok());
+  ASSERT_TRUE(store
+                  ->ReadLog(LogSeq{1}, 0,
+                            [&events](const policy::Event& event) -> Status {
+                              events.push_back(event);
+                              return {};
+                            })
+                  .ok());
   const auto bundle = store->Find(ActivatedIn(events)).value();
   const auto refused = [&](const std::function<void(std::vector<policy::Event>&)>& change) {
     std::vector<policy::Event> changed = events;
@@ -225,10 +247,11 @@ TEST_F(Transfer, AnEventThatDoesNotFollowFromThoseBeforeItIsRefused) {
   EXPECT_EQ(refused([](auto& all) { all.erase(all.begin() + 5); }), "event_does_not_follow");
   EXPECT_EQ(refused([](auto& all) { all[6].at_us = all[5].at_us - 1; }), "event_does_not_follow");
   EXPECT_EQ(refused([](auto& all) {
-    for (policy::Event& event : all) {
-      if (auto* expired = std::get_if<policy::DecisionExpired>(&event.payload)) ++expired->count;
-    }
-  }), "event_does_not_follow");
+              for (policy::Event& event : all) {
+                if (auto* expired = std::get_if<policy::DecisionExpired>(&event.payload)) ++expired->count;
+              }
+            }),
+            "event_does_not_follow");
 }
 
 TEST_F(Transfer, AForgottenSubjectLeavesTheStateOfNeverHavingSpoken) {
@@ -263,10 +286,13 @@ TEST_F(Transfer, AForgottenSubjectLeavesTheStateOfNeverHavingSpoken) {
   Commit(*silent, {Ask(policy::Payload{policy::AdminNote{"as in the other"}})});
   EXPECT_TRUE(store->Check().ok());
   policy::Event last;
-  ASSERT_TRUE(store->ReadLog(done->store.last_seq, 0, [&last](const policy::Event& event) -> Status {
-    last = event;
-    return {};
-  }).ok());
+  ASSERT_TRUE(store
+                  ->ReadLog(done->store.last_seq, 0,
+                            [&last](const policy::Event& event) -> Status {
+                              last = event;
+                              return {};
+                            })
+                  .ok());
   EXPECT_EQ(last.origin, policy::Origin::kOperator);
   EXPECT_EQ(last.actor_uid, 1000u);
   EXPECT_NE(std::get<policy::AdminNote>(last.payload).text.find("50 reports on 31 decisions"), std::string::npos);
