@@ -47,6 +47,7 @@ void PutBase(const Database& database, const BaseMark& mark, rocksdb::WriteBatch
   base.set_dropped_up_to(mark.dropped_up_to.value);
   base.set_dropped_events(mark.dropped_events);
   base.set_kept_bytes(mark.kept_bytes);
+  base.set_fold_version(mark.fold_version);
   batch->Put(database.family(Family::kMeta), ToSlice(kBaseKey), SealedMessage(kBaseKey, base));
 }
 
@@ -74,7 +75,8 @@ Result<std::optional<BaseMark>> RocksStore::ReadBase(const Database& database) {
   BaseMark mark{{LogSeq{base.sequence()}, base.state_hash(), base.rows()},
                 LogSeq{base.dropped_up_to()},
                 base.kept_bytes(),
-                base.dropped_events()};
+                base.dropped_events(),
+                base.fold_version()};
   if (mark.dropped_up_to > mark.state.seq)
     return StoreDamaged("damaged_record", "events after the base state are gone");
   return std::optional<BaseMark>{mark};
@@ -105,6 +107,11 @@ Result<policy::State> RocksStore::LoadBase() const {
   const auto mark = ReadBase(database_);
   if (!mark.ok()) return mark.error();
   if (!mark->has_value()) return policy::State{};
+  if ((*mark)->fold_version > policy::kFoldVersion) {
+    return MakeError(Code::kFailedPrecondition, "newer_state",
+                     "the base state was written by a newer pointsman; start that one, or restore a backup");
+  }
+  if ((*mark)->fold_version < policy::kFoldVersion) return RefoldBase((*mark)->state.seq);
   StateLoader loader;
   const auto it = database_.Scan(Family::kMeta);
   for (it->Seek(ToSlice(kBaseRowPrefix)); it->Valid() && it->key().starts_with(ToSlice(kBaseRowPrefix)); it->Next()) {
@@ -113,6 +120,33 @@ Result<policy::State> RocksStore::LoadBase() const {
   }
   if (!it->status().ok()) return RocksError(it->status(), "read the base state");
   return loader.Finish((*mark)->state);
+}
+
+// A base state whose rows an older fold wrote: what is left is folded anew, with ticks
+// for what is gone. Evidence, pool and options are those of the whole log; counts of
+// decisions and outcomes, lengths of answers, preferences, pacers and health begin
+// where the log is whole.
+Result<policy::State> RocksStore::RefoldBase(LogSeq last) const {
+  auto learner = policy::Learner::Create(*this, *this, policy::State{});
+  if (!learner.ok()) return learner.error();
+  policy::Learner& fold = **learner;
+  const auto pass_to = [&fold](std::uint64_t seq) -> Status {
+    while (fold.state().last_seq.value < seq) {
+      const LogSeq next{fold.state().last_seq.value + 1};
+      const Status passed = fold.Learn({next, fold.state().now_us, policy::Origin::kStore, 0, policy::Tick{}});
+      if (!passed.ok()) return passed;
+    }
+    return {};
+  };
+  const Status folded = ForEach(LogSeq{last.value + 1}, [&](const policy::Event& event) -> Status {
+    if (const Status passed = pass_to(event.seq.value - 1); !passed.ok()) return passed;
+    return fold.Learn(event);
+  });
+  if (!folded.ok()) return folded.error();
+  if (const Status passed = pass_to(last.value); !passed.ok()) return passed;
+  log::Warning("store: the base state was of an older version and was made again from the feedback that is left");
+  fold.mutable_state().dirty_rows.clear();
+  return std::move(fold.mutable_state());
 }
 
 Status RocksStore::ForEach(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const {
@@ -172,7 +206,8 @@ Status RocksStore::WriteBase() {
     batch.Put(database_.family(Family::kMeta), BaseRowKey(ToView(it->key())), it->value());
   }
   if (!it->status().ok()) return RocksError(it->status(), "read the checkpoint");
-  const BaseMark mark{*checkpoint_, dropped_up_to(), base_ ? base_->kept_bytes : 0, dropped_events_.load()};
+  const BaseMark mark{*checkpoint_, dropped_up_to(), base_ ? base_->kept_bytes : 0, dropped_events_.load(),
+                      policy::kFoldVersion};
   PutBase(database_, mark, &batch);
   const Status room = CheckFreeSpace(options_.directory, options_.free_space_min_bytes, batch.GetDataSize());
   if (!room.ok()) return room;

@@ -31,6 +31,7 @@ struct BaseMark {
   LogSeq dropped_up_to;          // <= state.seq
   std::uint64_t kept_bytes = 0;  // of the events up to there that are left
   std::uint64_t dropped_events = 0;
+  std::uint32_t fold_version = policy::kFoldVersion;  // of the rows
 };
 
 class RocksStore final : public Store, private CommittedRows {
@@ -84,6 +85,7 @@ class RocksStore final : public Store, private CommittedRows {
   // After a checkpoint: makes room where the log is longer than its quota.
   Status TrimLog();
   Status WriteBase();
+  Result<policy::State> RefoldBase(LogSeq last) const;
   Status DropEvents(LogSeq last, std::uint64_t target_bytes);
   // Bytes of the log that count against the quota: feedback that is kept does not.
   std::uint64_t QuotaBytes() const { return position_.log_bytes - (base_ ? base_->kept_bytes : 0); }

@@ -33,6 +33,8 @@ struct Replayed {
   double seconds = 0;
 };
 
+constexpr std::uint64_t kForgetMarksEvery = 65'536;
+
 using Visit = std::function<Status(const policy::Event&)>;
 
 // Folds what `read` visits onto `start`.
@@ -47,9 +49,11 @@ Result<Replayed> FoldOf(const Context& context, const store::Store& bundles, con
     Status learnt = fold.Learn(event);
     if (!learnt.ok()) return learnt;
     ++out.events;
-    // What a daemon would publish or write grows without a bound here.
-    fold.mutable_state().unpublished.clear();
-    fold.mutable_state().dirty_rows.clear();
+    // What a daemon would publish or write is kept by nobody here.
+    if (out.events % kForgetMarksEvery == 0) {
+      fold.mutable_state().unpublished.clear();
+      fold.mutable_state().dirty_rows.clear();
+    }
     if (event.seq == checkpoint) out.hash_at_checkpoint = store::StateHash(fold.state());
     return learnt;
   });

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "policy/belief/row_list.h"
 #include "policy/learning/event.h"
 #include "policy/world/options.h"
 
@@ -63,6 +64,8 @@ struct Cell {
   Cusum cusum;
   std::vector<std::int64_t> alarms_us;  // rows decided until each count an eighth
   bool quarantined = false;  // a number went bad: read as untouched, reported
+  RowMark unpublished;
+  RowMark dirty;
   bool operator==(const Cell&) const = default;
 };
 

@@ -20,6 +20,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "policy/belief/evidence.h"
+#include "policy/belief/row_list.h"
 #include "policy/learning/event.h"
 #include "policy/world/options.h"
 #include "policy/world/pool.h"
@@ -64,6 +65,7 @@ struct ModelTally {
   double token_rows = 0;
   double token_sum = 0;
   double token_squares = 0;
+  RowMark dirty;
   bool operator==(const ModelTally&) const = default;
 };
 
@@ -87,6 +89,7 @@ struct Counters {
   std::array<std::uint64_t, kChannelsMax> residual_rows{};
   std::array<double, kChannelsMax> residual_squares{};
   double audited_z_squared = 0;  // sum of (r - mu)^2 / (v + s_rr)
+  RowMark dirty;
   bool operator==(const Counters&) const = default;
 };
 
@@ -138,6 +141,7 @@ struct ModelWatch {
   std::array<ChannelWatch, kChannelsMax> channels{};
   std::uint64_t rows = 0;           // that had any channel
   std::uint32_t new_rows_left = 0;  // while above 0 the model's width is doubled
+  RowMark dirty;
   bool operator==(const ModelWatch&) const = default;
 };
 
@@ -207,10 +211,16 @@ struct State {
 
   // Cells whose posterior must be solved again, and rows that a checkpoint must
   // write; both outside the canonical bytes.
-  std::set<CellKey> unpublished;
+  RowList<std::set<CellKey>> unpublished;
   bool republish_all = true;
-  std::unordered_set<std::string> dirty_rows;
+  RowList<std::unordered_set<std::string>> dirty_rows;
+  RowMark dirty;  // of the row of the log position
 };
+
+// Version of the fold and of the rows it leaves. It grows with every change by
+// which the same log gives other bytes: a checkpoint of another version is no
+// prefix of what the fold does now, so a store folds its log anew instead.
+inline constexpr std::uint8_t kFoldVersion = 2;
 
 // Visits every persisted row in ascending key order.
 void ForEachStateRow(const State& state,

@@ -249,7 +249,7 @@ Status LoadStateRow(State& state, std::string_view key, std::string_view value) 
   const ParsedKey parsed = ParseKey(key);
   if (!parsed.ok) return BadRow("unknown key");
   ByteReader in(value);
-  if (in.U8() != kStateRowVersion) return BadRow("unknown version");
+  if (in.U8() != kFoldVersion) return BadRow("unknown version");
   if (!LoadValue(parsed, in, state)) return BadRow("malformed value");
   return {};
 }

@@ -4,7 +4,7 @@ namespace pointsman::policy {
 
 ByteWriter Begin() {
   ByteWriter out;
-  out.U8(kStateRowVersion);
+  out.U8(kFoldVersion);
   return out;
 }
 

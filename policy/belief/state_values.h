@@ -11,9 +11,7 @@
 
 namespace pointsman::policy {
 
-inline constexpr std::uint8_t kStateRowVersion = 1;
-
-// A writer that has written the version byte.
+// A writer that has written the version byte, kFoldVersion.
 ByteWriter Begin();
 
 std::string EncodeMeta(const State& state);

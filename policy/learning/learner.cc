@@ -49,7 +49,7 @@ class FoldingLearner final : public Learner {
     if (!status.ok()) return status;
     state_.last_seq = event.seq;
     state_.now_us = event.at_us;
-    Mark(kMetaRow);
+    state_.dirty_rows.insert_once(state_.dirty, [] { return std::string(kMetaRow); });
     return {};
   }
 
@@ -59,9 +59,13 @@ class FoldingLearner final : public Learner {
 
  private:
   void Mark(std::string row) { state_.dirty_rows.insert(std::move(row)); }
+  void MarkCounters() {
+    state_.dirty_rows.insert_once(state_.counters.dirty, [] { return std::string(kCountersRow); });
+  }
   ModelTally& Tally(ModelId model) {
-    Mark(TallyRow(model));
-    return state_.tallies[model];
+    ModelTally& tally = state_.tallies[model];
+    state_.dirty_rows.insert_once(tally.dirty, [model] { return TallyRow(model); });
+    return tally;
   }
 
   // Each checks first and changes the state only when nothing can fail any more.
@@ -107,7 +111,7 @@ Status FoldingLearner::Apply(const Event&, const DecisionMade& made) {
   ++state_.counters.decisions;
   if (made.context.audit) ++state_.counters.audits;
   ++Tally(made.context.model).decisions;
-  Mark(kCountersRow);
+  MarkCounters();
   const std::string_view pacer = PacerName(state_.options, made.tenant);
   if (const auto at = state_.pacers.find(std::string(pacer)); at != state_.pacers.end()) {
     Refill(at->second, BudgetOf(state_.options, made.tenant));
@@ -144,7 +148,7 @@ Status FoldingLearner::Apply(const Event& event, const OutcomeReported& outcome)
   } else {
     count_tokens(+1, outcome.tokens_out);
   }
-  Mark(kCountersRow);
+  MarkCounters();
   return {};
 }
 
@@ -181,7 +185,7 @@ void FoldingLearner::WatchHealth(const Event& event, const OutcomeReported& outc
 }
 
 void FoldingLearner::CountRow(const RowChanged& change, bool retracted) {
-  Mark(kCountersRow);
+  MarkCounters();
   if (retracted) {
     ++state_.counters.retractions;
     return;
@@ -229,7 +233,7 @@ Status FoldingLearner::Apply(const Event&, const PreferenceGiven& preference) {
     return BadEvent("a preference's outcome must lie in [0,1]");
   }
   ++state_.counters.preferences;
-  Mark(kCountersRow);
+  MarkCounters();
   if (state_.excluded.contains(preference.subject)) {
     ++state_.counters.not_folded;
     return {};
@@ -252,7 +256,7 @@ Status FoldingLearner::Apply(const Event&, const PreferenceGiven& preference) {
 
 Status FoldingLearner::Apply(const Event&, const DecisionExpired& expired) {
   state_.counters.expired += expired.count;
-  Mark(kCountersRow);
+  MarkCounters();
   return {};
 }
 

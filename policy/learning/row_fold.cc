@@ -124,9 +124,9 @@ void Remember(State& state, const DecisionId& decision, const IrregularRow& row)
 
 }  // namespace
 
-void MarkCell(State& state, const CellKey& key) {
-  state.unpublished.insert(key);
-  state.dirty_rows.insert(CellRow(key));
+void MarkCell(State& state, const CellKey& key, Cell& cell) {
+  state.unpublished.insert_once(cell.unpublished, [&key] { return key; });
+  state.dirty_rows.insert_once(cell.dirty, [&key] { return CellRow(key); });
 }
 
 bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq seq) {
@@ -153,7 +153,8 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
   std::size_t index = 0;
   for (const ClusterWeight& membership : row.clusters) {
     const CellKey key{change.context.model, membership.cluster};
-    Cell& cell = state.cells[key];
+    const auto at = state.cells.try_emplace(key).first;
+    Cell& cell = at->second;
     PatternMask hidden = held.hidden[index];
     if (held.folded_at < cell.reset_at) hidden = MaskOf(held.folded);
     next.hidden[index] = StillHidden(hidden, held.folded, next.folded);
@@ -165,8 +166,8 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
       finite = ApplyToCell(cell, +1, visible, terms, times, gold_probability) && finite;
       if (!finite) Quarantine(cell);
     }
-    if (IsBlank(cell)) state.cells.erase(key);
-    MarkCell(state, key);
+    MarkCell(state, key, cell);
+    if (IsBlank(cell)) state.cells.erase(at);
     ++index;
   }
 
@@ -184,7 +185,7 @@ void ResetCell(State& state, const CellKey& key, LogSeq seq) {
   Cell& cell = state.cells[key];
   cell = Cell{};
   cell.reset_at = seq;
-  MarkCell(state, key);
+  MarkCell(state, key, cell);
 }
 
 namespace {
@@ -204,7 +205,7 @@ void DiscountModel(State& state, ModelId model, std::int64_t at_us, std::uint8_t
   for (auto at = state.cells.lower_bound({model, kBackground}); at != state.cells.end() && at->first.model == model;
        ++at) {
     Halve(at->second, halvings);
-    MarkCell(state, at->first);
+    MarkCell(state, at->first, at->second);
   }
 }
 
@@ -213,7 +214,7 @@ void DiscountCell(State& state, const CellKey& key, std::int64_t at_us) {
   if (cell.alarms_us.size() >= kCellAlarmsMax) cell.alarms_us.erase(cell.alarms_us.begin());
   cell.alarms_us.push_back(at_us);
   Halve(cell, kAlarmHalvings);
-  MarkCell(state, key);
+  MarkCell(state, key, cell);
 }
 
 }  // namespace pointsman::policy

@@ -32,6 +32,6 @@ void DiscountModel(State& state, ModelId model, std::int64_t at_us, std::uint8_t
 void DiscountCell(State& state, const CellKey& key, std::int64_t at_us);
 
 // Marks a row for the next checkpoint, and a cell also for the next publication.
-void MarkCell(State& state, const CellKey& key);
+void MarkCell(State& state, const CellKey& key, Cell& cell);
 
 }  // namespace pointsman::policy

@@ -231,6 +231,46 @@ TEST_F(Retention, ADamagedBaseStateIsFoundByTheCheck) {
   EXPECT_EQ(checked.error().code, Code::kDataLoss);
 }
 
+// The next version folds otherwise: its first start makes the base state again.
+TEST_F(Retention, ABaseStateOfAnOlderFoldIsMadeAgainFromTheFeedbackThatIsLeft) {
+  Running running = Open("s", 24U << 10);
+  Serve(running, 1, 200, kShort);
+  const auto cells_of = [](const policy::State& state) {
+    std::map<std::string, std::string> cells;
+    policy::ForEachStateRow(state, [&cells](std::string_view key, std::string_view value) {
+      if (key[0] == 'c' || key[0] == 'm' || key[0] == 'b') cells.emplace(key, value);
+    });
+    return cells;
+  };
+  const auto cells = cells_of(running.learner->state());
+  const LogSeq last = running.store->LastSeq();
+  running = {};
+  {
+    auto database = Database::Open(scratch / "s", 8U << 20, Database::Mode::kExisting);
+    ASSERT_TRUE(database.ok());
+    record::Base base;
+    ASSERT_TRUE(base.ParseFromString(
+        std::string(Unseal(kBaseKey, database->Get(Family::kMeta, kBaseKey).value()).value())));
+    base.set_fold_version(policy::kFoldVersion - 1);
+    record::Checkpoint mark;
+    ASSERT_TRUE(mark.ParseFromString(
+        std::string(Unseal(kCheckpointKey, database->Get(Family::kMeta, kCheckpointKey).value()).value())));
+    mark.set_fold_version(policy::kFoldVersion - 1);
+    for (const auto& [key, message] :
+         {std::pair<std::string_view, std::string>{kBaseKey, base.SerializeAsString()},
+          {kCheckpointKey, mark.SerializeAsString()}}) {
+      ASSERT_TRUE((*database)->Put({}, database->family(Family::kMeta), ToSlice(key), Seal(key, message)).ok());
+    }
+  }
+  running = Open("s", 24U << 10);
+  EXPECT_EQ(running.learner->state().last_seq, last);
+  EXPECT_EQ(cells_of(running.learner->state()), cells);
+  EXPECT_EQ(Replayed(*running.store), running.hash());
+  Serve(running, 201, 40, kShort);
+  EXPECT_EQ(Replayed(*running.store), running.hash());
+  EXPECT_TRUE(running.store->Check().ok());
+}
+
 // ---- schema 1 ----
 
 class Schema : public Retention {
