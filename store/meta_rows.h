@@ -1,4 +1,6 @@
 // Rows of the family `meta`: sealed messages under a word. Private to store/.
+//
+// Threads: any. Errors of reading: DATA_LOSS.
 #pragma once
 
 #include <google/protobuf/message_lite.h>

@@ -143,7 +143,7 @@ Result<policy::State> RocksStore::RefoldBase(LogSeq last) const {
     return fold.Learn(event);
   });
   if (!folded.ok()) return folded.error();
-  if (const Status passed = pass_to(last.value); !passed.ok()) return passed;
+  if (const Status passed = pass_to(last.value); !passed.ok()) return passed.error();
   log::Warning("store: the base state was of an older version and was made again from the feedback that is left");
   fold.mutable_state().dirty_rows.clear();
   return std::move(fold.mutable_state());
