@@ -14,9 +14,10 @@
 //                             u8 exploration, f64 thompson_scale, probability_floor, epsilon,
 //                             squarecb_gamma, budget_usd, pacing_step, lambda_max, u8 change_detection, u8 n,
 //                             n x (text tenant, f64 usd), u8 widths_overridden,
-//                             7 f64 widths (model, trust, cell, source, source_model, source_cell, common), text fallback
+//                             7 f64 widths (model, trust, cell, source, source_model, source_cell, common), text
+//                             fallback
 //  'c' u32 model u32 cluster  cell: u8 V, u8 quarantined, u64 reset_at, f64 cusum up and down, u8 n,
-//                             n i64 alarms, audits (u32 rows, i32 base, f64 W, X, XX,
+//                             n discounts as of 'x', audits (u32 rows, i32 base, f64 W, X, XX,
 //                             U, XU), u8 patterns, each: u8 mask, u32 rows, i32 base, f64 W, O, X, XX, then per
 //                             channel of the mask, ascending, f64 U, XU
 //  'd'                        counters: u8 V, u64 decisions, audits, outcomes, 5 u64 feedback, u64 retractions,
@@ -31,11 +32,15 @@
 //  'l' text tenant            pacer: u8 V, f64 lambda, mean_cost, bucket, spent, u64 decisions, settled
 //  'm' u32 model              pool: u8 V, text name, u32 epoch, u8 state, f64 input and output price, u32 context
 //  'n'                        noise: u8 V, u8 n, n f64 covariance, 4 f64 response, 5 u8 graded
-//  'p' u32 model u32 other u8 channel   preferences: u8 V, f64 wins, u64 count
+//  'j' 16 bytes decision 16 bytes decision u8 channel u64 subject   irregular preference: u8 V, u8 folded,
+//                             f64 outcome, u64 folded_at
+//  'p' u32 model u32 other u8 channel   preferences for people: u8 V, f64 wins, u64 count
+//  'q' u32 model u32 other u8 channel u32 cluster   preferences: u8 V, u32 rows, i32 base, f64 information, score,
+//                             prior, trust of model, trust of other
 //  't' u32 model              tally: u8 V, u64 decisions, outcomes, failures, ratings, gold, f64 token_rows,
 //                             token_sum, token_squares
 //  'w' u32 model              watch: u8 V, 5 x (f64 up, down, u64 rows, f64 sum, u8 centred), u64 rows, u32 new rows
-//  'x' u32 model              discounts: u8 V, u8 n, n x (i64 stamp, u8 halvings)
+//  'x' u32 model              discounts: u8 V, u8 n, n x (u64 seq, i64 stamp, u8 halvings)
 //  'y'                        alarms: u8 V, u8 n, n x (u32 model, u8 cell, u32 cluster, u8 direction, u8 judge,
 //                             u64 seq, i64 at_us, u64 uses, u64 reports)
 #pragma once
@@ -58,6 +63,8 @@ std::string GenerationRow(Generation generation);
 std::string IrregularRowKey(const DecisionId& decision);
 std::string ModelRow(ModelId model);
 std::string PairRow(const PairKey& key);
+std::string PreferenceRow(const PreferenceKey& key);
+std::string IrregularPreferenceRow(const PreferenceId& id);
 std::string TallyRow(ModelId model);
 std::string DiscountsRow(ModelId model);
 std::string WatchRow(ModelId model);

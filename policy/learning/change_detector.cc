@@ -83,7 +83,7 @@ void RaiseModelAlarm(State& state, Alarm alarm, std::uint8_t channel) {
     watch.new_rows_left = kNewRows;
     watch.channels[channel].rows = 0;
     watch.channels[channel].sum = 0;
-    DiscountModel(state, alarm.model, alarm.at_us, kAlarmHalvings);
+    DiscountModel(state, alarm.model, {alarm.seq, alarm.at_us, kAlarmHalvings});
   }
   Remember(state, alarm);
 }
@@ -102,7 +102,7 @@ void WatchCells(State& state, const Alarm& model_alarm, double zeta, std::span<c
     alarm.cluster = membership.cluster;
     alarm.direction = static_cast<std::int8_t>(direction);
     ++state.counters.cell_alarms;
-    DiscountCell(state, key, alarm.at_us);
+    DiscountCell(state, key, {alarm.seq, alarm.at_us, kAlarmHalvings});
     Remember(state, alarm);
   }
 }
