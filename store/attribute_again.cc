@@ -64,7 +64,7 @@ Result<policy::Attributed> AttributeAgain(const policy::Event& event, const poli
     report.channel = preference->channel;
     report.subject = preference->subject;
     report.revision = preference->revision;
-    return policy::AttributePreference(row, *other, report, event.at_us);
+    return policy::AttributePreference(row, *other, report, event.seq, event.at_us);
   }
   const policy::RowChanged* change = AsRow(event.payload);
   REQUIRE(change != nullptr, "an event about a decision");

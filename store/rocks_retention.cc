@@ -1,9 +1,9 @@
 // Retention: old events make room, and a base state stands for them.
 //
-// What is dropped   decisions, outcomes, preferences, expiries and ticks, oldest first
-//                   and only up to the checkpoint and the last expired decision. All
-//                   that an activation folds again stays: ratings, gold, retractions,
-//                   and what operators and the configuration said.
+// What is dropped   decisions, outcomes, expiries and ticks, oldest first and only up to
+//                   the checkpoint and the last expired decision. All that an activation
+//                   folds again stays: ratings, gold, retractions, preferences, and what
+//                   operators and the configuration said.
 // The base state    a copy of the checkpoint's rows, written before anything is
 //                   dropped. Replays begin there, so it is never older than what is
 //                   gone. It is written anew only when an eighth of the quota is to go.
@@ -33,7 +33,6 @@ constexpr std::uint64_t kDroppedMax = 32 * kDropBatch;  // after one checkpoint;
 bool MayBeDropped(const policy::Payload& payload) {
   return std::holds_alternative<policy::DecisionMade>(payload) ||
          std::holds_alternative<policy::OutcomeReported>(payload) ||
-         std::holds_alternative<policy::PreferenceGiven>(payload) ||
          std::holds_alternative<policy::DecisionExpired>(payload) || std::holds_alternative<policy::Tick>(payload);
 }
 
@@ -124,8 +123,8 @@ Result<policy::State> RocksStore::LoadBase() const {
 
 // A base state whose rows an older fold wrote: what is left is folded anew, with ticks
 // for what is gone. Evidence, pool and options are those of the whole log; counts of
-// decisions and outcomes, lengths of answers, preferences, pacers and health begin
-// where the log is whole.
+// decisions and outcomes, lengths of answers, pacers and health begin where the log is
+// whole.
 Result<policy::State> RocksStore::RefoldBase(LogSeq last) const {
   auto learner = policy::Learner::Create(*this, *this, policy::State{});
   if (!learner.ok()) return learner.error();

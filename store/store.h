@@ -134,9 +134,9 @@ struct StoreOptions {
   std::uint64_t free_space_min_bytes = 64ULL << 20;  // below this nothing is written, >= 16 MiB
   std::uint64_t open_decisions_max = 1'000'000;      // beyond: the oldest expires first
   std::uint32_t expire_batch = 4096;                 // decisions expired per Tick at most
-  // Beyond this the oldest decisions, outcomes and preferences leave the log at the next
-  // checkpoint; open decisions expire for it where nothing else helps. Old ratings and
-  // gold stay, and are not counted. 0: no bound.
+  // Beyond this the oldest decisions and outcomes leave the log at the next
+  // checkpoint; open decisions expire for it where nothing else helps. Old ratings,
+  // preferences and gold stay, and are not counted. 0: no bound.
   std::uint64_t log_bytes_max = 0;
 };
 

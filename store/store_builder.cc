@@ -101,6 +101,11 @@ Status StoreBuilder::Take(const policy::Event& event) {
   auto again = AttributeAgain(event, *row, other ? &*other : nullptr);
   if (!again.ok()) return DoesNotFollow(event.seq, again.error().message);
   if (!again->payload) return DoesNotFollow(event.seq, "it repeats an earlier report");
+  // Preferences that were logged before they named their predecessor say 0.
+  const auto* preference = std::get_if<policy::PreferenceGiven>(&event.payload);
+  if (preference != nullptr && preference->last_folded.value == 0) {
+    std::get<policy::PreferenceGiven>(*again->payload).last_folded = LogSeq{};
+  }
   if (!(*again->payload == event.payload)) return DoesNotFollow(event.seq, "its row is another one");
   const DecisionId id = again->row.context.decision;
   rows_[id] = std::move(again->row);
