@@ -60,8 +60,9 @@ Failure StoreFailure(const Error& error) {
   switch (error.code) {
     case Code::kBusy: return {Exit::kTryLater, error.message};
     case Code::kUnavailable: return {error.reason == "storage_full" ? Exit::kTryLater : Exit::kIo, error.message};
-    case Code::kInvalidArgument:
-    case Code::kFailedPrecondition: return {Exit::kConfig, error.message};
+    // A newer schema: restarting does not help, and no setting does.
+    case Code::kFailedPrecondition: return {ExitFor(Code::kDataLoss), error.message};
+    case Code::kInvalidArgument: return {Exit::kConfig, error.message};
     case Code::kResourceExhausted: return {Exit::kOsResource, error.message};
     default: return {ExitFor(error.code), error.message};
   }
@@ -192,6 +193,7 @@ Step App::OpenStore() {
   options.directory = config_.store_directory;
   options.free_space_min_bytes = config_.limits.free_space_min_mib << 20;
   options.open_decisions_max = config_.limits.open_decisions;
+  options.log_bytes_max = config_.limits.log_quota_mib << 20;
   auto opened = store::OpenRocksStore(options);
   if (!opened.ok()) return StoreFailure(opened.error());
   store_ = std::move(opened).value();
