@@ -31,6 +31,7 @@
 #include "daemon/boot_epoch.h"
 #include "daemon/config.h"
 #include "daemon/config_diff.h"
+#include "daemon/config_text.h"
 #include "daemon/dispatcher.h"
 #include "daemon/job_runner.h"
 #include "daemon/learner_loop.h"
@@ -138,7 +139,8 @@ class App {
   InheritedSockets inherited_;
 
   // In the order of their lives; destroyed backwards.
-  Config config_;
+  Config config_;     // as the process started with it
+  Config last_read_;  // as it was last applied
   std::unique_ptr<store::Store> store_;
   store::TokenKey token_key_{};
   store::TokenKey subject_key_{};
@@ -177,6 +179,7 @@ Step App::ReadConfig() {
   auto config = LoadConfig(config_path_);
   if (!config.ok()) return Failure{Exit::kConfig, config.error().message};
   config_ = std::move(config).value();
+  last_read_ = config_;
   auto inherited = InheritedSockets::FromEnvironment();
   if (!inherited.ok()) return Failure{Exit::kConfig, inherited.error().message};
   inherited_ = std::move(inherited).value();
@@ -328,6 +331,10 @@ void App::Reload() {
     log::Failure("the configuration is wrong, the running one stays:\n{}", reloaded.error().message);
     return;
   }
+  const std::vector<std::string> changes = ConfigChanges(last_read_, reloaded.value());
+  for (const std::string& change : changes) log::Info("changed: {}", log::Escape(change));
+  if (changes.empty()) log::Info("nothing has changed in it");
+  last_read_ = reloaded.value();
   for (const std::string& key : NeedsRestart(config_, reloaded.value())) {
     log::Warning("{} has changed; it needs a restart", key);
   }
