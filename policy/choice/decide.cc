@@ -326,6 +326,7 @@ Status Observe(std::span<const Considered> considered, const Query& query, doubl
     decision.ranked.back().probability = 0;
   }
   decision.audit = false;
+  decision.audit_rate = 0;
   decision.propensity = 1;
   AskGold(query, gold_rate, 0, {}, decision);
   return {};
@@ -373,6 +374,7 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
   const double audit_rate = any_auditable ? AuditRate(snapshot, query) : 0;
   Rank(eligible, Distribution(snapshot, query, eligible, audit_rate, pacing), decision);
   DrawModel(query, audit_rate, pacing, decision);
+  decision.audit_rate = audit_rate;
   AskGold(query, snapshot.options.gold_rate, audit_rate, pacing, decision);
   if (query.observed.empty()) return decision;
   if (Status s = Observe(considered, query, snapshot.options.gold_rate, decision); !s.ok()) return s.error();

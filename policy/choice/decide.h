@@ -46,6 +46,7 @@ struct Decision {
   // models and gold rate g it is (a/n + [chosen is greedy] (g - a)) / propensity;
   // without audits g.
   double gold_probability = 0;
+  double audit_rate = 0;  // with which this decision could have been an audit
   bool forced = false;  // the fallback answered
   // The caller chose (Query::observed): `chosen` is its model, with propensity 1;
   // `advised` indexes what would have been drawn.
