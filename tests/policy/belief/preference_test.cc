@@ -99,6 +99,20 @@ TEST(Preference, WithoutAnyTheSnapshotIsAsItWas) {
   EXPECT_FALSE(world.PublishOnce()->layout.preferences);
 }
 
+std::vector<double> Solve(std::vector<std::vector<double>> matrix, std::vector<double> right) {
+  const std::size_t n = right.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t r = 0; r < n; ++r) {
+      if (r == i) continue;
+      const double factor = matrix[r][i] / matrix[i][i];
+      for (std::size_t j = 0; j < n; ++j) matrix[r][j] -= factor * matrix[i][j];
+      right[r] -= factor * right[i];
+    }
+  }
+  for (std::size_t i = 0; i < n; ++i) right[i] /= matrix[i][i];
+  return right;
+}
+
 // Ratings, gold and preferences of one model against the dense Gaussian of
 // (alpha, bias, D_1..D_K, bias_1..bias_K); the other side is read without preferences.
 TEST(Preference, ManyEqualTheDenseGaussianGivenTheOtherSide) {
@@ -157,18 +171,9 @@ TEST(Preference, ManyEqualTheDenseGaussianGivenTheOtherSide) {
                            gain * gain * other.covariance[0] * total / m.information;
       observe({{d, 1}, {b, 1}}, 1 / noise, level + (m.score - m.prior) / m.information);
     }
-    // Solved by elimination.
-    std::vector<double> mean = score;
-    for (std::size_t i = 0; i < n; ++i) {
-      for (std::size_t r = 0; r < n; ++r) {
-        if (r == i) continue;
-        const double factor = precision[r][i] / precision[i][i];
-        for (std::size_t j = 0; j < n; ++j) precision[r][j] -= factor * precision[i][j];
-        mean[r] -= factor * mean[i];
-      }
-    }
+    const std::vector<double> mean = Solve(precision, score);
     for (std::size_t c = 0; c < kClusters; ++c) {
-      const double expected = .6 + mean[2 + c] / precision[2 + c][2 + c];
+      const double expected = .6 + mean[2 + c];
       EXPECT_NEAR(world.Of("A", static_cast<std::uint32_t>(c + 1)).mean, expected, 1e-10) << "round " << round;
     }
   }
