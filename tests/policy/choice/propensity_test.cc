@@ -30,11 +30,8 @@ Snapshot WorldOf(Exploration exploration) {
   snapshot.options.squarecb_gamma = 100;
   snapshot.options.probability_floor = .02;
   snapshot.options.thompson_scale = 1;
-  const double levels[] = {0, .01, .02, -.2};
-  for (std::size_t m = 0; m < 4; ++m) {
-    snapshot.models[m].mean[0] = levels[m] + .5 - snapshot.models[m].mean_prior;
-    snapshot.models[m].covariance[0] = .0009 + .0004 * static_cast<double>(m);
-  }
+  testing::SetLevels(snapshot, {.5, .51, .52, .3});
+  for (std::size_t m = 0; m < 4; ++m) snapshot.models[m].covariance[0] = .0009 + .0004 * static_cast<double>(m);
   return snapshot;
 }
 
@@ -90,7 +87,9 @@ TEST_P(Propensity, AMillionReplayedDrawsFollowTheLoggedDistribution) {
   ChiSquare gold;
   for (std::size_t arm = 0; arm < drawn.size(); ++arm) {
     const double expected = first.ranked[arm].probability * kDraws;
-    if (expected == 0) EXPECT_EQ(drawn[arm], 0);
+    if (expected == 0) {
+      EXPECT_EQ(drawn[arm], 0);
+    }
     draws.Add(drawn[arm], expected);
     if (drawn[arm] == 0) continue;
     gold.Add(asked[arm], gold_probability[arm] * drawn[arm]);

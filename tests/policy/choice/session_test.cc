@@ -20,9 +20,7 @@ class Conversation : public ::testing::Test {
  protected:
   Conversation() {
     snapshot_.options.gold_rate = .02;
-    for (std::size_t m = 0; m < 4; ++m) {
-      snapshot_.models[m].mean[0] = .5 + .1 * static_cast<double>(m) - snapshot_.models[m].mean_prior;
-    }
+    testing::SetLevels(snapshot_, {.5, .6, .7, .8});
     query_.weights = {.quality = 1, .cost = 0};
     query_.id = IdOf(1);
   }
@@ -39,7 +37,6 @@ class Conversation : public ::testing::Test {
   std::shared_ptr<Bundle> bundle_ = RandomBundle({}, 3);
   Snapshot snapshot_ = FreshSnapshot(bundle_);
   Query query_;
-  // Quality at the background: the prior of all four is the same there.
   const std::string best_ = "model-1003";
   const std::string second_ = "model-1002";
 };
