@@ -50,9 +50,10 @@ World Simulate(const Plan& plan, const State& empty, std::uint64_t seed) {
   const double rest = std::sqrt(kRatingVariance - slope * kCovariance);
   for (std::uint32_t m = 0; m < kModels; ++m) {
     const double model_bias = .10 + .10 * random.Normal();
+    const double level = .05 * random.Normal();
     for (std::uint32_t k = 0; k < kClusters; ++k) {
-      const double quality = kPrior + .12 * random.Normal();
-      const double bias = model_bias + .05 * random.Normal();
+      const double quality = kPrior + level + .10 * random.Normal();
+      const double bias = model_bias + .06 * random.Normal();
       world.quality[m][k] = quality;
       Cell& with = world.with.cells[{ModelId{m + 1}, ClusterId{k + 1}}];
       Cell& without = world.without.cells[{ModelId{m + 1}, ClusterId{k + 1}}];
