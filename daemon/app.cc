@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/unix_listener.h"
+#include "daemon/activation.h"
 #include "daemon/admin_ports.h"
 #include "daemon/boot_epoch.h"
 #include "daemon/config.h"
@@ -121,6 +122,7 @@ class App {
   Step StartLearning();
   Step StartServices();
   Step StartHttp();
+  Step StartLoopback();
   Exit Serve();
   void Reload();
   Exit Drain();
@@ -131,6 +133,8 @@ class App {
   const SystemClock clock_;
   int signals_ = -1;
   int fatal_ = -1;  // an eventfd that the commit thread raises
+
+  InheritedSockets inherited_;
 
   // In the order of their lives; destroyed backwards.
   Config config_;
@@ -152,6 +156,7 @@ class App {
   std::unique_ptr<AdminPorts> ports_;
   std::unique_ptr<admin::HttpServer> api_;
   std::unique_ptr<admin::HttpServer> admin_;
+  std::unique_ptr<admin::HttpServer> loopback_;
   std::unique_ptr<Watchdog> watchdog_;
 };
 
@@ -171,6 +176,9 @@ Step App::ReadConfig() {
   auto config = LoadConfig(config_path_);
   if (!config.ok()) return Failure{Exit::kConfig, config.error().message};
   config_ = std::move(config).value();
+  auto inherited = InheritedSockets::FromEnvironment();
+  if (!inherited.ok()) return Failure{Exit::kConfig, inherited.error().message};
+  inherited_ = std::move(inherited).value();
   return {};
 }
 
@@ -258,6 +266,7 @@ Step App::StartServices() {
   TransportOptions options;
   options.socket_path = config_.route_socket;
   options.socket_group = config_.group;
+  options.inherited_fd = inherited_.Take("route");
   options.loops = config_.limits.io_threads;
   options.peers = rules;
   auto started = Transport::Start(options, *dispatcher_, clock_);
@@ -268,19 +277,36 @@ Step App::StartServices() {
 }
 
 Step App::StartHttp() {
-  ports_ = std::make_unique<AdminPorts>(*context_, *learner_, *mutations_, *jobs_, transport_->statistics());
+  ports_ =
+      std::make_unique<AdminPorts>(*context_, *dispatcher_, *learner_, *mutations_, *jobs_, transport_->statistics());
   const auto group = GroupByName(config_.group);
   if (!group.ok()) return Failure{Exit::kConfig, "sockets.group: " + group.error().message};
   for (const bool is_admin : {false, true}) {
     const std::string& path = is_admin ? config_.admin_socket : config_.api_socket;
-    if (path.empty()) continue;
     admin::HttpOptions options;
+    options.inherited_fd = inherited_.Take(is_admin ? "admin" : "api");
+    if (path.empty() && options.inherited_fd < 0) continue;
     options.socket_path = path;
     if (!is_admin) options.group = group.value();
     auto server = admin::HttpServer::Start(options, *ports_, is_admin ? admin::Role::kAdmin : admin::Role::kApi);
     if (!server.ok()) return SocketFailure(server.error());
     (is_admin ? admin_ : api_) = std::move(server).value();
   }
+  return StartLoopback();
+}
+
+// The port of the configuration, or one that systemd listens on already.
+Step App::StartLoopback() {
+  admin::HttpOptions options;
+  options.inherited_fd = inherited_.Take("http");
+  if (config_.loopback_port == 0 && options.inherited_fd < 0) return {};
+  options.loopback_port = config_.loopback_port;
+  auto token = ReadTokenFile(config_.token_file);
+  if (!token.ok()) return Failure{Exit::kConfig, "http.token_file: " + token.error().message};
+  options.bearer_token = std::move(token).value();
+  auto server = admin::HttpServer::Start(options, *ports_, admin::Role::kApi);
+  if (!server.ok()) return SocketFailure(server.error());
+  loopback_ = std::move(server).value();
   return {};
 }
 
@@ -343,7 +369,7 @@ Exit App::Drain() {
   if (!checkpoint.ok()) {
     log::Warning("no last checkpoint, the next start folds more of the log: {}", checkpoint.error().message);
   }
-  for (auto* server : {&api_, &admin_}) {
+  for (auto* server : {&api_, &admin_, &loopback_}) {
     if (*server != nullptr) (*server)->Stop();
   }
   log::Info("stopped");

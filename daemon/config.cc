@@ -1,6 +1,7 @@
 #include "daemon/config.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -209,6 +210,16 @@ void ReadSockets(Section section, Config& config) {
   section.Close();
 }
 
+void ReadHttp(Section section, Config& config) {
+  section.Whole("loopback_port", 0, 65'535, config.loopback_port);
+  section.Path("token_file", 4095, true, config.token_file);
+  if (config.loopback_port != 0 && config.token_file.empty()) {
+    section.Fault(section.Get("loopback_port"), "loopback_port",
+                  "a port needs token_file: a file, readable by the daemon only, with 16 to 512 characters");
+  }
+  section.Close();
+}
+
 void ReadRouting(Section section, Config& config) {
   std::string preset;
   section.Text("preset", preset);
@@ -347,6 +358,7 @@ Result<Config> ParseConfig(std::string_view text, std::string_view name) {
     }
     store.Close();
     ReadSockets(top.Below("sockets"), config);
+    ReadHttp(top.Below("http"), config);
     ReadRouting(top.Below("routing"), config);
     ReadLearning(top.Below("learning"), config);
     ReadBudget(top.Below("budget"), config);
@@ -366,6 +378,21 @@ Result<Config> ParseConfig(std::string_view text, std::string_view name) {
     message += fault;
   }
   return MakeError(Code::kInvalidArgument, "config_invalid", std::move(message));
+}
+
+Result<std::string> ReadTokenFile(const std::string& path) {
+  struct stat status {};
+  std::ifstream file(path, std::ios::binary);
+  if (!file || ::stat(path.c_str(), &status) != 0) {
+    return MakeError(Code::kNotFound, "token_file", fmt::format("the file {} cannot be read", path));
+  }
+  if ((status.st_mode & S_IROTH) != 0) {
+    return MakeError(Code::kPermissionDenied, "token_file",
+                     fmt::format("everybody may read {}; chmod it to 0640 or less", path));
+  }
+  std::string token;
+  std::getline(file, token);
+  return token;
 }
 
 Result<Config> LoadConfig(const std::string& path) {
