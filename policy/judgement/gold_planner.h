@@ -9,8 +9,8 @@
 // as traffic does.
 //
 // Labels are drawn, not ranked, with a logged probability: rate * worth / (mean worth of
-// late), at most 1, and never below the random share, so that every correction stays
-// testable. Not for the fold. Threads: one at a time.
+// late), scaled so that the rate is kept, at most 1, and never below the random share, so
+// that every correction stays testable. Not for the fold. Threads: one at a time.
 #pragma once
 
 #include "policy/choice/decide.h"
@@ -33,6 +33,7 @@ class GoldPlanner {
  private:
   double mean_worth_ = 0;
   double weight_ = 0;
+  double scale_ = 1;
 };
 
 // Replaces the coin of `decision` by the planner's: gold_wanted by `unit` in [0,1), and
