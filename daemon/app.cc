@@ -31,6 +31,7 @@
 #include "daemon/boot_epoch.h"
 #include "daemon/config.h"
 #include "daemon/config_diff.h"
+#include "daemon/config_text.h"
 #include "daemon/dispatcher.h"
 #include "daemon/job_runner.h"
 #include "daemon/learner_loop.h"
@@ -59,8 +60,9 @@ Failure StoreFailure(const Error& error) {
   switch (error.code) {
     case Code::kBusy: return {Exit::kTryLater, error.message};
     case Code::kUnavailable: return {error.reason == "storage_full" ? Exit::kTryLater : Exit::kIo, error.message};
-    case Code::kInvalidArgument:
-    case Code::kFailedPrecondition: return {Exit::kConfig, error.message};
+    // A newer schema: restarting does not help, and no setting does.
+    case Code::kFailedPrecondition: return {ExitFor(Code::kDataLoss), error.message};
+    case Code::kInvalidArgument: return {Exit::kConfig, error.message};
     case Code::kResourceExhausted: return {Exit::kOsResource, error.message};
     default: return {ExitFor(error.code), error.message};
   }
@@ -137,7 +139,8 @@ class App {
   InheritedSockets inherited_;
 
   // In the order of their lives; destroyed backwards.
-  Config config_;
+  Config config_;     // as the process started with it
+  Config last_read_;  // as it was last applied
   std::unique_ptr<store::Store> store_;
   store::TokenKey token_key_{};
   store::TokenKey subject_key_{};
@@ -176,6 +179,7 @@ Step App::ReadConfig() {
   auto config = LoadConfig(config_path_);
   if (!config.ok()) return Failure{Exit::kConfig, config.error().message};
   config_ = std::move(config).value();
+  last_read_ = config_;
   auto inherited = InheritedSockets::FromEnvironment();
   if (!inherited.ok()) return Failure{Exit::kConfig, inherited.error().message};
   inherited_ = std::move(inherited).value();
@@ -189,6 +193,7 @@ Step App::OpenStore() {
   options.directory = config_.store_directory;
   options.free_space_min_bytes = config_.limits.free_space_min_mib << 20;
   options.open_decisions_max = config_.limits.open_decisions;
+  options.log_bytes_max = config_.limits.log_quota_mib << 20;
   auto opened = store::OpenRocksStore(options);
   if (!opened.ok()) return StoreFailure(opened.error());
   store_ = std::move(opened).value();
@@ -326,6 +331,10 @@ void App::Reload() {
     log::Failure("the configuration is wrong, the running one stays:\n{}", reloaded.error().message);
     return;
   }
+  const std::vector<std::string> changes = ConfigChanges(last_read_, reloaded.value());
+  for (const std::string& change : changes) log::Info("changed: {}", log::Escape(change));
+  if (changes.empty()) log::Info("nothing has changed in it");
+  last_read_ = reloaded.value();
   for (const std::string& key : NeedsRestart(config_, reloaded.value())) {
     log::Warning("{} has changed; it needs a restart", key);
   }

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <map>
+#include <sstream>
 #include <string_view>
 
 namespace pointsman::daemon {
@@ -105,7 +107,44 @@ void WriteLimits(const Limits& limits, Writer* out) {
   out->Whole("checkpoint_seconds", limits.checkpoint_seconds);
 }
 
+// "section.key" -> value of a text that Writer made; models by their place.
+std::map<std::string, std::string> Values(const std::string& text) {
+  std::map<std::string, std::string> values;
+  std::istringstream lines(text);
+  std::string section;
+  int model = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t equals = line.find(" = ");
+    if (line.starts_with("[[")) {
+      section = fmt::format("models[{}]", model++);
+    } else if (line.starts_with("[")) {
+      section = line.substr(1, line.size() - 2);
+    } else if (equals != std::string::npos) {
+      values[section + "." + line.substr(0, equals)] = line.substr(equals + 3);
+    }
+  }
+  return values;
+}
+
 }  // namespace
+
+std::vector<std::string> ConfigChanges(const Config& before, const Config& after) {
+  const auto old_values = Values(ConfigText(before));
+  const auto new_values = Values(ConfigText(after));
+  std::vector<std::string> changes;
+  for (const auto& [key, value] : new_values) {
+    const auto found = old_values.find(key);
+    if (found == old_values.end()) {
+      changes.push_back(key + ": now " + value);
+    } else if (found->second != value) {
+      changes.push_back(key + ": " + found->second + " -> " + value);
+    }
+  }
+  for (const auto& [key, value] : old_values) {
+    if (new_values.count(key) == 0) changes.push_back(key + ": no longer " + value);
+  }
+  return changes;
+}
 
 std::string ConfigText(const Config& config) {
   Writer out;

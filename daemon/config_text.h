@@ -6,11 +6,15 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "daemon/config.h"
 
 namespace pointsman::daemon {
 
 std::string ConfigText(const Config& config);
+
+// What differs, a line each: "learning.gold_rate: 0.02 -> 0.05".
+std::vector<std::string> ConfigChanges(const Config& before, const Config& after);
 
 }  // namespace pointsman::daemon

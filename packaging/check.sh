@@ -7,6 +7,7 @@ deb=$(readlink -f "${1:?which package?}")
 [ "$(id -u)" -eq 0 ] || { echo "check: needs root for chroot" >&2; exit 77; }
 command -v debootstrap >/dev/null || { echo "check: no debootstrap on this machine: apt-get install debootstrap" >&2; exit 77; }
 root=$(mktemp -d)
+chmod 0755 "$root"
 daemon=
 began=$SECONDS
 note() { echo "== $* ($((SECONDS - began)) s)"; }
@@ -19,7 +20,7 @@ cleanup() {
 trap cleanup EXIT
 
 mirror=$(sed -n 's/^URIs: *\([^ ]*\).*/\1/p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' \
-  /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1)
+  /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1 || true)
 note "a fresh Debian 12 root"
 debootstrap --variant=minbase --include=ca-certificates,python3-minimal bookworm "$root" "${mirror:-http://deb.debian.org/debian}" >"$root.log" 2>&1 ||
   { tail -5 "$root.log"; exit 1; }

@@ -1,6 +1,6 @@
 // Generations: what was live when, what differs, activation and rollback; the job
 // that makes the next one.
-import { ask, change, el, get, percent, post, when, whole } from './api.js';
+import { ask, change, dot, el, fixed, get, percent, post, Refused, when, whole } from './api.js';
 import { bar } from './chart.js';
 
 const kDiff = [['bundle', 'Bundle'], ['made_from', 'Made from'], ['labels', 'Labels'], ['clusters', 'Clusters'], ['models', 'Models'], ['rows', 'Rows']];
@@ -27,6 +27,32 @@ function difference(chosen, live) {
       })))];
 }
 
+// What the daemon says about two bundles; null where it cannot compare them.
+async function compare(chosen, live) {
+  if (!chosen || !live || chosen === live) return null;
+  try {
+    return await get(`/v1/generation-diffs/${chosen.number}..${live.number}`);
+  } catch (error) {
+    if (error instanceof Refused) return null;
+    throw error;
+  }
+}
+
+function comparison(diff) {
+  if (!diff) return null;
+  const kinds = new Map();
+  (diff.clusters || []).forEach((c) => kinds.set(c.kind, (kinds.get(c.kind) || 0) + 1));
+  const before = (x) => (x === null || x < 0 ? '–' : fixed(x));
+  return el('section', { class: 'card scroll' }, el('h2', {}, 'What differs'),
+    el('p', {}, [...kinds].map(([kind, count]) => `${count} clusters ${kind}`).join(', ')),
+    el('table', {}, el('thead', {}, el('tr', {}, el('th', {}, 'Model'), ['Prior', 'live', 'Share', 'live'].map((t) => el('th', { class: 'num' }, t)))),
+      el('tbody', {}, (diff.models || []).map((m) => el('tr', {}, el('td', {}, dot(m.name), m.name),
+        el('td', { class: 'num' }, before(m.prior_from)), el('td', { class: 'num' }, before(m.prior_to)),
+        el('td', { class: 'num' }, percent(m.share_from, 0)), el('td', { class: 'num' }, percent(m.share_to, 0)))))),
+    (diff.clusters || []).some((c) => c.kind !== 'same') ? el('table', {}, el('tbody', {}, diff.clusters.filter((c) => c.kind !== 'same').slice(0, 30).map((c) =>
+      el('tr', {}, el('td', {}, el('span', { class: 'tag' }, c.kind)), el('td', {}, c.name), el('td', { class: 'label' }, (c.from || []).join('; ')))))) : null);
+}
+
 function job(report) {
   if (report.state === 'none') return el('p', { class: 'empty' }, 'No job has run since the start. ', el('code', {}, 'pointsman bootstrap run --table FILE'));
   const tone = { running: 'mid', done: 'on', failed: 'off', cancelled: 'off' }[report.state] || '';
@@ -43,6 +69,7 @@ export function make(main) {
       const [{ generations }, report] = await Promise.all([get('/v1/generations'), get('/v1/bootstrap')]);
       const live = generations.find((g) => g.live);
       const current = generations.find((g) => g.number === chosen) || live;
+      const diff = await compare(current, live);
       const choose = (number) => { chosen = number; view.show(); };
       main.replaceChildren(
         el('div', { class: 'title' }, el('h1', {}, 'Generations'),
@@ -55,7 +82,7 @@ export function make(main) {
             el('td', {}, `${g.number} `, g.live ? el('span', { class: 'tag on' }, 'live') : null), el('td', {}, when(g.activated_at_us)), el('td', {}, g.reason),
             el('td', { class: 'num' }, whole(g.clusters)), el('td', { class: 'num' }, whole(g.rows)),
             el('td', {}, g.live ? null : el('button', { class: 'small', type: 'button', onclick: (e) => { e.stopPropagation(); activate(g); } }, 'Activate'))))))),
-          el('div', { class: 'stack' }, el('section', { class: 'card' }, difference(current, live)),
+          el('div', { class: 'stack' }, el('section', { class: 'card' }, difference(current, live)), comparison(diff),
             el('section', { class: 'card' }, el('h2', {}, 'Bootstrap job'), job(report)))));
     },
   };

@@ -29,7 +29,7 @@ function biases(status, traffic) {
   const gold = mean('gold');
   const rows = status.sources.map((source) => el('div', { class: 'cell' }, el('span', {}, source.name),
     around(source.bias, source.bias_deviation, .5, 'var(--accent)'),
-    el('p', { class: 'note' }, `${source.bias >= 0 ? 'over' : 'under'}-rates by ${fixed(Math.abs(source.bias))} ± ${fixed(source.bias_deviation)}; `
+    el('p', { class: 'note' }, source.reports === 0 ? 'no reports yet' : `${source.bias >= 0 ? 'over' : 'under'}-rates by ${fixed(Math.abs(source.bias))} ± ${fixed(source.bias_deviation)}; `
       + `${whole(source.reports)} reports, mean ${fixed(mean(source.name).mean, 2)}`)));
   return [el('p', { class: 'label' }, `Gold: ${whole(status.gold)} labels, mean ${fixed(gold.mean, 2)} in this window. `
     + 'Bias is rating less gold; the bar is two standard errors to each side.'), rows];
@@ -38,6 +38,7 @@ function biases(status, traffic) {
 function calibration(status) {
   if (status.audited_gold === 0) return figure('Calibration', '–', 'no gold on random audits yet');
   const z = status.audited_z_squared;
+  if (status.audited_gold < 20) return figure('Calibration z²', fixed(z, 2), `1 is honest; only ${whole(status.audited_gold)} audited gold labels yet, too few to tell`);
   const honest = z > .5 && z < 2;
   return figure('Calibration z²', fixed(z, 2), `1 is honest; ${whole(status.audited_gold)} audited gold labels, error ${fixed(status.audited_rmse, 2)}`, honest ? 'good' : 'warn');
 }

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SOURCE = os.environ["POINTSMAN_SOURCE"]
@@ -87,6 +89,25 @@ class SocketActivation(unittest.TestCase):
         process, _, _ = self.start(daemon, self.high(["root"]))
         self.assertEqual(process.wait(60), 78)
         self.assertIn("FileDescriptorName must be route, api, admin or http", process.stderr.read())
+
+
+class Reload(unittest.TestCase):
+    def test_it_says_what_changed_and_what_needs_a_restart(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        with open(daemon.folder.name + "/c.toml", "a") as config:
+            config.write("[budget]\nusd_per_request = 0.5\n[limits]\nconnections = 99\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        log = ""
+        for _ in range(600):
+            with open(daemon.folder.name + "/log") as file:
+                log = file.read()
+            if "limits has changed" in log:
+                break
+            time.sleep(0.05)
+        self.assertRegex(log, r"changed: budget.usd_per_request: 0.0 -> 0.5")
+        self.assertRegex(log, r"changed: limits.connections: 1024 -> 99")
+        self.assertRegex(log, r"limits has changed; it needs a restart")
 
 
 class Metrics(unittest.TestCase):
@@ -214,6 +235,49 @@ class Shells(unittest.TestCase):
             done = run("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", "-", input=text,
                        env=dict(os.environ, MANROFFSEQ="", LC_ALL="C.UTF-8"))
             self.assertEqual(done.stderr, "")
+
+
+class Bridge(unittest.TestCase):
+    """The loopback port of `pointsman dashboard`, without a browser."""
+
+    def raw(self, data):
+        with socket.create_connection(("127.0.0.1", self.port)) as stream:
+            stream.settimeout(60)
+            stream.sendall(data)
+            stream.shutdown(socket.SHUT_WR)
+            answer = b""
+            while piece := stream.recv(65536):
+                answer += piece
+        return answer.decode(errors="replace")
+
+    def test_nonsense_gets_nothing_and_a_restart_of_the_daemon_is_told(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        bridge = subprocess.Popen([BIN + "/pointsman", "--admin-socket", daemon.folder.name + "/a.sock", "dashboard"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(lambda: (bridge.terminate(), bridge.wait(30), bridge.stdout.close()))
+        link = bridge.stdout.readline().strip()
+        self.port = int(link.split(":")[2].split("/")[0])
+        host = "Host: 127.0.0.1:%d\r\n" % self.port
+        opened = self.raw(("GET %s HTTP/1.1\r\n%s\r\n" % (link[link.index("/open"):], host)).encode())
+        self.assertIn("303 See Other", opened)
+        cookie = "Cookie: %s\r\n" % re.search(r"Set-Cookie: (pointsman=\w+)", opened).group(1)
+        self.assertIn("HttpOnly; SameSite=Strict", opened)
+        get = ("GET /status HTTP/1.1\r\n%s%s\r\n" % (host, cookie)).encode()
+        self.assertIn("200 OK", self.raw(get))
+        for nonsense in (b"", b"\0\1\2", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"A" * 100000,
+                         ("POST / HTTP/1.1\r\n%s%sTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" % (host, cookie)).encode(),
+                         ("POST / HTTP/1.1\r\n%s%sContent-Length: 99999999\r\n\r\n" % (host, cookie)).encode(),
+                         ("GET /status HTTP/1.1\r\n%sCookie: pointsman=\r\n\r\n" % host).encode()):
+            try:
+                self.assertNotIn("200 OK", self.raw(nonsense))
+            except OSError:  # cut off while it still sent
+                pass
+        self.assertIn("200 OK", self.raw(get))
+        daemon.stop()
+        self.assertIn("502 Bad Gateway", self.raw(get))
+        daemon.start()
+        self.assertIn("200 OK", self.raw(get))
 
 
 class Verbs(unittest.TestCase):

@@ -89,6 +89,14 @@ class Decision:
             return self._payload[2:34]
         return self.reply["token"]
 
+    @property
+    def model(self):
+        # Likewise the second field, right after the token; what most callers want.
+        payload = self._payload
+        if payload[:2] == b"\x0a\x20" and payload[34:35] == b"\x12" and payload[35] < 128:
+            return payload[36 : 36 + payload[35]].decode()
+        return self.reply["model"]
+
     def __getattr__(self, name):
         try:
             return self.reply[name]

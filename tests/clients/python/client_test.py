@@ -94,6 +94,7 @@ class WithDaemon(unittest.TestCase):
         decision = self.router.route("What is 2 + 2?", preset="quality", explain=3)
         self.assertIn(decision.model, ("small", "large"))
         self.assertEqual(len(decision.ranked), 2)
+        self.assertEqual((decision.model, decision.token_raw), (decision.reply["model"], decision.reply["token"]))
         self.assertEqual(pointsman.token_text(pointsman.token_bytes(decision.token)), decision.token)
         self.assertEqual(self.router.outcome(decision, tokens_out=12, latency_ms=3).durability, "synced")
         self.assertFalse(self.router.rate(decision, 1, source="thumbs", subject="alice").duplicate)
