@@ -344,7 +344,10 @@ json ToJson(const BootstrapReport& report) {
           {"bundle", report.bundle},
           {"generation", report.generation},
           {"started_at_us", report.started_at_us},
-          {"ended_at_us", report.ended_at_us}};
+          {"ended_at_us", report.ended_at_us},
+          {"cost_usd", Finite(report.cost_usd)},
+          {"asked", Number64(report.asked)},
+          {"reused", Number64(report.reused)}};
 }
 
 json ToJson(const Explanation& explanation) {
@@ -442,7 +445,8 @@ Result<LearningBody> ParseLearning(std::string_view body) {
 
 Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
   Result<BootstrapRequest> parsed = ParseInto<BootstrapRequest>(body, [](Fields& fields, BootstrapRequest& out) {
-    fields.Text("table_path", &out.table_path, true);
+    fields.Text("table_path", &out.table_path, false);
+    fields.Text("plan_path", &out.plan_path, false);
     fields.Text("labels", &out.labels, false);
     fields.Whole("clusters_max", &out.clusters_max, false);
     fields.Whole("seed", &out.seed, false);
@@ -451,8 +455,12 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
   });
   if (!parsed.ok()) return parsed;
   const BootstrapRequest& request = parsed.value();
-  if (request.table_path.empty() || request.table_path.front() != '/') {
-    return Bad("relative_path", "field 'table_path' must be an absolute path that the daemon can read");
+  if (request.table_path.empty() == request.plan_path.empty()) {
+    return Bad("table_or_plan", "give one of the fields 'table_path' and 'plan_path'");
+  }
+  if ((request.table_path + request.plan_path).front() != '/') {
+    return Bad("relative_path", "field '" + std::string(request.plan_path.empty() ? "table_path" : "plan_path") +
+                                    "' must be an absolute path that the daemon can read");
   }
   if (request.labels != "consensus" && request.labels != "scores") {
     return Bad("unknown_labels", "field 'labels' must be consensus or scores");
@@ -461,6 +469,11 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
     return MakeError(Code::kOutOfRange, "out_of_range", "field 'clusters_max' must be between 1 and 4096");
   }
   return parsed;
+}
+
+Result<std::string> ParsePlanPath(std::string_view body) {
+  return ParseInto<std::string>(body,
+                                [](Fields& fields, std::string& out) { fields.Text("plan_path", &out, true); });
 }
 
 Status ParseNothing(std::string_view body) {

@@ -73,6 +73,7 @@ Result<ActivateBody> ParseActivate(std::string_view body);
 Result<LearningBody> ParseLearning(std::string_view body);
 Result<BootstrapRequest> ParseBootstrap(std::string_view body);
 // For requests that take nothing: empty, or "{}".
+Result<std::string> ParsePlanPath(std::string_view body);
 Status ParseNothing(std::string_view body);
 
 }  // namespace pointsman::admin

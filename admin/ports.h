@@ -129,7 +129,8 @@ struct GenerationReport {
 };
 
 struct BootstrapRequest {
-  std::string table_path;              // absolute; readable by the daemon
+  std::string table_path;              // absolute; readable by the daemon; or
+  std::string plan_path;               // the same: queries and answers are bought by it
   std::string labels = "consensus";    // consensus, scores
   std::uint32_t clusters_max = 32;
   std::uint64_t seed = 0;
@@ -144,6 +145,9 @@ struct BootstrapReport {
   std::string bundle;                  // hash when done
   std::uint32_t generation = 0;        // when activated
   std::int64_t started_at_us = 0, ended_at_us = 0;
+  double cost_usd = 0;                 // of a plan: so far, with its earlier runs
+  std::uint64_t asked = 0;             // answers bought in this run
+  std::uint64_t reused = 0;            // answers that an earlier run had bought
 };
 
 struct Explanation {
@@ -198,6 +202,8 @@ class Ports {
   // Starts the job process. Errors: BUSY when one runs.
   virtual Result<BootstrapReport> StartBootstrap(const Caller& caller, const BootstrapRequest& request) = 0;
   virtual BootstrapReport BootstrapStatus() const = 0;
+  // What a plan would ask for, as a JSON object; asks nobody.
+  virtual Result<std::string> PlanBootstrap(const std::string& plan_path) const = 0;
   virtual Result<BootstrapReport> CancelBootstrap(const Caller& caller) = 0;
 
   // `decision`: hexadecimal id, or a token's text form (only its id part is used).

@@ -109,6 +109,14 @@ RouteReply StartBootstrap(Ports& ports, const RouteRequest& request) {
 
 RouteReply BootstrapStatus(Ports& ports, const RouteRequest&) { return Reply(ToJson(ports.BootstrapStatus())); }
 
+RouteReply PlanBootstrap(Ports& ports, const RouteRequest& request) {
+  const Result<std::string> path = ParsePlanPath(request.body);
+  if (!path.ok()) return Refuse(path.error());
+  const Result<std::string> estimate = ports.PlanBootstrap(path.value());
+  if (!estimate.ok()) return Refuse(estimate.error());
+  return RouteReply{200, "application/json", estimate.value() + "\n", ""};
+}
+
 RouteReply CancelBootstrap(Ports& ports, const RouteRequest& request) {
   if (const Status body = ParseNothing(request.body); !body.ok()) return Refuse(body.error());
   return ReplyWith(ports.CancelBootstrap(request.caller));
@@ -161,8 +169,10 @@ constexpr std::array kRoutes = {
              Rollback},
     RouteRow{"GET", "/v1/bootstrap", "State of the bootstrap job.", false, Role::kAdmin, BootstrapStatus},
     RouteRow{"POST", "/v1/bootstrap",
-             "Starts a job: {table_path, labels?, clusters_max?, seed?, refit_embedder?, activate?}.", true,
+             "Starts a job: {table_path or plan_path, labels?, clusters_max?, seed?, refit_embedder?, activate?}.", true,
              Role::kAdmin, StartBootstrap},
+    RouteRow{"POST", "/v1/bootstrap/plan", "What a plan would ask for and cost; asks nobody: {plan_path}.", false,
+             Role::kAdmin, PlanBootstrap},
     RouteRow{"POST", "/v1/bootstrap/cancel", "Stops the running job.", true, Role::kAdmin, CancelBootstrap},
     RouteRow{"GET", "/v1/explain/{decision}", "Why a decision was made and what came back.", false, Role::kAdmin,
              Explain},

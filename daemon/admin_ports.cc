@@ -339,6 +339,8 @@ Result<admin::BootstrapReport> AdminPorts::StartBootstrap(const admin::Caller& c
 
 admin::BootstrapReport AdminPorts::BootstrapStatus() const { return jobs_.Report(); }
 
+Result<std::string> AdminPorts::PlanBootstrap(const std::string& plan_path) const { return jobs_.Estimate(plan_path); }
+
 Result<admin::BootstrapReport> AdminPorts::CancelBootstrap(const admin::Caller&) { return jobs_.Cancel(); }
 
 Status AdminPorts::SetFrozen(const admin::Caller& caller, bool frozen) {

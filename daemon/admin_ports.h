@@ -46,6 +46,7 @@ class AdminPorts final : public admin::Ports {
   Result<admin::BootstrapReport> StartBootstrap(const admin::Caller& caller,
                                                 const admin::BootstrapRequest& request) override;
   admin::BootstrapReport BootstrapStatus() const override;
+  Result<std::string> PlanBootstrap(const std::string& plan_path) const override;
   Result<admin::BootstrapReport> CancelBootstrap(const admin::Caller& caller) override;
 
   Result<admin::Explanation> Explain(const std::string& decision) const override;

@@ -8,13 +8,18 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <mutex>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "bootstrap/data/table_reader.h"
 #include "bootstrap/job/bundle_builder.h"
+#include "bootstrap/job/collection.h"
+#include "daemon/job_plan.h"
 #include "store/bundle_file.h"
 
 namespace pointsman::daemon {
@@ -43,6 +48,60 @@ bool Prepare(const JobOptions& options) {
   return getppid() == static_cast<pid_t>(options.parent);
 }
 
+// At most ten lines a second; the first and the last of a stage always.
+class PaidProgress {
+ public:
+  void Show(std::string_view stage, std::uint64_t done, std::uint64_t total, const bootstrap::MeterReading& meter) {
+    const std::lock_guard lock(mutex_);
+    const std::int64_t now = clock_.MonotonicNanos();
+    constexpr std::int64_t kApartNanos = 100'000'000;
+    if (done != 0 && done != total && now - last_nanos_ < kApartNanos) return;
+    last_nanos_ = now;
+    Report({std::string(stage), done, total, "", meter.spent_usd, meter.asked, meter.reused});
+  }
+
+ private:
+  const SystemClock clock_;
+  std::mutex mutex_;
+  std::int64_t last_nanos_ = 0;
+};
+
+Status Estimate(const JobOptions& options) {
+  const auto plan = LoadPlan(options.plan_path);
+  if (!plan.ok()) return plan.error();
+  const auto forecast = bootstrap::ForecastQueries(plan.value());
+  if (!forecast.ok()) return forecast.error();
+  const auto estimate = bootstrap::EstimatePlan(plan.value(), forecast->queries, forecast->mean_bytes);
+  std::printf("%s\n", EstimateJson(plan.value(), estimate).c_str());
+  return {};
+}
+
+// Carries the plan out up to its table of labelled answers. `message` tells what came of it.
+Result<std::string> BuyTable(const JobOptions& options, std::string* message) {
+  const auto plan = LoadPlan(options.plan_path);
+  if (!plan.ok()) return plan.error();
+  PaidProgress progress;
+  bootstrap::CollectionInputs inputs;
+  inputs.directory = options.work_directory + "/" + plan->name;
+  inputs.environment = [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr) return std::nullopt;
+    return value;
+  };
+  inputs.progress = [&](std::string_view stage, std::uint64_t done, std::uint64_t total,
+                        const bootstrap::MeterReading& meter) { progress.Show(stage, done, total, meter); };
+  const SystemClock clock;
+  const auto collection = bootstrap::CollectByPlan(plan.value(), inputs, clock);
+  if (!collection.ok()) return collection.error();
+  const bootstrap::LabelCounts& labels = collection->labels;
+  *message = fmt::format("{} queries; {} answers bought, {} reused, {:.4f} dollars in all; labels: {} reference, {} "
+                         "judge, {} consensus, {} none",
+                         collection->queries, collection->meter.asked, collection->meter.reused,
+                         collection->meter.spent_usd, labels.reference, labels.judge, labels.consensus, labels.none);
+  for (const std::string& warning : collection->warnings) *message += "; " + warning;
+  return collection->table_path;
+}
+
 Status Build(const JobOptions& options) {
   bootstrap::BuildOptions build;
   if (options.labels == "scores") {
@@ -64,7 +123,12 @@ Status Build(const JobOptions& options) {
   }
   Report({"read", 0, 1, ""});
   FAULT_POINT("daemon.job.started");
-  const auto table = bootstrap::ReadTable(options.table_path);
+  std::string bought;
+  Result<std::string> path = options.table_path;
+  if (!options.plan_path.empty()) path = BuyTable(options, &bought);
+  if (!path.ok()) return path.error();
+  FAULT_POINT("daemon.job.bought");
+  const auto table = bootstrap::ReadTable(path.value());
   if (!table.ok()) return table.error();
   Report({"read", 1, 1, ""});
   auto bundle = bootstrap::BuildBundle(table.value(), build);
@@ -73,6 +137,7 @@ Status Build(const JobOptions& options) {
   if (!written.ok()) return written;
   std::string message =
       fmt::format("{} clusters from {} rows of {}", bundle->cluster_count(), bundle->rows, table->name);
+  if (!bought.empty()) message += "; " + bought;
   if (table->broken_lines > 0) {
     message += fmt::format("; {} broken lines left out, the first is line {}: {}", table->broken_lines,
                            table->errors.empty() ? 0 : table->errors.front().line,
@@ -87,7 +152,8 @@ Status Build(const JobOptions& options) {
 int RunJob(const JobOptions& options) {
   if (!Prepare(options)) return static_cast<int>(Exit::kOk);
   try {
-    const Status built = Build(options);
+    std::signal(SIGPIPE, SIG_IGN);  // a connection that breaks is an error of one request
+    const Status built = options.estimate ? Estimate(options) : Build(options);
     if (!built.ok()) return Complain(built.error());
     return static_cast<int>(Exit::kOk);
   } catch (const std::bad_alloc&) {

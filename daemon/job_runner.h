@@ -24,6 +24,7 @@ namespace pointsman::daemon {
 struct JobRunnerOptions {
   std::string program = "/proc/self/exe";  // run as: program job --table ...
   std::string work_directory;              // made with mode 0700; emptied before each job
+  std::string plans_directory;             // call logs of plans: kept, so that nothing is paid twice
   int kill_after_ms = 3000;                // from SIGTERM to SIGKILL
 };
 
@@ -39,6 +40,10 @@ class JobRunner {
   // bootstrap_running, UNAVAILABLE (stopping).
   Result<admin::BootstrapReport> Start(std::uint32_t uid, const admin::BootstrapRequest& request);
   admin::BootstrapReport Report() const;
+  // What a plan would ask for, as one JSON object; asks nobody, and waits for it.
+  // Errors: INVALID_ARGUMENT or NOT_FOUND plan_path; FAILED_PRECONDITION job_failed
+  // with all faults of the plan.
+  Result<std::string> Estimate(const std::string& plan_path);
   // Errors: FAILED_PRECONDITION no_bootstrap.
   Result<admin::BootstrapReport> Cancel();
   // Cancels, waits, takes no more. Idempotent.

@@ -209,11 +209,36 @@ void ShowBootstrap(Context& context, const json& report) {
               << ", " << Fixed(FieldNumber(report, "progress") * 100, 0) << "%\n";
   const std::string message = FieldText(report, "message");
   if (message != "-") context.out << Printable(message) << "\n";
+  if (FieldNumber(report, "asked") + FieldNumber(report, "reused") > 0) {
+    context.out << FieldText(report, "asked") << " answers bought, " << FieldText(report, "reused") << " reused, "
+                << Fixed(FieldNumber(report, "cost_usd"), 4) << " dollars so far\n";
+  }
   const std::string bundle = FieldText(report, "bundle");
   if (bundle != "-") context.out << "bundle " << Printable(bundle) << "\n";
   if (FieldNumber(report, "generation") > 0) {
     context.out << "live as generation " << FieldText(report, "generation") << "\n";
   }
+}
+
+void ShowPlan(Context& context, const json& plan) {
+  context.out << "plan " << Printable(FieldText(plan, "name")) << ": at most " << FieldText(plan, "queries")
+              << " queries\n";
+  Table table({{"STAGE"},
+               {"MODEL"},
+               {"CALLS", Align::kRight},
+               {"TOKENS IN", Align::kRight},
+               {"TOKENS OUT", Align::kRight},
+               {"DOLLARS", Align::kRight}});
+  for (const json& stage : List(plan, "stages")) {
+    table.Row({Printable(FieldText(stage, "stage")), Printable(FieldText(stage, "model")), FieldText(stage, "calls"),
+               Fixed(FieldNumber(stage, "tokens_in"), 0), Fixed(FieldNumber(stage, "tokens_out"), 0),
+               Fixed(FieldNumber(stage, "cost_usd"), 4)});
+  }
+  table.Print(context.out, context.colour);
+  context.out << "expected " << Fixed(FieldNumber(plan, "cost_usd"), 4) << " dollars, at worst "
+              << Fixed(FieldNumber(plan, "worst_cost_usd"), 4);
+  const double budget = FieldNumber(plan, "budget_usd");
+  context.out << (budget > 0 ? "; the budget is " + Fixed(budget, 4) : std::string("; no budget is set")) << "\n";
 }
 
 void ShowExplanation(Context& context, const json& e) {

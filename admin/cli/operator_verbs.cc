@@ -173,7 +173,9 @@ Exit WaitForBootstrap(Context& context) {
     }
     const json& report = std::get<json>(answer);
     const std::string state = FieldText(report, "state");
-    progress.Show(state == "done" ? 1.0 : FieldNumber(report, "progress"), FieldText(report, "stage"));
+    const double cost = FieldNumber(report, "cost_usd");
+    progress.Show(state == "done" ? 1.0 : FieldNumber(report, "progress"),
+                  FieldText(report, "stage") + (cost > 0 ? ", " + Fixed(cost, 4) + " dollars" : ""));
     if (state == "running") {
       ::poll(nullptr, 0, kPollMillis);
       continue;
@@ -187,6 +189,7 @@ Exit WaitForBootstrap(Context& context) {
 
 struct BootstrapArguments {
   std::string table;
+  std::string plan;
   std::string labels = "consensus";
   std::uint32_t clusters = 32;
   std::uint64_t seed = 0;
@@ -195,11 +198,20 @@ struct BootstrapArguments {
   bool wait = false;
 };
 
-Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
+// As the daemon will read it.
+std::string AbsolutePath(const std::string& path) {
   std::error_code failed;
-  const std::filesystem::path table = std::filesystem::absolute(arguments.table, failed);
-  if (failed) return context.Fail(MakeError(Code::kNotFound, "no_file", "cannot find " + arguments.table));
-  const json body = {{"table_path", table.lexically_normal().string()},
+  const std::filesystem::path absolute = std::filesystem::absolute(path, failed);
+  return failed ? path : absolute.lexically_normal().string();
+}
+
+Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
+  if (arguments.table.empty() == arguments.plan.empty()) {
+    return context.Fail(MakeError(Code::kInvalidArgument, "table_or_plan", "give --table or --plan"), Exit::kUsage);
+  }
+  const bool planned = !arguments.plan.empty();
+  const std::string path = AbsolutePath(planned ? arguments.plan : arguments.table);
+  const json body = {{planned ? "plan_path" : "table_path", path},
                      {"labels", arguments.labels},
                      {"clusters_max", arguments.clusters},
                      {"seed", arguments.seed},
@@ -212,11 +224,20 @@ Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
 
 void AddBootstrap(CLI::App& app, Context& context) {
   CLI::App* family = AddFamily(app, "bootstrap", "Makes a new bundle while the daemon serves", kGroup);
-  CLI::App* run = AddVerb(*family, context, "run", "Builds a bundle from a table of answers and makes it live",
+  CLI::App* plan = AddVerb(*family, context, "plan", "Shows what a plan would ask for and cost; asks nobody",
+                           "pointsman bootstrap plan first.toml");
+  auto planned = std::make_shared<std::string>();
+  plan->add_option("plan", *planned, "The plan; the daemon must be able to read it")->required();
+  plan->callback([&context, planned] {
+    context.exit = Post(context, "/v1/bootstrap/plan", {{"plan_path", AbsolutePath(*planned)}}, ShowPlan);
+  });
+  CLI::App* run = AddVerb(*family, context, "run", "Builds a bundle from a table or by a plan and makes it live",
                           "pointsman bootstrap run --table answers.jsonl.gz --wait");
   auto arguments = std::make_shared<BootstrapArguments>();
-  run->add_option("--table", arguments->table, "JSON lines, plain or gzip; the daemon must be able to read it")
-      ->required();
+  run->add_option("--table", arguments->table, "JSON lines, plain or gzip; the daemon must be able to read it");
+  run->add_option("--plan", arguments->plan,
+                  "Instead of a table: a plan (TOML) by which queries and answers are bought; run it again to go on "
+                  "where it stopped, nothing is paid twice");
   run->add_option("--labels", arguments->labels, "Where quality comes from: consensus or scores")
       ->check(CLI::IsMember({"consensus", "scores"}));
   run->add_option("--clusters", arguments->clusters, "Most clusters to make")->check(CLI::Range(1, 4096));
