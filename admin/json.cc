@@ -347,7 +347,8 @@ json ToJson(const BootstrapReport& report) {
           {"ended_at_us", report.ended_at_us},
           {"cost_usd", Finite(report.cost_usd)},
           {"asked", Number64(report.asked)},
-          {"reused", Number64(report.reused)}};
+          {"reused", Number64(report.reused)},
+          {"gate", report.gate}};
 }
 
 json ToJson(const Explanation& explanation) {
@@ -452,6 +453,7 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
     fields.Whole("seed", &out.seed, false);
     fields.Flag("refit_embedder", &out.refit_embedder, false);
     fields.Flag("activate", &out.activate, false);
+    fields.Flag("force", &out.force, false);
   });
   if (!parsed.ok()) return parsed;
   const BootstrapRequest& request = parsed.value();

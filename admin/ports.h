@@ -136,6 +136,7 @@ struct BootstrapRequest {
   std::uint64_t seed = 0;
   bool refit_embedder = false;         // default: keep the live embedder
   bool activate = true;                // else: stored, not live
+  bool force = false;                  // activate although the gate refuses
 };
 struct BootstrapReport {
   std::string state;                   // none, running, done, failed, cancelled
@@ -148,6 +149,7 @@ struct BootstrapReport {
   double cost_usd = 0;                 // of a plan: so far, with its earlier runs
   std::uint64_t asked = 0;             // answers bought in this run
   std::uint64_t reused = 0;            // answers that an earlier run had bought
+  std::string gate;                    // verdict and its numbers, when it was reached
 };
 
 struct Explanation {

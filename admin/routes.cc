@@ -169,7 +169,7 @@ constexpr std::array kRoutes = {
              Rollback},
     RouteRow{"GET", "/v1/bootstrap", "State of the bootstrap job.", false, Role::kAdmin, BootstrapStatus},
     RouteRow{"POST", "/v1/bootstrap",
-             "Starts a job: {table_path or plan_path, labels?, clusters_max?, seed?, refit_embedder?, activate?}.", true,
+             "Starts a job: {table_path or plan_path, labels?, clusters_max?, seed?, refit_embedder?, activate?, force?}.", true,
              Role::kAdmin, StartBootstrap},
     RouteRow{"POST", "/v1/bootstrap/plan", "What a plan would ask for and cost; asks nobody: {plan_path}.", false,
              Role::kAdmin, PlanBootstrap},

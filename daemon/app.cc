@@ -255,7 +255,7 @@ Step App::StartServices() {
   dispatcher_ = std::make_unique<ServiceDispatcher>(*context_, *learner_);
   jobs_ = std::make_unique<JobRunner>(JobRunnerOptions{.work_directory = config_.store_directory + "/job",
                                                        .plans_directory = config_.store_directory + "/plans"}, clock_,
-                                      cell_, *mutations_);
+                                      *store_, cell_, *mutations_);
   TransportOptions options;
   options.socket_path = config_.route_socket;
   options.socket_group = config_.group;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "daemon/hex.h"
 #include "daemon/job.h"
+#include "daemon/job_gate.h"
 #include "daemon/job_process.h"
 #include "store/bundle_file.h"
 
@@ -39,11 +40,13 @@ Status Readable(const char* field, const std::string& path) {
 }  // namespace
 
 struct JobRunner::Impl {
-  Impl(const JobRunnerOptions& options_in, const Clock& clock_in, SnapshotCell& cell_in, Mutations& mutations_in)
-      : options(options_in), clock(clock_in), cell(cell_in), mutations(mutations_in) {}
+  Impl(const JobRunnerOptions& options_in, const Clock& clock_in, const store::Store& store_in, SnapshotCell& cell_in,
+       Mutations& mutations_in)
+      : options(options_in), clock(clock_in), store(store_in), cell(cell_in), mutations(mutations_in) {}
 
   const JobRunnerOptions options;
   const Clock& clock;
+  const store::Store& store;
   SnapshotCell& cell;
   Mutations& mutations;
 
@@ -60,6 +63,7 @@ struct JobRunner::Impl {
 
   void Run(std::uint32_t uid, const admin::BootstrapRequest& request);
   Status Work(std::uint32_t uid, const admin::BootstrapRequest& request);
+  Status Judge(std::uint32_t uid, const admin::BootstrapRequest& request, const BundleHash& hash);
   std::vector<std::string> Arguments(const admin::BootstrapRequest& request, const std::string& out_path) const;
   void Show(const JobProgress& progress);
   std::string InWork(std::string_view name) const { return fmt::format("{}/{}", options.work_directory, name); }
@@ -126,6 +130,8 @@ Status JobRunner::Impl::Work(std::uint32_t uid, const admin::BootstrapRequest& r
     const std::lock_guard lock(mutex);
     report.bundle = Hex(bundle->hash.bytes);
   }
+  const Status judged = Judge(uid, request, bundle->hash);
+  if (!judged.ok()) return judged;
   if (!request.activate) return {};
   Show({"activate", 0, 1, ""});
   const auto generation =
@@ -134,6 +140,26 @@ Status JobRunner::Impl::Work(std::uint32_t uid, const admin::BootstrapRequest& r
   const std::lock_guard lock(mutex);
   report.generation = generation->value;
   return {};
+}
+
+// The verdict is noted whatever it is; a refused bundle stays stored, and may be
+// activated by its hash.
+Status JobRunner::Impl::Judge(std::uint32_t uid, const admin::BootstrapRequest& request, const BundleHash& hash) {
+  Show({"gate", 0, 1, ""});
+  const auto verdict = JudgeBundle(store, hash);
+  if (!verdict.ok()) return verdict.error();
+  const bool overruled = verdict->refused() && request.force;
+  const std::string text =
+      fmt::format("bundle {}: {}{}", Hex(hash.bytes).substr(0, 12), verdict->Text(), overruled ? "; forced" : "");
+  const Status noted = mutations.Note({policy::Origin::kOperator, uid}, text);
+  if (!noted.ok()) return noted;
+  {
+    const std::lock_guard lock(mutex);
+    report.gate = verdict->Text();
+  }
+  if (!verdict->refused() || request.force) return {};
+  return MakeError(Code::kFailedPrecondition, "gate_refused",
+                   verdict->Text() + "; the live generation stays. --force activates it all the same");
 }
 
 void JobRunner::Impl::Run(std::uint32_t uid, const admin::BootstrapRequest& request) {
@@ -158,8 +184,9 @@ void JobRunner::Impl::Run(std::uint32_t uid, const admin::BootstrapRequest& requ
   }
 }
 
-JobRunner::JobRunner(const JobRunnerOptions& options, const Clock& clock, SnapshotCell& cell, Mutations& mutations)
-    : impl_(std::make_unique<Impl>(options, clock, cell, mutations)) {}
+JobRunner::JobRunner(const JobRunnerOptions& options, const Clock& clock, const store::Store& store, SnapshotCell& cell,
+                     Mutations& mutations)
+    : impl_(std::make_unique<Impl>(options, clock, store, cell, mutations)) {}
 
 JobRunner::~JobRunner() { Stop(); }
 

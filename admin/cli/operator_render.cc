@@ -213,6 +213,8 @@ void ShowBootstrap(Context& context, const json& report) {
     context.out << FieldText(report, "asked") << " answers bought, " << FieldText(report, "reused") << " reused, "
                 << Fixed(FieldNumber(report, "cost_usd"), 4) << " dollars so far\n";
   }
+  const std::string gate = FieldText(report, "gate");
+  if (gate != "-" && message.find(gate) == std::string::npos) context.out << Printable(gate) << "\n";
   const std::string bundle = FieldText(report, "bundle");
   if (bundle != "-") context.out << "bundle " << Printable(bundle) << "\n";
   if (FieldNumber(report, "generation") > 0) {

@@ -194,6 +194,7 @@ struct BootstrapArguments {
   std::uint32_t clusters = 32;
   std::uint64_t seed = 0;
   bool no_activate = false;
+  bool force = false;
   bool refit_embedder = false;
   bool wait = false;
 };
@@ -216,7 +217,8 @@ Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
                      {"clusters_max", arguments.clusters},
                      {"seed", arguments.seed},
                      {"refit_embedder", arguments.refit_embedder},
-                     {"activate", !arguments.no_activate}};
+                     {"activate", !arguments.no_activate},
+                     {"force", arguments.force}};
   const auto answer = Ask(context, "POST", "/v1/bootstrap", admin::Dump(body));
   if (!arguments.wait || !std::holds_alternative<json>(answer)) return Finish(context, answer, ShowBootstrap);
   return WaitForBootstrap(context);
@@ -243,6 +245,7 @@ void AddBootstrap(CLI::App& app, Context& context) {
   run->add_option("--clusters", arguments->clusters, "Most clusters to make")->check(CLI::Range(1, 4096));
   run->add_option("--seed", arguments->seed, "Seed of the fit");
   run->add_flag("--no-activate", arguments->no_activate, "Store the bundle; activate it later");
+  run->add_flag("--force", arguments->force, "Activate although the gate refuses it");
   run->add_flag("--refit-embedder", arguments->refit_embedder, "Fit the embedder anew on the table's queries");
   run->add_flag("--wait", arguments->wait, "Wait for the end and show progress");
   run->callback([&context, arguments] { context.exit = RunBootstrap(context, *arguments); });

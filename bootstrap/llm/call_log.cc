@@ -27,7 +27,7 @@ namespace {
 constexpr std::size_t kCrcDigits = 8;
 
 Error FileFault(const std::string& what, const std::string& path, int number) {
-  const bool full = number == ENOSPC || number == EDQUOT;
+  const bool full = number == ENOSPC || number == EDQUOT || number == EFBIG;
   return MakeError(Code::kUnavailable, full ? "storage_full" : "storage_io",
                    fmt::format("cannot {} {}: {}{}", what, path, std::generic_category().message(number),
                                full ? "; make space and run again, nothing that was paid is lost" : ""));
@@ -157,6 +157,7 @@ Result<std::unique_ptr<CallLog>> CallLog::Open(const std::string& path, std::uin
   }
   struct stat facts {};
   if (fstat(impl->file, &facts) != 0) return FileFault("read", path, errno);
+  if (!S_ISREG(facts.st_mode)) return FileFault("use", path, EINVAL);
   if (static_cast<std::uint64_t>(facts.st_size) > bytes_max) {
     return MakeError(Code::kResourceExhausted, "call_log_full",
                      fmt::format("{} holds more than {} bytes; use another name for this plan", path, bytes_max));

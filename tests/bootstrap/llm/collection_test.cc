@@ -215,7 +215,10 @@ TEST_F(Chain, FaultsOfTheEndpointsOnTheWayChangeNothing) {
       server_->Fail("", fault, 1);
     }
   }
-  const auto stormy = Run(SynthesisPlan());
+  Plan patient = SynthesisPlan();
+  for (PlanEndpoint& model : patient.models) model.chat.tries = 50;
+  patient.generator.chat.tries = 50;
+  const auto stormy = Run(patient);
   ASSERT_TRUE(stormy.ok()) << stormy.error().message;
   std::ifstream file(stormy->table_path);
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), calm_table);

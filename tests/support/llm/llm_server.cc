@@ -338,6 +338,8 @@ LlmServer::LlmServer(LlmServerOptions options) : impl_(std::make_unique<Impl>())
   }
   if (impl_->port <= 0) throw std::runtime_error("no port for the stand-in");
   impl_->thread = std::thread([this] { impl_->server->listen_after_bind(); });
+  // A stop before it listens would be lost.
+  while (!impl_->server->is_running()) std::this_thread::yield();
 }
 
 LlmServer::~LlmServer() { Stop(); }
