@@ -336,6 +336,34 @@ json ToJson(const GenerationReport& report) {
           {"live", report.live}};
 }
 
+json ToJson(const GenerationDiff& diff) {
+  json clusters = json::array();
+  for (const GenerationDiff::Cluster& cluster : diff.clusters) {
+    clusters.push_back({{"kind", cluster.kind},
+                        {"number", cluster.number},
+                        {"name", cluster.name},
+                        {"size", cluster.size},
+                        {"from", cluster.from},
+                        {"cosine", Finite(cluster.cosine)}});
+  }
+  json models = json::array();
+  for (const GenerationDiff::Model& model : diff.models) {
+    models.push_back({{"name", model.name},
+                      {"prior_from", Finite(model.prior_from)},
+                      {"prior_to", Finite(model.prior_to)},
+                      {"share_from", Finite(model.share_from)},
+                      {"share_to", Finite(model.share_to)}});
+  }
+  return {{"comparable", diff.comparable},
+          {"clusters", std::move(clusters)},
+          {"models", std::move(models)},
+          {"decisions", Number64(diff.decisions)},
+          {"value_from", Finite(diff.value_from)},
+          {"value_from_error", Finite(diff.value_from_error)},
+          {"value_to", Finite(diff.value_to)},
+          {"value_to_error", Finite(diff.value_to_error)}};
+}
+
 json ToJson(const BootstrapReport& report) {
   return {{"state", report.state},
           {"stage", report.stage},
@@ -452,6 +480,7 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
     fields.Whole("clusters_max", &out.clusters_max, false);
     fields.Whole("seed", &out.seed, false);
     fields.Flag("refit_embedder", &out.refit_embedder, false);
+    fields.Text("embedder", &out.embedder, false);
     fields.Flag("activate", &out.activate, false);
     fields.Flag("force", &out.force, false);
   });

@@ -33,6 +33,7 @@ nlohmann::json ToJson(const ModelReport& report);
 nlohmann::json ToJson(const ClusterReport& report);
 nlohmann::json ToJson(const ClusterDetail& detail);
 nlohmann::json ToJson(const GenerationReport& report);
+nlohmann::json ToJson(const GenerationDiff& diff);
 nlohmann::json ToJson(const BootstrapReport& report);
 nlohmann::json ToJson(const Explanation& explanation);
 nlohmann::json ToJson(const ModelTreeReport& report);

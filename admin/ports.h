@@ -128,6 +128,29 @@ struct GenerationReport {
   bool live = false;
 };
 
+// Two bundles compared (daemon/job_diff.h has the rules).
+struct GenerationDiff {
+  struct Cluster {
+    std::string kind;                  // same, moved, merged, born, gone
+    std::uint32_t number = 0;          // in the second; 0: gone
+    std::string name;
+    std::uint32_t size = 0;
+    std::vector<std::string> from;     // of the first
+    double cosine = 0;                 // to the nearest of the other
+  };
+  struct Model {
+    std::string name;
+    double prior_from = -1, prior_to = -1;  // mean prior; -1: not in that bundle
+    double share_from = 0, share_to = 0;    // of decisions that the prior alone would give it
+  };
+  bool comparable = false;             // one embedder: clusters can be set side by side
+  std::vector<Cluster> clusters;
+  std::vector<Model> models;
+  std::uint64_t decisions = 0;         // of the log that were looked at
+  // Off-policy value of either prior's choices, and its error; -1: no gold tells.
+  double value_from = -1, value_from_error = 0, value_to = -1, value_to_error = 0;
+};
+
 struct BootstrapRequest {
   std::string table_path;              // absolute; readable by the daemon; or
   std::string plan_path;               // the same: queries and answers are bought by it
@@ -135,6 +158,8 @@ struct BootstrapRequest {
   std::uint32_t clusters_max = 32;
   std::uint64_t seed = 0;
   bool refit_embedder = false;         // default: keep the live embedder
+  std::string embedder = "lsa";        // of the first bundle, or with refit_embedder: lsa,
+                                       // static:FILE, http:URL|MODEL|KEY_ENV
   bool activate = true;                // else: stored, not live
   bool force = false;                  // activate although the gate refuses
 };
@@ -196,6 +221,9 @@ class Ports {
   virtual Result<ClusterDetail> Cluster(std::uint32_t number) const = 0;
 
   virtual std::vector<GenerationReport> Generations() const = 0;
+  // Targets as for Activate.
+  virtual Result<GenerationReport> Generation(const std::string& target) const = 0;
+  virtual Result<GenerationDiff> DiffGenerations(const std::string& from, const std::string& to) const = 0;
   // `target`: a generation number, or a bundle hash (prefix of at least 8 digits).
   virtual Result<GenerationReport> Activate(const Caller& caller, const std::string& target) = 0;
   // Back to the bundle of the generation before the live one, under a new number.

@@ -89,6 +89,19 @@ RouteReply ShowCluster(Ports& ports, const RouteRequest& request) {
 
 RouteReply ListGenerations(Ports& ports, const RouteRequest&) { return ReplyList("generations", ports.Generations()); }
 
+RouteReply ShowGeneration(Ports& ports, const RouteRequest& request) {
+  return ReplyWith(ports.Generation(request.capture));
+}
+
+// The capture is FROM..TO.
+RouteReply DiffGenerations(Ports& ports, const RouteRequest& request) {
+  const std::size_t dots = request.capture.find("..");
+  if (dots == std::string::npos) {
+    return Refuse(MakeError(Code::kInvalidArgument, "from_to", "give two generations as FROM..TO, for example 1..2"));
+  }
+  return ReplyWith(ports.DiffGenerations(request.capture.substr(0, dots), request.capture.substr(dots + 2)));
+}
+
 RouteReply Activate(Ports& ports, const RouteRequest& request) {
   const Result<ActivateBody> body = ParseActivate(request.body);
   if (!body.ok()) return Refuse(body.error());
@@ -163,13 +176,20 @@ constexpr std::array kRoutes = {
     RouteRow{"GET", "/v1/clusters", "Clusters with their leading model and evidence.", false, Role::kApi, ListClusters},
     RouteRow{"GET", "/v1/clusters/{n}", "One cluster with its cells, best first.", false, Role::kApi, ShowCluster},
     RouteRow{"GET", "/v1/generations", "Every generation that was activated.", false, Role::kApi, ListGenerations},
+    RouteRow{"GET", "/v1/generations/{target}", "One generation, by number or bundle hash.", false, Role::kApi,
+             ShowGeneration},
+    RouteRow{"GET", "/v1/generation-diffs/{from..to}",
+             "Two generations: clusters, priors, predicted shares and value on the log.", false, Role::kAdmin,
+             DiffGenerations},
     RouteRow{"POST", "/v1/generations/activate", "Makes a bundle live: {target: number or bundle hash}.", true,
              Role::kAdmin, Activate},
     RouteRow{"POST", "/v1/generations/rollback", "Back to the previous bundle, under a new number.", true, Role::kAdmin,
              Rollback},
     RouteRow{"GET", "/v1/bootstrap", "State of the bootstrap job.", false, Role::kAdmin, BootstrapStatus},
     RouteRow{"POST", "/v1/bootstrap",
-             "Starts a job: {table_path or plan_path, labels?, clusters_max?, seed?, refit_embedder?, activate?, force?}.", true,
+             "Starts a job: {table_path or plan_path, labels?, clusters_max?, seed?, embedder?, refit_embedder?, activate?, "
+             "force?}.",
+             true,
              Role::kAdmin, StartBootstrap},
     RouteRow{"POST", "/v1/bootstrap/plan", "What a plan would ask for and cost; asks nobody: {plan_path}.", false,
              Role::kAdmin, PlanBootstrap},

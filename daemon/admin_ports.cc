@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "daemon/hex.h"
+#include "daemon/job_diff.h"
 #include "daemon/transport_metrics.h"
 #include "daemon/version.h"
 #include "policy/belief/posterior.h"
@@ -316,6 +317,27 @@ Result<BundleHash> AdminPorts::FindTarget(const std::string& target) const {
   return MakeError(Code::kNotFound, "unknown_generation",
                    "no generation has this number or bundle; `pointsman generations list` shows them. A bundle that "
                    "was never live is named by its whole hash");
+}
+
+Result<admin::GenerationReport> AdminPorts::Generation(const std::string& target) const {
+  const auto hash = FindTarget(target);
+  if (!hash.ok()) return hash.error();
+  const std::string wanted = Hex(hash->bytes);
+  auto reports = Generations();
+  for (auto it = reports.rbegin(); it != reports.rend(); ++it) {
+    if (it->bundle == wanted && (target.size() >= 8 || std::to_string(it->number) == target)) return std::move(*it);
+  }
+  return MakeError(Code::kNotFound, "unknown_generation", "this bundle was never live");
+}
+
+Result<admin::GenerationDiff> AdminPorts::DiffGenerations(const std::string& from, const std::string& to) const {
+  const auto first = FindTarget(from);
+  if (!first.ok()) return first.error();
+  const auto second = FindTarget(to);
+  if (!second.ok()) return second.error();
+  const auto pool = learner_.Query<policy::Pool>(kLookLimit, [](const policy::State& state) { return state.pool; });
+  if (!pool.ok()) return pool.error();
+  return DiffBundles(context_.store, pool.value(), first.value(), second.value());
 }
 
 Result<admin::GenerationReport> AdminPorts::Activate(const admin::Caller& caller, const std::string& target) {

@@ -40,6 +40,8 @@ class AdminPorts final : public admin::Ports {
   Result<admin::ClusterDetail> Cluster(std::uint32_t number) const override;
 
   std::vector<admin::GenerationReport> Generations() const override;
+  Result<admin::GenerationReport> Generation(const std::string& target) const override;
+  Result<admin::GenerationDiff> DiffGenerations(const std::string& from, const std::string& to) const override;
   Result<admin::GenerationReport> Activate(const admin::Caller& caller, const std::string& target) override;
   Result<admin::GenerationReport> Rollback(const admin::Caller& caller) override;
 

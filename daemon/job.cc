@@ -12,6 +12,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <span>
 
 #include "base/clock.h"
 #include "base/fault_point.h"
@@ -20,6 +21,8 @@
 #include "bootstrap/job/bundle_builder.h"
 #include "bootstrap/job/collection.h"
 #include "daemon/job_plan.h"
+#include "embed/http_embedder.h"
+#include "embed/static_vectors.h"
 #include "store/bundle_file.h"
 
 namespace pointsman::daemon {
@@ -102,6 +105,30 @@ Result<std::string> BuyTable(const JobOptions& options, std::string* message) {
   return collection->table_path;
 }
 
+// Errors: INVALID_ARGUMENT embedder.
+Status ChooseEmbedder(const std::string& wanted, bootstrap::BuildOptions* build) {
+  if (wanted == "lsa" || wanted.empty()) return {};
+  if (wanted.starts_with("static:")) {
+    build->make_embedder = [path = wanted.substr(7)](std::span<const std::string> texts) {
+      return embed::MakeStatic(path, texts);
+    };
+    return {};
+  }
+  if (wanted.starts_with("http:")) {
+    embed::HttpEmbedderOptions http;
+    const std::string rest = wanted.substr(5);
+    const std::size_t first = rest.find('|');
+    const std::size_t second = first == std::string::npos ? first : rest.find('|', first + 1);
+    http.base_url = rest.substr(0, first);
+    if (first != std::string::npos) http.model = rest.substr(first + 1, second - first - 1);
+    if (second != std::string::npos) http.key_env = rest.substr(second + 1);
+    build->make_embedder = [http](std::span<const std::string>) { return embed::MakeHttpEmbedder(http); };
+    return {};
+  }
+  return MakeError(Code::kInvalidArgument, "embedder",
+                   "--embedder must be lsa, static:/absolute/file or http:URL|MODEL|KEY_ENV");
+}
+
 Status Build(const JobOptions& options) {
   bootstrap::BuildOptions build;
   if (options.labels == "scores") {
@@ -109,6 +136,7 @@ Status Build(const JobOptions& options) {
   } else if (options.labels != "consensus") {
     return MakeError(Code::kInvalidArgument, "labels", "--labels must be consensus or scores");
   }
+  if (const Status chosen = ChooseEmbedder(options.embedder, &build); !chosen.ok()) return chosen;
   build.clusters_max = options.clusters_max;
   build.seed = options.seed;
   build.made_at_us = SystemClock().WallMicros();

@@ -56,7 +56,8 @@ struct JobRunner::Impl {
                                 .progress = 0,
                                 .message = "",
                                 .bundle = "",
-                                .generation = 0};
+                                .generation = 0,
+                                .gate = ""};
   bool stopping = false;
   std::atomic<bool> cancel{false};
   std::thread thread;
@@ -86,6 +87,7 @@ std::vector<std::string> JobRunner::Impl::Arguments(const admin::BootstrapReques
                                      "--labels",   request.labels,
                                      "--clusters", std::to_string(request.clusters_max),
                                      "--seed",     std::to_string(request.seed),
+                                     "--embedder", request.embedder,
                                      "--out",      out_path,
                                      "--parent",   std::to_string(getpid())};
   if (request.plan_path.empty()) {

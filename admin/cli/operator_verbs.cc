@@ -150,6 +150,21 @@ void AddGenerations(CLI::App& app, Context& context) {
   CLI::App* family = AddFamily(app, "generations", "Bundles that were or are live", kGroup);
   AddGet(*family, context, "list", "Lists the generations", "pointsman generations list", "/v1/generations",
          ShowGenerations);
+  CLI::App* show = AddVerb(*family, context, "show", "Shows one generation", "pointsman generations show 2");
+  auto shown = std::make_shared<std::string>();
+  show->add_option("target", *shown, "Its number, or 8 or more digits of its bundle's hash")->required();
+  show->callback(
+      [&context, shown] { context.exit = Get(context, "/v1/generations/" + PathPart(*shown), ShowGeneration); });
+  CLI::App* diff = AddVerb(*family, context, "diff",
+                           "Compares two: clusters, priors, what either would have chosen on the log and its value",
+                           "pointsman generations diff 1 2");
+  auto from = std::make_shared<std::string>();
+  auto to = std::make_shared<std::string>();
+  diff->add_option("from", *from, "A generation's number, or its bundle's hash")->required();
+  diff->add_option("to", *to, "The other one; a bundle that was never live by its whole hash")->required();
+  diff->callback([&context, from, to] {
+    context.exit = Get(context, "/v1/generation-diffs/" + PathPart(*from + ".." + *to), ShowDiff);
+  });
   CLI::App* activate = AddVerb(*family, context, "activate", "Makes a bundle live under a new number",
                                "pointsman generations activate 2");
   auto target = std::make_shared<std::string>();
@@ -196,6 +211,7 @@ struct BootstrapArguments {
   bool no_activate = false;
   bool force = false;
   bool refit_embedder = false;
+  std::string embedder = "lsa";
   bool wait = false;
 };
 
@@ -217,6 +233,7 @@ Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
                      {"clusters_max", arguments.clusters},
                      {"seed", arguments.seed},
                      {"refit_embedder", arguments.refit_embedder},
+                     {"embedder", arguments.embedder},
                      {"activate", !arguments.no_activate},
                      {"force", arguments.force}};
   const auto answer = Ask(context, "POST", "/v1/bootstrap", admin::Dump(body));
@@ -246,7 +263,10 @@ void AddBootstrap(CLI::App& app, Context& context) {
   run->add_option("--seed", arguments->seed, "Seed of the fit");
   run->add_flag("--no-activate", arguments->no_activate, "Store the bundle; activate it later");
   run->add_flag("--force", arguments->force, "Activate although the gate refuses it");
-  run->add_flag("--refit-embedder", arguments->refit_embedder, "Fit the embedder anew on the table's queries");
+  run->add_flag("--refit-embedder", arguments->refit_embedder, "Make the embedder anew");
+  run->add_option("--embedder", arguments->embedder,
+                  "Of the first bundle, or with --refit-embedder: lsa, static:/file/of/vectors, or "
+                  "http:URL|MODEL|KEY_ENV");
   run->add_flag("--wait", arguments->wait, "Wait for the end and show progress");
   run->callback([&context, arguments] { context.exit = RunBootstrap(context, *arguments); });
   AddGet(*family, context, "status", "Shows the running or last job", "pointsman bootstrap status", "/v1/bootstrap",

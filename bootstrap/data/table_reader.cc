@@ -11,6 +11,7 @@
 #include <tuple>
 #include <utility>
 
+#include "bootstrap/data/csv_source.h"
 #include "bootstrap/data/line_source.h"
 
 namespace pointsman::bootstrap {
@@ -99,7 +100,8 @@ Fault ReadOptions(const dom::object& object, std::uint32_t* options) {
 Fault ReadCell(const dom::object& object, TableCell* cell) {
   *cell = TableCell{true, kMissing, kMissing, kMissing, kMissing, {}};
   constexpr double kAny = std::numeric_limits<double>::max();
-  Fault fault = ReadNumber(object, "score", 0, 1, &cell->score);
+  Fault fault = ReadNumber(object, "reward", 0, 1, &cell->score);
+  if (fault.empty()) fault = ReadNumber(object, "score", 0, 1, &cell->score);
   if (fault.empty()) fault = ReadNumber(object, "cost", 0, kAny, &cell->cost_usd);
   if (fault.empty()) fault = ReadNumber(object, "tokens_in", 0, kAny, &cell->tokens_in);
   if (fault.empty()) fault = ReadNumber(object, "tokens_out", 0, kAny, &cell->tokens_out);
@@ -123,9 +125,12 @@ class TableBuilder {
     if (parsed != simdjson::SUCCESS) return std::string("not a JSON object: ") + simdjson::error_message(parsed);
     LooseRow loose;
     Fault fault = ReadText(object, "query", &loose.row.query);
+    // ParetoBandit's names for the same: prompt, source, arms and their reward.
+    if (fault.empty() && loose.row.query.empty()) fault = ReadText(object, "prompt", &loose.row.query);
     if (fault.empty() && loose.row.query.empty()) fault = "query is missing or empty";
     if (fault.empty()) fault = ReadText(object, "id", &loose.row.id);
     if (fault.empty()) fault = ReadText(object, "task", &loose.row.task);
+    if (fault.empty() && loose.row.task.empty()) fault = ReadText(object, "source", &loose.row.task);
     if (fault.empty()) fault = ReadText(object, "gold", &loose.row.gold);
     if (fault.empty()) fault = ReadText(object, "generator", &loose.row.generator);
     if (fault.empty()) fault = ReadOptions(object, &loose.row.options);
@@ -176,7 +181,9 @@ class TableBuilder {
  private:
   Fault ReadModels(const dom::object& object, std::vector<std::pair<std::string, TableCell>>* cells) {
     dom::object models;
-    if (object["models"].get(models) != simdjson::SUCCESS) return "models is missing or not an object";
+    if (object["models"].get(models) != simdjson::SUCCESS && object["arms"].get(models) != simdjson::SUCCESS) {
+      return "models is missing or not an object";
+    }
     for (const auto [name, element] : models) {
       if (!GoodName(name)) return "a model's name is empty, longer than 128 bytes or not printable ASCII";
       dom::object fields;
@@ -256,12 +263,14 @@ Result<Table> ReadTable(const std::string& path, const TableLimits& limits) {
   if (!source.opened()) {
     return MakeError(Code::kNotFound, "table_not_readable", "the table file " + path + " cannot be opened for reading");
   }
+  CsvSource csv(source, limits.line_bytes_max);
+  const bool comma_separated = path.ends_with(".csv") || path.ends_with(".csv.gz");
   TableBuilder builder;
   Table table;
   table.name = Stem(path);
   std::string line;
   for (std::uint64_t number = 1;; ++number) {
-    const LineSource::Got got = source.Next(line);
+    const LineSource::Got got = comma_separated ? csv.Next(line) : source.Next(line);
     if (got == LineSource::Got::kEnd) break;
     Fault fault;
     if (got == LineSource::Got::kDamaged) {
@@ -278,7 +287,8 @@ Result<Table> ReadTable(const std::string& path, const TableLimits& limits) {
     }
     if (!fault.empty()) {
       ++table.broken_lines;
-      if (table.errors.size() < kErrorsKept) table.errors.push_back({number, std::move(fault)});
+      const std::uint64_t place = comma_separated ? csv.line_number() : number;
+      if (table.errors.size() < kErrorsKept) table.errors.push_back({place, std::move(fault)});
     }
     if (builder.model_count() > limits.models_max) {
       return BeyondLimit(path, std::to_string(limits.models_max) + " models");

@@ -34,6 +34,19 @@ class FakePorts final : public Ports {
   std::vector<ClusterReport> Clusters() const override;
   Result<ClusterDetail> Cluster(std::uint32_t number) const override;
   std::vector<GenerationReport> Generations() const override { return {Generation(1), Generation(2)}; }
+  Result<GenerationReport> Generation(const std::string& target) const override {
+    return Generation(static_cast<std::uint32_t>(std::stoul(target)));
+  }
+  Result<GenerationDiff> DiffGenerations(const std::string& from, const std::string& to) const override {
+    GenerationDiff diff;
+    diff.comparable = true;
+    diff.clusters.push_back({"merged", 1, "cook oven", 40, {"cluster " + from, "cluster " + to}, 0.9});
+    diff.models.push_back({"small", 0.5, 0.6, 0.25, 0.75});
+    diff.decisions = 100;
+    diff.value_from = 0.5;
+    diff.value_to = 0.6;
+    return diff;
+  }
   Result<GenerationReport> Activate(const Caller& caller, const std::string& target) override;
   Result<GenerationReport> Rollback(const Caller& caller) override;
   Result<BootstrapReport> StartBootstrap(const Caller& caller, const BootstrapRequest& request) override;
