@@ -242,6 +242,7 @@ std::string EncodeRow(const policy::DecisionRow& row) {
     to->set_subject(pair.subject.value);
     to->set_revision(pair.revision);
     to->set_outcome(pair.outcome);
+    to->set_last_folded(pair.last_folded.value);
   }
   if (row.outcome) PutOutcome(*row.outcome, message.mutable_outcome());
   return Seal(KeyOf(row.context.decision), message.SerializeAsString());
@@ -276,6 +277,7 @@ Result<policy::DecisionRow> DecodeRow(const DecisionId& id, std::string_view val
     pair.subject = SubjectHash{from.subject()};
     pair.revision = from.revision();
     pair.outcome = from.outcome();
+    pair.last_folded = LogSeq{from.last_folded()};
     row.pairs.push_back(pair);
   }
   if (message.has_outcome() && !GetOutcome(message.outcome(), &row.outcome.emplace())) {

@@ -130,6 +130,7 @@ void Put(const PreferenceGiven& from, record::PreferenceGiven* to) {
   to->set_subject(from.subject.value);
   to->set_revision(from.revision);
   if (from.replaced_outcome) to->set_replaced_outcome(*from.replaced_outcome);
+  to->set_last_folded(from.last_folded.value);
 }
 
 bool Get(const record::PreferenceGiven& from, PreferenceGiven* to) {
@@ -142,6 +143,7 @@ bool Get(const record::PreferenceGiven& from, PreferenceGiven* to) {
   to->subject = SubjectHash{from.subject()};
   to->revision = from.revision();
   if (from.has_replaced_outcome()) to->replaced_outcome = from.replaced_outcome();
+  to->last_folded = LogSeq{from.last_folded()};
   return true;
 }
 

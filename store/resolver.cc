@@ -103,7 +103,7 @@ class Batch {
     if (!winner.ok()) return winner.error();
     const auto loser = Find(report.loser);
     if (!loser.ok()) return loser.error();
-    return Settle(policy::AttributePreference(*winner, *loser, report, stamp()));
+    return Settle(policy::AttributePreference(*winner, *loser, report, NextSeq(), stamp()));
   }
 
   Result<Receipt> Resolve(const policy::Payload& payload) {

@@ -19,6 +19,9 @@ namespace pointsman::store {
 
 namespace {
 
+// Keys of state rows begin with a small letter.
+constexpr std::string_view kAfterStateRows = "{";
+
 std::string SealedMessage(std::string_view key, const google::protobuf::MessageLite& message) {
   return Seal(key, message.SerializeAsString());
 }
@@ -107,6 +110,15 @@ Result<std::optional<CheckpointMark>> RocksStore::ReadMark(const Database& datab
   if (!found.ok()) return found.error();
   if (!found->has_value()) return std::optional<CheckpointMark>{};
   const record::Checkpoint& mark = **found;
+  const std::uint32_t version = std::max<std::uint32_t>(mark.fold_version(), 1);
+  if (version > policy::kFoldVersion) {
+    return MakeError(Code::kFailedPrecondition, "newer_state",
+                     "the checkpoint was written by a newer pointsman (fold " + std::to_string(version) +
+                         ", this one knows " + std::to_string(policy::kFoldVersion) +
+                         "); start that one, or restore a backup from before the upgrade");
+  }
+  // An older fold's: as if there were none, so that the whole log is folded again.
+  if (version < policy::kFoldVersion) return std::optional<CheckpointMark>{};
   return std::optional<CheckpointMark>{CheckpointMark{LogSeq{mark.sequence()}, mark.state_hash(), mark.rows()}};
 }
 
@@ -246,6 +258,10 @@ Status RocksStore::WriteCheckpoint(policy::State& state) {
   });
   if (!plan.ok()) return plan.error();
   rocksdb::WriteBatch batch;
+  if (!checkpoint_) {
+    // Rows of an older fold may lie there.
+    batch.DeleteRange(database_.family(Family::kState), rocksdb::Slice(), ToSlice(kAfterStateRows));
+  }
   for (const auto& [key, value] : plan->changes) {
     if (value.empty()) {
       batch.Delete(database_.family(Family::kState), key);
@@ -257,6 +273,7 @@ Status RocksStore::WriteCheckpoint(policy::State& state) {
   mark.set_sequence(plan->mark.seq.value);
   mark.set_state_hash(plan->mark.state_hash);
   mark.set_rows(plan->mark.rows);
+  mark.set_fold_version(policy::kFoldVersion);
   batch.Put(database_.family(Family::kMeta), ToSlice(kCheckpointKey), SealedMessage(kCheckpointKey, mark));
 
   const Status room = CheckFreeSpace(options_.directory, options_.free_space_min_bytes, batch.GetDataSize());

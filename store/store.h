@@ -99,7 +99,8 @@ class Store : public policy::BundleCatalogue, public policy::History {
   // Writes the state's dirty rows and its sequence in one batch, syncs, clears
   // the marks. Restart = LoadState, then fold the log from its sequence on.
   virtual Status WriteCheckpoint(policy::State& state) = 0;
-  // The state of the last checkpoint; an empty one if there is none.
+  // The state of the last checkpoint; an empty one if there is none, or if it was
+  // left by an older fold (policy::kFoldVersion).
   // Errors: DATA_LOSS when rows and stored hash disagree.
   virtual Result<policy::State> LoadState() const = 0;
 

@@ -136,7 +136,8 @@ json ToJson(const PreferenceGiven& event) {
           {"channel", event.channel},
           {"subject", admin::Hex64(event.subject.value)},
           {"revision", event.revision},
-          {"replaced_outcome", Maybe(event.replaced_outcome)}};
+          {"replaced_outcome", Maybe(event.replaced_outcome)},
+          {"last_folded", Number64(event.last_folded.value)}};
 }
 
 json ToJson(const DecisionExpired& event) {

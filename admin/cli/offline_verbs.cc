@@ -29,6 +29,8 @@ struct Replayed {
   double seconds = 0;
 };
 
+constexpr std::uint64_t kForgetMarksEvery = 65'536;
+
 // Folds the log from `start` on, which is empty or a checkpoint.
 Result<Replayed> Fold(const Context& context, const store::Store& store, policy::State start, LogSeq checkpoint) {
   const std::int64_t began = context.clock.MonotonicNanos();
@@ -41,9 +43,11 @@ Result<Replayed> Fold(const Context& context, const store::Store& store, policy:
     Status learnt = fold.Learn(event);
     if (!learnt.ok()) return learnt;
     ++out.events;
-    // What a daemon would publish or write grows without a bound here.
-    fold.mutable_state().unpublished.clear();
-    fold.mutable_state().dirty_rows.clear();
+    // What a daemon would publish or write is kept by nobody here.
+    if (out.events % kForgetMarksEvery == 0) {
+      fold.mutable_state().unpublished.clear();
+      fold.mutable_state().dirty_rows.clear();
+    }
     if (event.seq == checkpoint) out.hash_at_checkpoint = store::StateHash(fold.state());
     return learnt;
   });

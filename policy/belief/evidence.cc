@@ -33,6 +33,25 @@ void Rebase(AuditMoments& moments, std::int32_t base) {
 
 }  // namespace
 
+void AddDiscount(std::vector<Discount>& discounts, const Discount& discount, std::size_t most) {
+  REQUIRE(most >= 2, "room for two discounts");
+  if (discounts.size() >= most) {
+    const unsigned joined = discounts[0].halvings + discounts[1].halvings;
+    discounts[1].halvings = static_cast<std::uint8_t>(joined < 255 ? joined : 255);
+    discounts.erase(discounts.begin());
+  }
+  discounts.push_back(discount);
+}
+
+std::int32_t HalvingsOf(const std::vector<Discount>& discounts, std::int64_t decided_at_us, LogSeq folded_at) {
+  std::int32_t halvings = 0;
+  for (const Discount& discount : discounts) {
+    const bool was_there = folded_at.value != 0 && folded_at < discount.seq;
+    if (was_there || decided_at_us <= discount.at_us) halvings += discount.halvings;
+  }
+  return halvings;
+}
+
 TimeWeight MakeTimeWeight(std::int64_t at_us, double half_life_days) {
   REQUIRE(half_life_days > 0, "a half-life must be positive");
   REQUIRE(at_us >= -kTimeMaxUs && at_us <= kTimeMaxUs, "a time is out of range");

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "policy/belief/row_list.h"
 #include "policy/learning/event.h"
 #include "policy/world/options.h"
 
@@ -24,11 +25,11 @@ using PatternMask = std::uint8_t;  // bit c: channel c present
 
 struct PatternMoments {
   std::uint32_t rows = 0;
-  std::int32_t base = 0;  // exponent: stored sums are true sums * 2^-base in units of the half-life
-  double weight = 0;            // W  = sum g w
-  double overlap = 0;           // O  = sum g w^2
-  double prior = 0;             // X  = sum g w x
-  double prior_squared = 0;     // XX = sum g w x^2
+  std::int32_t base = 0;     // exponent: stored sums are true sums * 2^-base in units of the half-life
+  double weight = 0;         // W  = sum g w
+  double overlap = 0;        // O  = sum g w^2
+  double prior = 0;          // X  = sum g w x
+  double prior_squared = 0;  // XX = sum g w x^2
   std::array<double, kChannelsMax> residual{};        // U[c]  = sum g w z_c, z = v - b0 - f
   std::array<double, kChannelsMax> prior_residual{};  // XU[c] = sum g w x z_c
   bool operator==(const PatternMoments&) const = default;
@@ -53,16 +54,39 @@ struct Cusum {
   double down = 0;
   bool operator==(const Cusum&) const = default;
 };
-// Alarms of one cell that still discount its rows; beyond, the oldest is forgotten.
-inline constexpr std::size_t kCellAlarmsMax = 8;
+
+// Rows that were in the sums before event `seq`, and rows decided until `at_us` that
+// came later, count half, `halvings` times over: a declared epoch of the model
+// (variance times 4) or an alarm of the change detector.
+struct Discount {
+  LogSeq seq;
+  std::int64_t at_us = 0;
+  std::uint8_t halvings = 0;
+  bool operator==(const Discount&) const = default;
+};
+// Of one model, and of one cell; beyond, the two oldest become one.
+inline constexpr std::size_t kDiscountsMax = 64;
+inline constexpr std::size_t kCellDiscountsMax = 8;
+
+// Appends a discount. Of more than `most` the oldest joins the one after it: rows
+// between the two are then taken out with less weight than they have, never with more.
+void AddDiscount(std::vector<Discount>& discounts, const Discount& discount, std::size_t most);
+
+// How many times a row counts half. `folded_at` is where it was last put into the
+// sums; 0: it is put in now. What was in the sums when they were halved is known by
+// its place in the log, not by a clock: decided_at_us is another machine's, or the same
+// one's before it was set back. Only integers.
+std::int32_t HalvingsOf(const std::vector<Discount>& discounts, std::int64_t decided_at_us, LogSeq folded_at);
 
 struct Cell {
   std::map<PatternMask, PatternMoments> patterns;  // ascending mask: the order of leaf sums
   AuditMoments audits;
   LogSeq reset_at;  // of the last CellReset; rows last folded before it are not subtracted
   Cusum cusum;
-  std::vector<std::int64_t> alarms_us;  // rows decided until each count an eighth
-  bool quarantined = false;  // a number went bad: read as untouched, reported
+  std::vector<Discount> discounts;  // of its own alarms, ascending
+  bool quarantined = false;         // a number went bad: read as untouched, reported
+  RowMark unpublished;
+  RowMark dirty;
   bool operator==(const Cell&) const = default;
 };
 

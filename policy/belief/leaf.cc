@@ -114,18 +114,36 @@ LeafSums SumLeaf(const Cell& cell, const NoiseTables& noise, const ReadTime& now
   return leaf;
 }
 
-Leaf SolveLeaf(const LeafSums& sums, std::size_t sources, double cell_width,
-               const std::array<double, kSourcesMax>& source_cell_variance) {
+void AddPreferences(LeafSums& sums, const TreeLayout& layout, const PreferenceEvidence& evidence) {
+  const std::size_t bias = layout.preference();
+  sums.information(0, 0) += evidence.gold + evidence.biased;
+  sums.information(0, bias) += evidence.biased;
+  sums.information(bias, 0) += evidence.biased;
+  sums.information(bias, bias) += evidence.biased;
+  sums.score[0] += evidence.gold_score + evidence.biased_score;
+  sums.score[bias] += evidence.biased_score;
+  sums.preference_information += evidence.gold + evidence.biased;
+}
+
+BiasVariances CellBiasVariances(const TreeLayout& layout, double source_cell_width) {
+  BiasVariances variances{};
+  variances.fill(source_cell_width * source_cell_width);
+  if (layout.preferences) variances[layout.preference() - 1] *= 2;
+  return variances;
+}
+
+Leaf SolveLeaf(const LeafSums& sums, const TreeLayout& layout, double cell_width, const BiasVariances& bias_variances) {
   Leaf leaf;
   leaf.readout.gold_weight = sums.gold_weight;
   leaf.readout.rating_weight = sums.rating_weight;
-  if (!sums.valid || !(sums.weight > 0)) return leaf;
-  const std::size_t p = sources + 1;
-  const std::size_t rho = p;  // index of rho in n
+  leaf.readout.preference_information = sums.preference_information;
+  if (!sums.valid || !(sums.weight + sums.preference_information > 0)) return leaf;
+  const std::size_t p = layout.cell_size();
+  const std::size_t rho = layout.trust();
   const double cell_variance = cell_width * cell_width;
   SmallVector prior{};  // diagonal of Pi
   prior[0] = 1 / cell_variance;
-  for (std::size_t s = 1; s < p; ++s) prior[s] = 1 / source_cell_variance[s - 1];
+  for (std::size_t s = 1; s < p; ++s) prior[s] = 1 / bias_variances[s - 1];
 
   SmallMatrix precision = sums.information;
   for (std::size_t i = 0; i < p; ++i) precision(i, i) += prior[i];
@@ -139,7 +157,7 @@ Leaf SolveLeaf(const LeafSums& sums, std::size_t sources, double cell_width,
   readout.shift = kh[0];
   for (std::size_t i = 0; i < p; ++i) readout.gain[i] = k(0, i) * prior[i];
   readout.gain[rho] = -kj[0];
-  const double smoothing = 1 - sums.overlap / sums.weight;
+  const double smoothing = sums.weight > 0 ? 1 - sums.overlap / sums.weight : 0;
   const double share = 1 - readout.gain[0];
   readout.variance = k(0, 0) + 2 * cell_variance * share * share * smoothing * smoothing;
 

@@ -1,13 +1,15 @@
 // The leaf of the Gaussian tree: one cell solved, and its message to its model.
 //
 // Source: spec online_learner 1.4. State of the cell t = (D, b_1..b_S); state of
-// the model n = (alpha, B_1..B_S, rho). Pure; any thread.
+// the model n = (alpha, B_1..B_S, rho), and in both the bias of preferences where there
+// are any (TreeLayout). Pure; any thread.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
 #include "policy/belief/noise.h"
+#include "policy/belief/preference.h"
 #include "policy/belief/snapshot.h"
 
 namespace pointsman::policy {
@@ -24,10 +26,11 @@ Widths UsableWidths(const Widths& widths);
 // Leaf sums (1.4) before the cell's prior enters; f-bar is the model's.
 struct LeafSums {
   bool valid = true;
-  double weight = 0;       // sum W
-  double overlap = 0;      // sum O
+  double weight = 0;         // sum W
+  double overlap = 0;        // sum O
   double gold_weight = 0;    // W of patterns with gold
   double rating_weight = 0;  // W of patterns with a rating
+  double preference_information = 0;
   SmallMatrix information;   // J
   SmallVector trust{};       // j
   double trust_squared = 0;  // jj
@@ -52,8 +55,12 @@ struct Leaf {
   LeafMessage message;
 };
 
-// `source_cell_variance` is tau_2^2 per source (raised by the conflict rule).
-Leaf SolveLeaf(const LeafSums& sums, std::size_t sources, double cell_width,
-               const std::array<double, kSourcesMax>& source_cell_variance);
+// Puts what preferences tell into the sums.
+void AddPreferences(LeafSums& sums, const TreeLayout& layout, const PreferenceEvidence& evidence);
+
+// tau_2^2 per bias: of a source (raised by the conflict rule), twice that of a pair.
+using BiasVariances = std::array<double, kSourcesMax + 1>;
+BiasVariances CellBiasVariances(const TreeLayout& layout, double source_cell_width);
+Leaf SolveLeaf(const LeafSums& sums, const TreeLayout& layout, double cell_width, const BiasVariances& bias_variances);
 
 }  // namespace pointsman::policy

@@ -36,7 +36,7 @@ Widths WidthsInForce(const State& state, const Bundle& bundle) {
 struct Inputs {
   std::shared_ptr<const Bundle> bundle;
   Generation generation;
-  std::size_t sources = 0;
+  TreeLayout layout{0};
   Widths widths;
   NoiseModel noise;
   std::int64_t reading_time = 0;
@@ -46,16 +46,33 @@ struct Inputs {
 };
 
 Inputs MakeInputs(const State& state, const std::shared_ptr<const Bundle>& bundle) {
-  return {bundle,      state.generation,   state.options.sources.size(),        WidthsInForce(state, *bundle),
-          state.noise, ReadingTime(state), state.options.rating_half_life_days, state.options.gold_half_life_days};
+  return {bundle,
+          state.generation,
+          {state.options.sources.size(), !state.preferences.empty()},
+          WidthsInForce(state, *bundle),
+          state.noise,
+          ReadingTime(state),
+          state.options.rating_half_life_days,
+          state.options.gold_half_life_days};
 }
 
 struct CellEntry {
   Leaf leaf;
   std::unique_ptr<LeafSums> sums;  // only when gold may contradict a bias prior here
   std::optional<Leaf> conflict;    // the leaf with the raised width, when it does
+  BiasVariances raised{};          // of `conflict`
+  std::optional<Leaf> preferred;   // the leaf with what preferences tell, when there are any
   bool bad = false;                // evidence that must not be read
 };
+
+// The solutions of a cell, each on top of the one before.
+enum class Stage { kPlain, kConflicts, kPreferences };
+
+const Leaf& LeafAt(const CellEntry& cell, Stage stage) {
+  if (stage == Stage::kPreferences && cell.preferred.has_value()) return *cell.preferred;
+  if (stage != Stage::kPlain && cell.conflict.has_value()) return *cell.conflict;
+  return cell.leaf;
+}
 
 struct ModelEntry {
   int column = -1;
@@ -81,14 +98,21 @@ struct Publisher::Impl {
   std::map<ClusterId, std::vector<ModelId>> dirty_cells;  // read-outs to put into their blocks
   std::set<ModelId> dirty_models;
   std::uint64_t bad_cells = 0;
+  std::uint64_t bad_preferences = 0;
+  std::set<CellKey> preferred_cells;  // with what preferences tell, as of the last publication
   Root root;
 
   void Restart(const State& state, Inputs fresh);
   void TouchCell(const State& state, const CellKey& key);
   Widths WidthsFor(const ModelEntry& entry, const Widths& all) const;
-  ModelSystem SumModel(ModelEntry& entry, bool with_conflicts) const;
+  LeafMessage SumLeaves(const ModelEntry& entry, Stage stage) const;
+  ModelSystem SumModel(ModelEntry& entry, Stage stage) const;
   void SolveUpperLevels(const Pool& pool, bool with_conflicts);
   bool ApplyConflictRule();
+  void ForgetPreferences();
+  ComparedSide Compared(const ModelEntry& entry, ClusterId cluster) const;
+  std::map<CellKey, PreferenceEvidence> GatherPreferences(const State& state);
+  void ApplyPreferences(const State& state);
   void RebuildBlocks();
   ModelEntry& Entry(const Model& model);
   std::shared_ptr<const Snapshot> MakeSnapshot(const State& state);
@@ -107,12 +131,13 @@ ModelEntry& Publisher::Impl::Entry(const Model& model) {
 void Publisher::Impl::Restart(const State& state, Inputs fresh) {
   started = true;
   inputs = std::move(fresh);
-  noise = MakeNoiseTables(inputs.noise, inputs.sources);
+  noise = MakeNoiseTables(inputs.noise, inputs.layout.sources);
   now.rating = MakeTimeWeight(inputs.reading_time, inputs.rating_half_life_days);
   now.gold = MakeTimeWeight(inputs.reading_time, inputs.gold_half_life_days);
   models.clear();
   dirty_models.clear();
   dirty_cells.clear();
+  preferred_cells.clear();
   bad_cells = 0;
   blocks.assign(inputs.bundle->cluster_count() + 1, nullptr);
   for (const auto& [key, cell] : state.cells) TouchCell(state, key);
@@ -140,10 +165,8 @@ void Publisher::Impl::TouchCell(const State& state, const CellKey& key) {
     return;
   }
   LeafSums sums = SumLeaf(found->second, noise, now, entry.mean_prior);
-  const double width = inputs.widths.source_cell;
-  std::array<double, kSourcesMax> variances{};
-  variances.fill(width * width);
-  cell.leaf = SolveLeaf(sums, inputs.sources, inputs.widths.cell, variances);
+  cell.leaf =
+      SolveLeaf(sums, inputs.layout, inputs.widths.cell, CellBiasVariances(inputs.layout, inputs.widths.source_cell));
   cell.leaf.readout.model = key.model;
   cell.bad = !cell.leaf.usable && (!sums.valid || sums.weight > 0);
   bad_cells += cell.bad ? 1 : 0;
@@ -158,19 +181,23 @@ Widths Publisher::Impl::WidthsFor(const ModelEntry& entry, const Widths& all) co
   return widths;
 }
 
-ModelSystem Publisher::Impl::SumModel(ModelEntry& entry, bool with_conflicts) const {
-  const std::size_t n = inputs.sources + 2;
-  LeafMessage& sum = entry.sum;
-  sum = LeafMessage{};
+LeafMessage Publisher::Impl::SumLeaves(const ModelEntry& entry, Stage stage) const {
+  const std::size_t n = inputs.layout.model_size();
+  LeafMessage sum;
   for (const auto& [cluster, cell] : entry.cells) {
-    const Leaf& leaf = with_conflicts && cell.conflict.has_value() ? *cell.conflict : cell.leaf;
+    const Leaf& leaf = LeafAt(cell, stage);
     if (!leaf.usable) continue;
     for (std::size_t i = 0; i < n; ++i) {
       for (std::size_t j = 0; j < n; ++j) sum.precision(i, j) += leaf.message.precision(i, j);
       sum.score[i] += leaf.message.score[i];
     }
   }
-  return SolveModel(sum, inputs.sources, WidthsFor(entry, inputs.widths));
+  return sum;
+}
+
+ModelSystem Publisher::Impl::SumModel(ModelEntry& entry, Stage stage) const {
+  entry.sum = SumLeaves(entry, stage);
+  return SolveModel(entry.sum, inputs.layout, WidthsFor(entry, inputs.widths));
 }
 
 void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
@@ -178,12 +205,12 @@ void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
   for (const Model& model : pool.models()) {
     const auto at = models.find(model.id);
     if (at == models.end()) continue;
-    AddToRoot(sums, with_conflicts ? at->second.second : at->second.first, inputs.sources);
+    AddToRoot(sums, with_conflicts ? at->second.second : at->second.first, inputs.layout);
   }
-  root = SolveRoot(sums, inputs.sources, inputs.widths);
+  root = SolveRoot(sums, inputs.layout, inputs.widths);
   for (auto& [id, entry] : models) {
     entry.posterior =
-        FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.sources, WidthsFor(entry, inputs.widths));
+        FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.layout, WidthsFor(entry, inputs.widths));
   }
 }
 
@@ -200,10 +227,9 @@ bool Publisher::Impl::ApplyConflictRule() {
       const bool before = cell.conflict.has_value();
       was = was || before;
       cell.conflict.reset();
-      std::array<double, kSourcesMax> variances{};
-      variances.fill(prior_variance);
+      BiasVariances variances = CellBiasVariances(inputs.layout, inputs.widths.source_cell);
       bool raised = false;
-      for (std::size_t s = 0; s < inputs.sources; ++s) {
+      for (std::size_t s = 0; s < inputs.layout.sources; ++s) {
         if (!(cell.sums->difference_variance[s] >= 0)) continue;
         const double gap = cell.sums->difference[s] - entry.posterior.mean[s + 1];
         const double known = entry.posterior.covariance(s + 1, s + 1) + cell.sums->difference_variance[s];
@@ -212,23 +238,122 @@ bool Publisher::Impl::ApplyConflictRule() {
         raised = true;
       }
       if (raised) {
-        Leaf leaf = SolveLeaf(*cell.sums, inputs.sources, inputs.widths.cell, variances);
+        Leaf leaf = SolveLeaf(*cell.sums, inputs.layout, inputs.widths.cell, variances);
         leaf.readout.model = id;
         leaf.readout.conflict = true;
-        if (leaf.usable) cell.conflict = leaf;
+        if (leaf.usable) {
+          cell.conflict = leaf;
+          cell.raised = variances;
+        }
       }
       here = here || cell.conflict.has_value();
       if (before || cell.conflict.has_value()) dirty_cells[cluster].push_back(id);
     }
     if (here) {
-      entry.second = SumModel(entry, true);
+      entry.second = SumModel(entry, Stage::kConflicts);
     } else {
-      if (was) entry.first = SumModel(entry, false);
+      if (was) entry.first = SumModel(entry, Stage::kPlain);
       entry.second = entry.first;
     }
     any = any || here;
   }
   return any;
+}
+
+void Publisher::Impl::ForgetPreferences() {
+  for (const CellKey& key : preferred_cells) {
+    auto& cells = models.at(key.model).cells;
+    const auto at = cells.find(key.cluster);
+    if (at == cells.end()) continue;
+    at->second.preferred.reset();
+    if (!at->second.leaf.usable && !at->second.bad) cells.erase(at);
+    dirty_cells[key.cluster].push_back(key.model);
+  }
+  preferred_cells.clear();
+  bad_preferences = 0;
+}
+
+// D of a cell as ratings and gold know it.
+ComparedSide Publisher::Impl::Compared(const ModelEntry& entry, ClusterId cluster) const {
+  const std::size_t n = inputs.layout.model_size();
+  ComparedSide side;
+  side.cell_variance = inputs.widths.cell * inputs.widths.cell;
+  side.trust = entry.posterior.mean[inputs.layout.trust()];
+  std::array<double, kModelStateMax> load{1};
+  const auto at = entry.cells.find(cluster);
+  if (at != entry.cells.end()) {
+    if (const Leaf& leaf = LeafAt(at->second, Stage::kConflicts); leaf.usable) {
+      side.level = leaf.readout.shift;
+      side.cell_variance = leaf.readout.variance;
+      load = leaf.readout.gain;
+    }
+  }
+  side.level += Dot(load, entry.posterior.mean, n);
+  side.model_variance = Dot(load, Multiply(entry.posterior.covariance, load, n), n);
+  return side;
+}
+
+std::map<CellKey, PreferenceEvidence> Publisher::Impl::GatherPreferences(const State& state) {
+  std::map<CellKey, PreferenceEvidence> evidence;
+  std::vector<std::pair<ClusterId, PreferenceMoments>> pair;  // of two models, by one channel
+  for (auto at = state.preferences.begin(); at != state.preferences.end();) {
+    const PreferenceKey key = at->first;
+    const bool gold = key.channel == 0;
+    double information = 0;
+    pair.clear();
+    for (; at != state.preferences.end() && at->first.model == key.model && at->first.other == key.other &&
+           at->first.channel == key.channel;
+         ++at) {
+      PreferenceMoments decayed;
+      const bool readable = DecayPreference(at->second, gold ? now.gold : now.rating, &decayed);
+      bad_preferences += readable ? 0 : 1;
+      if (!readable || !(decayed.information > 0) || at->first.cluster.value >= blocks.size()) continue;
+      information += decayed.information;
+      pair.emplace_back(at->first.cluster, decayed);
+    }
+    const auto model = models.find(key.model);
+    const auto other = models.find(key.other);
+    if (model == models.end() || other == models.end()) continue;
+    for (const auto& [cluster, decayed] : pair) {
+      AddPreferenceEvidence(decayed, information, gold, Compared(model->second, cluster),
+                            Compared(other->second, cluster), &evidence[{key.model, cluster}],
+                            &evidence[{key.other, cluster}]);
+    }
+  }
+  return evidence;
+}
+
+// The last stage: what pairs tell, given what ratings and gold know of both sides. The
+// root keeps what ratings and gold say of the sources.
+void Publisher::Impl::ApplyPreferences(const State& state) {
+  ForgetPreferences();
+  if (!inputs.layout.preferences) return;
+  std::set<ModelId> compared;
+  for (const auto& [key, told] : GatherPreferences(state)) {
+    ModelEntry& entry = models.at(key.model);
+    LeafSums sums;
+    if (const auto cell = state.cells.find(key); cell != state.cells.end() && !cell->second.quarantined) {
+      sums = SumLeaf(cell->second, noise, now, entry.mean_prior);
+    }
+    if (!sums.valid) continue;
+    AddPreferences(sums, inputs.layout, told);
+    CellEntry& cell = entry.cells[key.cluster];
+    Leaf leaf = SolveLeaf(
+        sums, inputs.layout, inputs.widths.cell,
+        cell.conflict.has_value() ? cell.raised : CellBiasVariances(inputs.layout, inputs.widths.source_cell));
+    leaf.readout.model = key.model;
+    leaf.readout.conflict = cell.conflict.has_value();
+    if (leaf.usable && !cell.bad) cell.preferred = leaf;
+    preferred_cells.insert(key);
+    dirty_cells[key.cluster].push_back(key.model);
+    compared.insert(key.model);
+  }
+  for (const ModelId id : compared) {
+    ModelEntry& entry = models.at(id);
+    const Widths widths = WidthsFor(entry, inputs.widths);
+    entry.posterior = FinishModel(SolveModel(SumLeaves(entry, Stage::kPreferences), inputs.layout, widths), root,
+                                  inputs.layout, widths);
+  }
 }
 
 void Publisher::Impl::RebuildBlocks() {
@@ -241,12 +366,11 @@ void Publisher::Impl::RebuildBlocks() {
       const auto before = [](const CellReadout& readout, ModelId wanted) { return readout.model < wanted; };
       const auto at = std::lower_bound(block->cells.begin(), block->cells.end(), id, before);
       const bool held = at != block->cells.end() && at->model == id;
-      if (cell == cells.end() || !cell->second.leaf.usable) {
+      if (cell == cells.end() || !LeafAt(cell->second, Stage::kPreferences).usable) {
         if (held) block->cells.erase(at);
         continue;
       }
-      const CellReadout& readout =
-          cell->second.conflict.has_value() ? cell->second.conflict->readout : cell->second.leaf.readout;
+      const CellReadout& readout = LeafAt(cell->second, Stage::kPreferences).readout;
       if (held) {
         *at = readout;
       } else {
@@ -266,15 +390,16 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
   snapshot->bundle = inputs.bundle;
   snapshot->options = state.options;
   snapshot->widths = inputs.widths;
+  snapshot->layout = inputs.layout;
   snapshot->clusters = blocks;
   snapshot->counters = state.counters;
   snapshot->frozen = state.frozen;
   snapshot->pacers = state.pacers;
-  for (std::size_t s = 0; s < inputs.sources; ++s) {
+  for (std::size_t s = 0; s < inputs.layout.sources; ++s) {
     snapshot->source_bias[s] = root.mean[s];
     snapshot->source_variance[s] = root.covariance(s, s);
   }
-  snapshot->quarantined_cells = bad_cells;
+  snapshot->quarantined_cells = bad_cells + bad_preferences;
   snapshot->models.reserve(state.pool.models().size());
   for (const Model& model : state.pool.models()) {
     if (model.state == ModelState::kRetired) continue;
@@ -321,11 +446,12 @@ std::shared_ptr<const Snapshot> Publisher::Publish(State& state, const std::shar
   }
   for (const ModelId id : impl.dirty_models) {
     ModelEntry& entry = impl.models.at(id);
-    entry.first = impl.SumModel(entry, false);
+    entry.first = impl.SumModel(entry, Stage::kPlain);
   }
   impl.dirty_models.clear();
   impl.SolveUpperLevels(state.pool, false);
   if (impl.ApplyConflictRule()) impl.SolveUpperLevels(state.pool, true);
+  impl.ApplyPreferences(state);
   impl.RebuildBlocks();
   state.unpublished.clear();
   state.republish_all = false;
@@ -342,15 +468,15 @@ double Publisher::WidthEvidence(double model_width, double trust_width) const {
   for (const ModelId id : impl.order) {
     const ModelEntry& entry = impl.models.at(id);
     const Widths widths = impl.WidthsFor(entry, all);
-    evidence += ModelEvidence(entry.sum, impl.inputs.sources, widths);
-    AddToRoot(sums, SolveModel(entry.sum, impl.inputs.sources, widths), impl.inputs.sources);
+    evidence += ModelEvidence(entry.sum, impl.inputs.layout, widths);
+    AddToRoot(sums, SolveModel(entry.sum, impl.inputs.layout, widths), impl.inputs.layout);
   }
-  return evidence + RootEvidence(sums, impl.inputs.sources, all);
+  return evidence + RootEvidence(sums, impl.inputs.layout, all);
 }
 
 Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, const ClusterWeights& clusters, double prior,
                        double prior_centred) {
-  const std::size_t n = snapshot.options.sources.size() + 2;
+  const std::size_t n = snapshot.layout.model_size();
   std::array<double, kModelStateMax> load{};  // L
   Estimate estimate;
   double shift = 0;

@@ -1,6 +1,6 @@
 // Small dense matrices in fixed storage, with every sum in a fixed order.
 //
-// For the systems of the Gaussian tree: at most kSmallMax = 6 rows. Written by
+// For the systems of the Gaussian tree: at most kSmallMax = 7 rows. Written by
 // hand so that no vectorised library can change the order of a sum. Row-major.
 // Pure functions; threads free.
 #pragma once
@@ -12,7 +12,7 @@
 
 namespace pointsman::policy {
 
-inline constexpr std::size_t kSmallMax = 6;
+inline constexpr std::size_t kSmallMax = 7;
 
 using SmallVector = std::array<double, kSmallMax>;
 

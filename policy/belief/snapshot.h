@@ -21,19 +21,34 @@
 
 namespace pointsman::policy {
 
-// Order of the model-level vector n = (alpha, B_1..B_S, rho): 2 + S entries.
-inline constexpr std::size_t kModelStateMax = kSourcesMax + 2;
+// The model-level vector n = (alpha, B_1..B_S, [bias of preferences,] rho); the cell's
+// t = (D, b_1..b_S, [bias of preferences]). The slot of preferences is there once a
+// preference has been folded (belief/preference.h).
+struct TreeLayout {
+  std::size_t sources = 0;
+  bool preferences = false;
+  TreeLayout(std::size_t sources_in, bool preferences_in = false)  // NOLINT: a number of sources is a layout
+      : sources(sources_in), preferences(preferences_in) {}
+  std::size_t biases() const { return sources + (preferences ? 1 : 0); }
+  std::size_t cell_size() const { return biases() + 1; }
+  std::size_t model_size() const { return biases() + 2; }
+  std::size_t preference() const { return sources + 1; }  // its place in t and n
+  std::size_t trust() const { return biases() + 1; }      // the place of rho in n
+  bool operator==(const TreeLayout&) const = default;
+};
+inline constexpr std::size_t kModelStateMax = kSourcesMax + 3;
 
 // Read-out of one cell given its model (online_learner 1.4): a, kappa, G.
 struct CellReadout {
   ModelId model;
-  double shift = 0;     // a_k
-  double variance = 0;  // kappa_k, with the overlap term
-  std::array<double, kModelStateMax> gain{};  // G_k over (alpha, B_1..B_S, rho)
+  double shift = 0;                           // a_k
+  double variance = 0;                        // kappa_k, with the overlap term
+  std::array<double, kModelStateMax> gain{};  // G_k over n
   // For people: evidence in the cell now, after decay.
   double gold_weight = 0;
   double rating_weight = 0;
-  bool conflict = false;  // gold contradicted the source's bias prior (conflict rule)
+  double preference_information = 0;  // what preferences tell of D, in units of 1/variance
+  bool conflict = false;              // gold contradicted the source's bias prior (conflict rule)
 };
 
 // Cells of one cluster, ascending model id; models that are missing are untouched.
@@ -44,14 +59,14 @@ struct ClusterBlock {
 
 struct ModelView {
   Model model;
-  bool healthy = true;     // false: calls failed in a row; it rests until it is probed
-  bool loosened = false;   // an alarm lies back less than 50 rows: its level may move further
-  int column = -1;         // in the bundle; -1: the bundle does not know it
-  double mean_prior = 0.5; // f-bar
-  std::array<double, kModelStateMax> mean{};                                // n-hat
-  std::array<double, kModelStateMax * kModelStateMax> covariance{};         // N, row-major, stride kModelStateMax
-  double token_mean_log = 5.0;      // posterior of ln(1 + tokens_out)
-  double token_variance_log = 0.5;  // predictive, with the mean's uncertainty
+  bool healthy = true;                        // false: calls failed in a row; it rests until it is probed
+  bool loosened = false;                      // an alarm lies back less than 50 rows: its level may move further
+  int column = -1;                            // in the bundle; -1: the bundle does not know it
+  double mean_prior = 0.5;                    // f-bar
+  std::array<double, kModelStateMax> mean{};  // n-hat
+  std::array<double, kModelStateMax * kModelStateMax> covariance{};  // N, row-major, stride kModelStateMax
+  double token_mean_log = 5.0;                                       // posterior of ln(1 + tokens_out)
+  double token_variance_log = 0.5;                                   // predictive, with the mean's uncertainty
   ModelTally tally;
 };
 
@@ -61,10 +76,11 @@ struct Snapshot {
   Generation generation;
   std::shared_ptr<const Bundle> bundle;
   Options options;
-  Widths widths;                  // in force: options' or the bundle's, with model_width
-  std::vector<ModelView> models;  // ascending (name, epoch), retired ones left out
+  Widths widths;  // in force: options' or the bundle's, with model_width
+  TreeLayout layout{0};
+  std::vector<ModelView> models;                              // ascending (name, epoch), retired ones left out
   std::vector<std::shared_ptr<const ClusterBlock>> clusters;  // K + 1; null: untouched
-  std::array<double, kSourcesMax> source_bias{};      // root c0 per source
+  std::array<double, kSourcesMax> source_bias{};              // root c0 per source
   std::array<double, kSourcesMax> source_variance{};
   Counters counters;
   std::uint64_t quarantined_cells = 0;

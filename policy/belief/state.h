@@ -20,6 +20,8 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "policy/belief/evidence.h"
+#include "policy/belief/preference.h"
+#include "policy/belief/row_list.h"
 #include "policy/learning/event.h"
 #include "policy/world/options.h"
 #include "policy/world/pool.h"
@@ -32,14 +34,14 @@ struct CellKey {
   auto operator<=>(const CellKey&) const = default;
 };
 
-struct PairKey {  // for preferences: model < other
+struct PairKey {  // preferences counted for people: model < other
   ModelId model;
   ModelId other;
   std::uint8_t channel = 0;
   auto operator<=>(const PairKey&) const = default;
 };
 struct PairTally {
-  double wins = 0;    // of `model`; a tie counts one half
+  double wins = 0;  // of `model`; a tie counts one half
   std::uint64_t count = 0;
   bool operator==(const PairTally&) const = default;
 };
@@ -64,6 +66,7 @@ struct ModelTally {
   double token_rows = 0;
   double token_sum = 0;
   double token_squares = 0;
+  RowMark dirty;
   bool operator==(const ModelTally&) const = default;
 };
 
@@ -75,10 +78,10 @@ struct Counters {
   std::uint64_t retractions = 0;
   std::uint64_t preferences = 0;
   std::uint64_t expired = 0;
-  std::uint64_t alarms = 0;        // of models
+  std::uint64_t alarms = 0;  // of models
   std::uint64_t cell_alarms = 0;
   std::uint64_t judge_alarms = 0;  // of judges or traffic
-  std::uint64_t not_folded = 0;  // accepted while frozen, excluded or after a quarantine
+  std::uint64_t not_folded = 0;    // accepted while frozen, excluded or after a quarantine
   // Live calibration: random-audit gold scored before it is learnt.
   std::uint64_t audited_gold = 0;
   double audited_squared_error = 0;
@@ -87,15 +90,16 @@ struct Counters {
   std::array<std::uint64_t, kChannelsMax> residual_rows{};
   std::array<double, kChannelsMax> residual_squares{};
   double audited_z_squared = 0;  // sum of (r - mu)^2 / (v + s_rr)
+  RowMark dirty;
   bool operator==(const Counters&) const = default;
 };
 
 // Noise within cells and response slopes: installed by Refitted, never computed
 // in the fold. Empty noise: the cold start of online_learner section 1.
 struct NoiseModel {
-  std::vector<double> covariance;           // (1+S)^2 row-major, or empty
+  std::vector<double> covariance;                        // (1+S)^2 row-major, or empty
   std::array<double, kSourcesMax> response{1, 1, 1, 1};  // c1 per source
-  std::array<bool, kChannelsMax> graded{};  // a value other than 0 and 1 was seen
+  std::array<bool, kChannelsMax> graded{};               // a value other than 0 and 1 was seen
   bool operator==(const NoiseModel&) const = default;
 };
 
@@ -105,39 +109,46 @@ struct NoiseModel {
 // exactly that.
 struct IrregularRow {
   Channels folded;
-  double weight = 1;     // arrival weight with which it was folded
-  LogSeq folded_at;      // 0: never
+  double weight = 1;        // arrival weight with which it was folded
+  LogSeq folded_at;         // 0: never
   PatternMask refused = 0;  // channels whose last word came from an excluded subject
   // Per cluster of the row (in the live bundle): channels that a reset threw away.
   std::array<PatternMask, 4> hidden{};
   bool operator==(const IrregularRow&) const = default;
 };
-// More than this are not remembered: the oldest decision is dropped from the list,
+// A preference that the moments hold otherwise than its last event says: it came while
+// learning was frozen. `outcome` is as the smaller decision id sees it.
+struct PreferenceId {
+  DecisionId first;  // < second
+  DecisionId second;
+  std::uint8_t channel = 0;
+  SubjectHash subject;
+  auto operator<=>(const PreferenceId&) const = default;
+};
+struct HeldPreference {
+  bool folded = false;  // false: the moments hold nothing of it
+  double outcome = 0;
+  LogSeq folded_at;
+  bool operator==(const HeldPreference&) const = default;
+};
+// More than this are not remembered, of rows and of preferences: the oldest decision is dropped from the list,
 // and later changes of its row are folded as if it were regular.
 inline constexpr std::size_t kIrregularRowsMax = std::size_t{1} << 17;
-// Rows decided until `at_us` count half, `halvings` times over: a declared epoch of
-// the model (variance times 4) or an alarm of the change detector.
-struct Discount {
-  std::int64_t at_us = 0;
-  std::uint8_t halvings = 0;
-  bool operator==(const Discount&) const = default;
-};
-// Of one model; beyond, the oldest is forgotten (63 younger ones outweigh it).
-inline constexpr std::size_t kDiscountsMax = 64;
 
 // What the change detector knows of one channel of one model
 // (learning/change_detector.h).
 struct ChannelWatch {
   Cusum cusum;
-  std::uint64_t rows = 0;    // residuals in `sum`
-  double sum = 0;            // of residuals: what is usual for a biased source
-  bool centred = false;      // gold too is compared with what is usual: its judge changed
+  std::uint64_t rows = 0;  // residuals in `sum`
+  double sum = 0;          // of residuals: what is usual for a biased source
+  bool centred = false;    // gold too is compared with what is usual: its judge changed
   bool operator==(const ChannelWatch&) const = default;
 };
 struct ModelWatch {
   std::array<ChannelWatch, kChannelsMax> channels{};
   std::uint64_t rows = 0;           // that had any channel
   std::uint32_t new_rows_left = 0;  // while above 0 the model's width is doubled
+  RowMark dirty;
   bool operator==(const ModelWatch&) const = default;
 };
 
@@ -168,10 +179,10 @@ inline constexpr std::uint32_t kPauseDoublingsMax = 6;
 // An alarm of the change detector, for people and instruments.
 struct Alarm {
   ModelId model;
-  bool cell = false;      // of one cell only
-  ClusterId cluster;      // of that cell
+  bool cell = false;          // of one cell only
+  ClusterId cluster;          // of that cell
   std::int8_t direction = 0;  // +1 better than predicted, -1 worse
-  bool judge = false;     // many models at once: nothing was discounted
+  bool judge = false;         // many models at once: nothing was discounted
   LogSeq seq;
   std::int64_t at_us = 0;
   std::uint64_t uses = 0;     // of the model, so far
@@ -185,12 +196,12 @@ struct State {
   Options options;
   Pool pool;
   Generation generation;
-  BundleHash bundle;  // zero in generation 0
+  BundleHash bundle;                          // zero in generation 0
   std::vector<GenerationRecord> generations;  // ascending, all that ever were
   NoiseModel noise;
-  double model_width = 0;  // tau_alpha from Refitted; 0: the bundle's
-  double trust_width = 0;  // tau_rho, likewise
-  std::uint64_t width_refitted_at = 0;  // accepted reports when it was last chosen in this generation
+  double model_width = 0;                  // tau_alpha from Refitted; 0: the bundle's
+  double trust_width = 0;                  // tau_rho, likewise
+  std::uint64_t width_refitted_at = 0;     // accepted reports when it was last chosen in this generation
   std::uint64_t response_refitted_at = 0;  // gold labels when noise and slopes were last estimated
   bool frozen = false;
   std::set<SubjectHash> excluded;
@@ -198,19 +209,27 @@ struct State {
   std::map<ModelId, ModelTally> tallies;
   std::map<CellKey, Cell> cells;
   std::map<PairKey, PairTally> pairs;
+  PreferenceCells preferences;
+  std::map<PreferenceId, HeldPreference> irregular_preferences;
   std::map<DecisionId, IrregularRow> irregular;
-  std::map<ModelId, std::vector<Discount>> discounts;  // ascending stamps
+  std::map<ModelId, std::vector<Discount>> discounts;  // ascending
   std::map<ModelId, ModelWatch> watches;
-  std::vector<Alarm> alarms;  // the latest, ascending
-  std::map<std::string, Pacer> pacers;  // by tenant; "" is the common one
+  std::vector<Alarm> alarms;              // the latest, ascending
+  std::map<std::string, Pacer> pacers;    // by tenant; "" is the common one
   std::map<ModelId, ModelHealth> health;  // models with failures in a row
 
   // Cells whose posterior must be solved again, and rows that a checkpoint must
   // write; both outside the canonical bytes.
-  std::set<CellKey> unpublished;
+  RowList<std::set<CellKey>> unpublished;
   bool republish_all = true;
-  std::unordered_set<std::string> dirty_rows;
+  RowList<std::unordered_set<std::string>> dirty_rows;
+  RowMark dirty;  // of the row of the log position
 };
+
+// Version of the fold and of the rows it leaves. It grows with every change by
+// which the same log gives other bytes: a checkpoint of another version is no
+// prefix of what the fold does now, so a store folds its log anew instead.
+inline constexpr std::uint8_t kFoldVersion = 3;
 
 // Visits every persisted row in ascending key order.
 void ForEachStateRow(const State& state,

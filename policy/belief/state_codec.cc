@@ -26,7 +26,9 @@ struct ParsedKey {
   std::uint32_t second = 0;
   std::uint8_t channel = 0;
   std::uint64_t subject = 0;
+  std::uint32_t third = 0;
   DecisionId decision;
+  DecisionId other;
   std::string tenant;
 };
 
@@ -54,6 +56,18 @@ ParsedKey ParseKey(std::string_view key) {
       parsed.first = in.BigEndian32();
       parsed.second = in.BigEndian32();
       parsed.channel = in.U8();
+      break;
+    case 'q':
+      parsed.first = in.BigEndian32();
+      parsed.second = in.BigEndian32();
+      parsed.channel = in.U8();
+      parsed.third = in.BigEndian32();
+      break;
+    case 'j':
+      in.Bytes(parsed.decision.bytes);
+      in.Bytes(parsed.other.bytes);
+      parsed.channel = in.U8();
+      parsed.subject = in.BigEndian64();
       break;
     case 'e': parsed.subject = in.BigEndian64(); break;
     case 'i': in.Bytes(parsed.decision.bytes); break;
@@ -120,6 +134,14 @@ std::string FindAndEncode(const Map& map, const Key& key, Encode encode) {
   return at == map.end() ? std::string() : encode(at->second);
 }
 
+PreferenceKey PreferenceKeyOf(const ParsedKey& parsed) {
+  return {ModelId{parsed.first}, ModelId{parsed.second}, parsed.channel, ClusterId{parsed.third}};
+}
+
+PreferenceId PreferenceIdOf(const ParsedKey& parsed) {
+  return {parsed.decision, parsed.other, parsed.channel, SubjectHash{parsed.subject}};
+}
+
 // Reads the value of `parsed` into `state`; false for bytes that cannot be right.
 bool LoadValue(const ParsedKey& parsed, ByteReader& in, State& state) {
   switch (parsed.kind) {
@@ -140,6 +162,8 @@ bool LoadValue(const ParsedKey& parsed, ByteReader& in, State& state) {
       tally.count = in.U64();
       break;
     }
+    case 'q': DecodePreference(in, state.preferences[PreferenceKeyOf(parsed)]); break;
+    case 'j': DecodeHeld(in, state.irregular_preferences[PreferenceIdOf(parsed)]); break;
     case 't': DecodeTally(in, state.tallies[ModelId{parsed.first}]); break;
     case 'w': DecodeWatch(in, state.watches[ModelId{parsed.first}]); break;
     case 'x': DecodeDiscounts(in, state.discounts[ModelId{parsed.first}]); break;
@@ -182,6 +206,26 @@ std::string PairRow(const PairKey& key) {
   return out.Take();
 }
 
+std::string PreferenceRow(const PreferenceKey& key) {
+  ByteWriter out;
+  out.U8('q');
+  out.BigEndian32(key.model.value);
+  out.BigEndian32(key.other.value);
+  out.U8(key.channel);
+  out.BigEndian32(key.cluster.value);
+  return out.Take();
+}
+
+std::string IrregularPreferenceRow(const PreferenceId& id) {
+  ByteWriter out;
+  out.U8('j');
+  out.Bytes(id.first.bytes);
+  out.Bytes(id.second.bytes);
+  out.U8(id.channel);
+  out.BigEndian64(id.subject.value);
+  return out.Take();
+}
+
 std::string GenerationRow(Generation generation) { return NumberKey('g', generation.value); }
 std::string ModelRow(ModelId model) { return NumberKey('m', model.value); }
 std::string TallyRow(ModelId model) { return NumberKey('t', model.value); }
@@ -202,12 +246,14 @@ void ForEachStateRow(const State& state,
   }
   for (const auto& [model, health] : state.health) visit(HealthRow(model), EncodeHealth(health));
   for (const auto& [decision, row] : state.irregular) visit(IrregularRowKey(decision), EncodeIrregular(row));
+  for (const auto& [id, held] : state.irregular_preferences) visit(IrregularPreferenceRow(id), EncodeHeld(held));
   for (const auto& [tenant, pacer] : state.pacers) visit(PacerRow(tenant), EncodePacer(pacer));
   for (std::uint32_t id = 1; id < state.pool.NextId().value; ++id) {
     if (const Model* model = state.pool.Find(ModelId{id})) visit(ModelRow(model->id), EncodeModel(*model));
   }
   visit(kNoiseRow, EncodeNoise(state.noise));
   for (const auto& [key, tally] : state.pairs) visit(PairRow(key), EncodePair(tally));
+  for (const auto& [key, moments] : state.preferences) visit(PreferenceRow(key), EncodePreference(moments));
   for (const auto& [model, tally] : state.tallies) visit(TallyRow(model), EncodeTally(tally));
   for (const auto& [model, watch] : state.watches) visit(WatchRow(model), EncodeWatch(watch));
   for (const auto& [model, discounts] : state.discounts) visit(DiscountsRow(model), EncodeDiscounts(discounts));
@@ -237,6 +283,8 @@ std::string StateRow(const State& state, std::string_view key) {
     }
     case 'n': return EncodeNoise(state.noise);
     case 'p': return FindAndEncode(state.pairs, PairKey{model, ModelId{parsed.second}, parsed.channel}, EncodePair);
+    case 'q': return FindAndEncode(state.preferences, PreferenceKeyOf(parsed), EncodePreference);
+    case 'j': return FindAndEncode(state.irregular_preferences, PreferenceIdOf(parsed), EncodeHeld);
     case 't': return FindAndEncode(state.tallies, model, EncodeTally);
     case 'w': return FindAndEncode(state.watches, model, EncodeWatch);
     case 'x': return FindAndEncode(state.discounts, model, EncodeDiscounts);
@@ -249,7 +297,7 @@ Status LoadStateRow(State& state, std::string_view key, std::string_view value) 
   const ParsedKey parsed = ParseKey(key);
   if (!parsed.ok) return BadRow("unknown key");
   ByteReader in(value);
-  if (in.U8() != kStateRowVersion) return BadRow("unknown version");
+  if (in.U8() != kFoldVersion) return BadRow("unknown version");
   if (!LoadValue(parsed, in, state)) return BadRow("malformed value");
   return {};
 }

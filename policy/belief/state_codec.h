@@ -4,39 +4,44 @@
 // Numbers in values are little-endian, without padding; f64 is IEEE 754 with -0
 // written as +0; text is u32 length + bytes. Numbers in keys are big-endian, so
 // that the order of bytes is the order of numbers. The first byte of a key is the
-// kind of row, and rows are visited in ascending key order:
+// kind of row, and rows are visited in ascending key order. V is kFoldVersion:
 //
-//  'a'                        log position: u8 1, u64 last_seq, i64 now_us, u32 generation, 32 bytes bundle,
+//  'a'                        log position: u8 V, u64 last_seq, i64 now_us, u32 generation, 32 bytes bundle,
 //                             f64 model_width, trust_width, u64 width_refitted_at, response_refitted_at,
 //                             u8 frozen
-//  'b'                        options: u8 1, u8 n, n texts (sources), f64 rating and gold half-life in days,
+//  'b'                        options: u8 V, u8 n, n texts (sources), f64 rating and gold half-life in days,
 //                             f64 gold_rate, audit_rate_start, audit_rate, u64 audit_start_decisions,
 //                             u8 exploration, f64 thompson_scale, probability_floor, epsilon,
 //                             squarecb_gamma, budget_usd, pacing_step, lambda_max, u8 change_detection, u8 n,
 //                             n x (text tenant, f64 usd), u8 widths_overridden,
-//                             7 f64 widths (model, trust, cell, source, source_model, source_cell, common), text fallback
-//  'c' u32 model u32 cluster  cell: u8 1, u8 quarantined, u64 reset_at, f64 cusum up and down, u8 n,
-//                             n i64 alarms, audits (u32 rows, i32 base, f64 W, X, XX,
+//                             7 f64 widths (model, trust, cell, source, source_model, source_cell, common), text
+//                             fallback
+//  'c' u32 model u32 cluster  cell: u8 V, u8 quarantined, u64 reset_at, f64 cusum up and down, u8 n,
+//                             n discounts as of 'x', audits (u32 rows, i32 base, f64 W, X, XX,
 //                             U, XU), u8 patterns, each: u8 mask, u32 rows, i32 base, f64 W, O, X, XX, then per
 //                             channel of the mask, ascending, f64 U, XU
-//  'd'                        counters: u8 1, u64 decisions, audits, outcomes, 5 u64 feedback, u64 retractions,
+//  'd'                        counters: u8 V, u64 decisions, audits, outcomes, 5 u64 feedback, u64 retractions,
 //                             preferences, expired, alarms, cell_alarms, judge_alarms, not_folded, audited_gold,
 //                             5 x (u64 residual rows, f64 squares), f64 audited_squared_error,
 //                             audited_z_squared
-//  'e' u64 subject            excluded: u8 1
-//  'g' u32 generation         generation: u8 1, 32 bytes bundle, u64 activated_at, i64 activated_at_us, text reason
-//  'i' 16 bytes decision      irregular row: u8 1, u8 n, n x (u8 channel, f64 value, f64 offset), f64 weight,
+//  'e' u64 subject            excluded: u8 V
+//  'g' u32 generation         generation: u8 V, 32 bytes bundle, u64 activated_at, i64 activated_at_us, text reason
+//  'i' 16 bytes decision      irregular row: u8 V, u8 n, n x (u8 channel, f64 value, f64 offset), f64 weight,
 //                             u64 folded_at, u8 refused, 4 u8 hidden
-//  'h' u32 model              health: u8 1, u32 failures in a row, u32 pauses, i64 retry_at_us
-//  'l' text tenant            pacer: u8 1, f64 lambda, mean_cost, bucket, spent, u64 decisions, settled
-//  'm' u32 model              pool: u8 1, text name, u32 epoch, u8 state, f64 input and output price, u32 context
-//  'n'                        noise: u8 1, u8 n, n f64 covariance, 4 f64 response, 5 u8 graded
-//  'p' u32 model u32 other u8 channel   preferences: u8 1, f64 wins, u64 count
-//  't' u32 model              tally: u8 1, u64 decisions, outcomes, failures, ratings, gold, f64 token_rows,
+//  'h' u32 model              health: u8 V, u32 failures in a row, u32 pauses, i64 retry_at_us
+//  'l' text tenant            pacer: u8 V, f64 lambda, mean_cost, bucket, spent, u64 decisions, settled
+//  'm' u32 model              pool: u8 V, text name, u32 epoch, u8 state, f64 input and output price, u32 context
+//  'n'                        noise: u8 V, u8 n, n f64 covariance, 4 f64 response, 5 u8 graded
+//  'j' 16 bytes decision 16 bytes decision u8 channel u64 subject   irregular preference: u8 V, u8 folded,
+//                             f64 outcome, u64 folded_at
+//  'p' u32 model u32 other u8 channel   preferences for people: u8 V, f64 wins, u64 count
+//  'q' u32 model u32 other u8 channel u32 cluster   preferences: u8 V, u32 rows, i32 base, f64 information, score,
+//                             prior, trust of model, trust of other
+//  't' u32 model              tally: u8 V, u64 decisions, outcomes, failures, ratings, gold, f64 token_rows,
 //                             token_sum, token_squares
-//  'w' u32 model              watch: u8 1, 5 x (f64 up, down, u64 rows, f64 sum, u8 centred), u64 rows, u32 new rows
-//  'x' u32 model              discounts: u8 1, u8 n, n x (i64 stamp, u8 halvings)
-//  'y'                        alarms: u8 1, u8 n, n x (u32 model, u8 cell, u32 cluster, u8 direction, u8 judge,
+//  'w' u32 model              watch: u8 V, 5 x (f64 up, down, u64 rows, f64 sum, u8 centred), u64 rows, u32 new rows
+//  'x' u32 model              discounts: u8 V, u8 n, n x (u64 seq, i64 stamp, u8 halvings)
+//  'y'                        alarms: u8 V, u8 n, n x (u32 model, u8 cell, u32 cluster, u8 direction, u8 judge,
 //                             u64 seq, i64 at_us, u64 uses, u64 reports)
 #pragma once
 
@@ -58,6 +63,8 @@ std::string GenerationRow(Generation generation);
 std::string IrregularRowKey(const DecisionId& decision);
 std::string ModelRow(ModelId model);
 std::string PairRow(const PairKey& key);
+std::string PreferenceRow(const PreferenceKey& key);
+std::string IrregularPreferenceRow(const PreferenceId& id);
 std::string TallyRow(ModelId model);
 std::string DiscountsRow(ModelId model);
 std::string WatchRow(ModelId model);

@@ -4,7 +4,7 @@ namespace pointsman::policy {
 
 ByteWriter Begin() {
   ByteWriter out;
-  out.U8(kStateRowVersion);
+  out.U8(kFoldVersion);
   return out;
 }
 
@@ -101,14 +101,36 @@ void DecodeOptions(ByteReader& in, Options& options) {
   options.fallback_model = in.Text();
 }
 
+namespace {
+
+void PutDiscounts(const std::vector<Discount>& discounts, ByteWriter& out) {
+  out.U8(static_cast<std::uint8_t>(discounts.size()));
+  for (const Discount& discount : discounts) {
+    out.U64(discount.seq.value);
+    out.I64(discount.at_us);
+    out.U8(discount.halvings);
+  }
+}
+
+std::vector<Discount> GetDiscounts(ByteReader& in) {
+  std::vector<Discount> discounts(in.U8());
+  for (Discount& discount : discounts) {
+    discount.seq.value = in.U64();
+    discount.at_us = in.I64();
+    discount.halvings = in.U8();
+  }
+  return discounts;
+}
+
+}  // namespace
+
 std::string EncodeCell(const Cell& cell) {
   ByteWriter out = Begin();
   out.Bool(cell.quarantined);
   out.U64(cell.reset_at.value);
   out.F64(cell.cusum.up);
   out.F64(cell.cusum.down);
-  out.U8(static_cast<std::uint8_t>(cell.alarms_us.size()));
-  for (const std::int64_t stamp : cell.alarms_us) out.I64(stamp);
+  PutDiscounts(cell.discounts, out);
   out.U32(cell.audits.rows);
   out.I32(cell.audits.base);
   for (const double sum : {cell.audits.weight, cell.audits.prior, cell.audits.prior_squared, cell.audits.residual,
@@ -136,8 +158,7 @@ void DecodeCell(ByteReader& in, Cell& cell) {
   cell.reset_at.value = in.U64();
   cell.cusum.up = in.F64();
   cell.cusum.down = in.F64();
-  cell.alarms_us.assign(in.U8(), 0);
-  for (std::int64_t& stamp : cell.alarms_us) stamp = in.I64();
+  cell.discounts = GetDiscounts(in);
   cell.audits.rows = in.U32();
   cell.audits.base = in.I32();
   for (double* sum : {&cell.audits.weight, &cell.audits.prior, &cell.audits.prior_squared, &cell.audits.residual,
@@ -271,6 +292,40 @@ std::string EncodePair(const PairTally& tally) {
   return out.Take();
 }
 
+std::string EncodePreference(const PreferenceMoments& moments) {
+  ByteWriter out = Begin();
+  out.U32(moments.rows);
+  out.I32(moments.base);
+  for (const double sum :
+       {moments.information, moments.score, moments.prior, moments.trust_model, moments.trust_other}) {
+    out.F64(sum);
+  }
+  return out.Take();
+}
+
+void DecodePreference(ByteReader& in, PreferenceMoments& moments) {
+  moments.rows = in.U32();
+  moments.base = in.I32();
+  for (double* sum :
+       {&moments.information, &moments.score, &moments.prior, &moments.trust_model, &moments.trust_other}) {
+    *sum = in.F64();
+  }
+}
+
+std::string EncodeHeld(const HeldPreference& held) {
+  ByteWriter out = Begin();
+  out.Bool(held.folded);
+  out.F64(held.outcome);
+  out.U64(held.folded_at.value);
+  return out.Take();
+}
+
+void DecodeHeld(ByteReader& in, HeldPreference& held) {
+  held.folded = in.Bool();
+  held.outcome = in.F64();
+  held.folded_at.value = in.U64();
+}
+
 std::string EncodeTally(const ModelTally& tally) {
   ByteWriter out = Begin();
   for (const std::uint64_t count : {tally.decisions, tally.outcomes, tally.failures, tally.ratings, tally.gold}) {
@@ -289,21 +344,11 @@ void DecodeTally(ByteReader& in, ModelTally& tally) {
 
 std::string EncodeDiscounts(const std::vector<Discount>& discounts) {
   ByteWriter out = Begin();
-  out.U8(static_cast<std::uint8_t>(discounts.size()));
-  for (const Discount& discount : discounts) {
-    out.I64(discount.at_us);
-    out.U8(discount.halvings);
-  }
+  PutDiscounts(discounts, out);
   return out.Take();
 }
 
-void DecodeDiscounts(ByteReader& in, std::vector<Discount>& discounts) {
-  discounts.assign(in.U8(), Discount{});
-  for (Discount& discount : discounts) {
-    discount.at_us = in.I64();
-    discount.halvings = in.U8();
-  }
-}
+void DecodeDiscounts(ByteReader& in, std::vector<Discount>& discounts) { discounts = GetDiscounts(in); }
 
 std::string EncodeWatch(const ModelWatch& watch) {
   ByteWriter out = Begin();

@@ -11,9 +11,7 @@
 
 namespace pointsman::policy {
 
-inline constexpr std::uint8_t kStateRowVersion = 1;
-
-// A writer that has written the version byte.
+// A writer that has written the version byte, kFoldVersion.
 ByteWriter Begin();
 
 std::string EncodeMeta(const State& state);
@@ -31,6 +29,10 @@ std::string EncodeModel(const Model& model);
 std::string EncodeNoise(const NoiseModel& noise);
 void DecodeNoise(ByteReader& in, NoiseModel& noise);
 std::string EncodePair(const PairTally& tally);
+std::string EncodePreference(const PreferenceMoments& moments);
+void DecodePreference(ByteReader& in, PreferenceMoments& moments);
+std::string EncodeHeld(const HeldPreference& held);
+void DecodeHeld(ByteReader& in, HeldPreference& held);
 std::string EncodeTally(const ModelTally& tally);
 void DecodeTally(ByteReader& in, ModelTally& tally);
 std::string EncodeDiscounts(const std::vector<Discount>& discounts);

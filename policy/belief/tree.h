@@ -1,10 +1,9 @@
 // The upper levels of the Gaussian tree: models and the root of the sources.
 //
-// Source: spec online_learner 1.4. n = (alpha, B_1..B_S, rho); the root holds
-// c0_1..c0_S and, where Widths::common is above 0, the common shift g ~ N(0, common^2)
-// of all models' levels (4b there). Sums over models are the caller's to order, by
-// (name, epoch).
-// Pure; any thread.
+// Source: spec online_learner 1.4. n as TreeLayout says; the root holds c0_1..c0_S (the
+// bias of preferences has no root: what all models share cancels) and, where Widths::common is above 0, the common
+// shift g ~ N(0, common^2) of all models' levels (4b there). Sums over models are the caller's to order, by (name,
+// epoch). Pure; any thread.
 #pragma once
 
 #include "policy/belief/leaf.h"
@@ -18,12 +17,12 @@ struct ModelSystem {
   bool usable = true;          // false: solved as if it had no evidence
   SmallMatrix covariance;      // Q = (P + Lambda)^-1
   SmallVector mean{};          // Q eta
-  SmallMatrix lift;            // Q P E, (2 + S) x root
+  SmallMatrix lift;            // Q P E, n x root
   SmallMatrix root_precision;  // E' P Q Lambda E, root x root
   SmallVector root_score{};    // E' P Q eta
 };
 
-ModelSystem SolveModel(const LeafMessage& sum, std::size_t sources, const Widths& widths);
+ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths);
 
 struct RootSums {
   SmallMatrix precision;
@@ -36,8 +35,8 @@ struct Root {
   SmallMatrix covariance;
 };
 
-void AddToRoot(RootSums& sums, const ModelSystem& model, std::size_t sources);
-Root SolveRoot(const RootSums& sums, std::size_t sources, const Widths& widths);
+void AddToRoot(RootSums& sums, const ModelSystem& model, const TreeLayout& layout);
+Root SolveRoot(const RootSums& sums, const TreeLayout& layout, const Widths& widths);
 
 // n-hat and N of a model.
 struct ModelPosterior {
@@ -52,9 +51,9 @@ struct ModelPosterior {
 // and for the root 1/2 c' R c - 1/2 ln det(T R), T the root's prior variances. Terms
 // that do not depend on the width are left out; a penalty is the caller's to add.
 // Not for the fold: uses the library's logarithm.
-double ModelEvidence(const LeafMessage& sum, std::size_t sources, const Widths& widths);
-double RootEvidence(const RootSums& sums, std::size_t sources, const Widths& widths);
+double ModelEvidence(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths);
+double RootEvidence(const RootSums& sums, const TreeLayout& layout, const Widths& widths);
 
-ModelPosterior FinishModel(const ModelSystem& model, const Root& root, std::size_t sources, const Widths& widths);
+ModelPosterior FinishModel(const ModelSystem& model, const Root& root, const TreeLayout& layout, const Widths& widths);
 
 }  // namespace pointsman::policy

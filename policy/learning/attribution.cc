@@ -200,7 +200,7 @@ Result<Attributed> AttributeOutcome(const DecisionRow& row, const OutcomeReport&
 }
 
 Result<Attributed> AttributePreference(const DecisionRow& winner, const DecisionRow& loser,
-                                       const PreferenceReport& report, std::int64_t now_us) {
+                                       const PreferenceReport& report, LogSeq seq, std::int64_t now_us) {
   if (winner.context.decision == loser.context.decision) {
     return MakeError(Code::kInvalidArgument, "same_decision", "a preference needs two different decisions");
   }
@@ -241,6 +241,8 @@ Result<Attributed> AttributePreference(const DecisionRow& winner, const Decision
       return result;
     }
     event.replaced_outcome = winner_keeps ? known->outcome : 1 - known->outcome;
+    event.last_folded = known->last_folded;
+    known->last_folded = seq;
     known->revision = report.revision;
     known->outcome = outcome;
   } else {
@@ -248,7 +250,7 @@ Result<Attributed> AttributePreference(const DecisionRow& winner, const Decision
       return MakeError(Code::kResourceExhausted, "too_many_preferences",
                        "this decision has " + std::to_string(kSubjectValuesMax) + " preferences already");
     }
-    result.row.pairs.push_back({other, report.channel, report.subject, report.revision, outcome});
+    result.row.pairs.push_back({other, report.channel, report.subject, report.revision, outcome, seq});
   }
   result.payload = std::move(event);
   return result;

@@ -39,6 +39,7 @@ struct PairValue {
   SubjectHash subject;
   std::uint32_t revision = 0;
   double outcome = 0;  // 1: this decision's answer was better
+  LogSeq last_folded{};
   bool operator==(const PairValue&) const = default;
 };
 
@@ -111,6 +112,6 @@ Result<Attributed> AttributeOutcome(const DecisionRow& row, const OutcomeReport&
 // Both decisions must differ and be open. The row returned is the winner's or
 // the loser's, whichever has the smaller decision id (see PairValue).
 Result<Attributed> AttributePreference(const DecisionRow& winner, const DecisionRow& loser,
-                                       const PreferenceReport& report, std::int64_t now_us);
+                                       const PreferenceReport& report, LogSeq seq, std::int64_t now_us);
 
 }  // namespace pointsman::policy

@@ -39,7 +39,7 @@ void Remember(State& state, Alarm alarm) {
   if (state.alarms.size() >= kAlarmsMax) state.alarms.erase(state.alarms.begin());
   state.alarms.push_back(alarm);
   state.dirty_rows.insert(kAlarmsRow);
-  state.dirty_rows.insert(kCountersRow);
+  state.dirty_rows.insert_once(state.counters.dirty, [] { return std::string(kCountersRow); });
 }
 
 // Half of the models with enough rows (and at least two) alarmed in this direction
@@ -74,7 +74,7 @@ void RaiseModelAlarm(State& state, Alarm alarm, std::uint8_t channel) {
       changed.rows = 0;
       changed.sum = 0;
       changed.centred = true;
-      state.dirty_rows.insert(WatchRow(model));
+      state.dirty_rows.insert_once(watch.dirty, [model = model] { return WatchRow(model); });
     }
   } else {
     ++state.counters.alarms;
@@ -83,7 +83,7 @@ void RaiseModelAlarm(State& state, Alarm alarm, std::uint8_t channel) {
     watch.new_rows_left = kNewRows;
     watch.channels[channel].rows = 0;
     watch.channels[channel].sum = 0;
-    DiscountModel(state, alarm.model, alarm.at_us, kAlarmHalvings);
+    DiscountModel(state, alarm.model, {alarm.seq, alarm.at_us, kAlarmHalvings});
   }
   Remember(state, alarm);
 }
@@ -95,14 +95,14 @@ void WatchCells(State& state, const Alarm& model_alarm, double zeta, std::span<c
     Cell& cell = state.cells[key];
     if (cell.quarantined) continue;
     const int direction = AddToCusum(cell.cusum, membership.weight * zeta);
-    MarkCell(state, key);
+    MarkCell(state, key, cell);
     if (direction == 0) continue;
     Alarm alarm = model_alarm;
     alarm.cell = true;
     alarm.cluster = membership.cluster;
     alarm.direction = static_cast<std::int8_t>(direction);
     ++state.counters.cell_alarms;
-    DiscountCell(state, key, alarm.at_us);
+    DiscountCell(state, key, {alarm.seq, alarm.at_us, kAlarmHalvings});
     Remember(state, alarm);
   }
 }
@@ -126,7 +126,7 @@ void WatchForChange(State& state, const RowChanged& change, std::span<const Clus
   if (now == nullptr || FindChannel(change.before, channel) != nullptr) return;
   const ModelId model = change.context.model;
   ModelWatch& watch = state.watches[model];
-  state.dirty_rows.insert(WatchRow(model));
+  state.dirty_rows.insert_once(watch.dirty, [model] { return WatchRow(model); });
   if (change.before.empty()) {
     ++watch.rows;
     if (watch.new_rows_left > 0) --watch.new_rows_left;

@@ -47,7 +47,7 @@ using AnchorWeights = InlineVector<AnchorWeight, 3>;
 struct DecisionContext {
   DecisionId decision;
   ModelId model;
-  Generation generation;     // of the bundle that gave clusters, anchors and prior
+  Generation generation;  // of the bundle that gave clusters, anchors and prior
   BundleHash bundle;
   std::int64_t decided_at_us = 0;  // event time: decay counts from here
   ClusterWeights clusters;
@@ -57,7 +57,7 @@ struct DecisionContext {
   double predicted_quality = 0;
   double predicted_variance = 0;
   double propensity = 1;
-  bool audit = false;        // drawn uniformly from the audit set, gold asked
+  bool audit = false;           // drawn uniformly from the audit set, gold asked
   double gold_probability = 0;  // with which gold was asked, exact
   bool operator==(const DecisionContext&) const = default;
 };
@@ -80,12 +80,12 @@ struct DecisionMade {
   double lambda = 0;  // the pacer's price of a dollar at that moment
   std::uint32_t tokens_in = 0;
   bool gold_wanted = false;
-  bool forced = false;      // no model was eligible; the fallback answered
+  bool forced = false;  // no model was eligible; the fallback answered
   bool no_explore = false;
   std::uint32_t owner_uid = 0;
   std::string tenant;
   std::int64_t expires_at_us = 0;
-  std::uint32_t eligible = 0;  // how many models were
+  std::uint32_t eligible = 0;                                      // how many models were
   InlineVector<LoggedCandidate, kLoggedCandidatesMax> candidates;  // best first
   InlineVector<TaskProbability, 3> tasks;
   bool operator==(const DecisionMade& other) const;
@@ -129,7 +129,7 @@ struct RowChanged {
   Channels after;
   double weight_before = 1;  // arrival weight of the row as it was folded
   double weight_after = 1;
-  LogSeq last_folded;        // where the row was last folded; 0: never
+  LogSeq last_folded;  // where the row was last folded; 0: never
   // What the subject said; for export, audit and replay without a subject.
   std::uint8_t channel = 0;
   SubjectHash subject;
@@ -146,11 +146,12 @@ struct Retracted : RowChanged {};    // 6
 struct PreferenceGiven {
   DecisionContext winner;  // of `outcome` = 1
   DecisionContext loser;
-  double outcome = 1;      // 1 winner better, 0.5 tie
+  double outcome = 1;  // 1 winner better, 0.5 tie
   std::uint8_t channel = 0;
   SubjectHash subject;
   std::uint32_t revision = 0;
   std::optional<double> replaced_outcome;  // as seen from `winner`
+  LogSeq last_folded{};                    // of the preference that is replaced; 0: none, or logged before this was
   bool operator==(const PreferenceGiven&) const = default;
 };
 
@@ -233,17 +234,17 @@ struct Refitted {
   // Row-major (1 + sources)^2 within-cell covariance, gold first; empty: unchanged.
   std::vector<double> noise{};
   std::vector<double> response{};  // c1 per source; empty: unchanged
-  double model_width = 0;        // tau_alpha; 0: unchanged
-  double trust_width = 0;        // tau_rho; 0: unchanged
+  double model_width = 0;          // tau_alpha; 0: unchanged
+  double trust_width = 0;          // tau_rho; 0: unchanged
   // Pacers that begin, with the price of a dollar that the prior asks for.
   std::vector<PacerStart> pacers{};
   bool operator==(const Refitted&) const = default;
 };
 
-using Payload = std::variant<DecisionMade, OutcomeReported, RatingGiven, PreferenceGiven, GoldGiven, Retracted,
-                             DecisionExpired, Tick, ModelAdded, ModelStateChanged, PriceChanged, EpochDeclared,
-                             OptionsChanged, GenerationActivated, SubjectExcluded, LearningSwitched, CellReset,
-                             AdminNote, Refitted>;
+using Payload =
+    std::variant<DecisionMade, OutcomeReported, RatingGiven, PreferenceGiven, GoldGiven, Retracted, DecisionExpired,
+                 Tick, ModelAdded, ModelStateChanged, PriceChanged, EpochDeclared, OptionsChanged, GenerationActivated,
+                 SubjectExcluded, LearningSwitched, CellReset, AdminNote, Refitted>;
 
 // Who caused an event. Stored by number.
 enum class Origin : std::uint8_t {
@@ -255,8 +256,8 @@ enum class Origin : std::uint8_t {
 };
 
 struct Event {
-  LogSeq seq;               // dense from 1
-  std::int64_t at_us = 0;   // stamped once by the commit thread, never decreasing
+  LogSeq seq;              // dense from 1
+  std::int64_t at_us = 0;  // stamped once by the commit thread, never decreasing
   Origin origin = Origin::kClient;
   std::uint32_t actor_uid = 0;  // the peer that caused it
   Payload payload;

@@ -75,6 +75,16 @@ Status CheckRow(const State& state, const RowChanged& change, LogSeq seq) {
   return {};
 }
 
+Status CheckPreference(const State& state, const PreferenceGiven& preference) {
+  if (auto s = CheckContext(state, preference.winner); !s.ok()) return s;
+  if (auto s = CheckContext(state, preference.loser); !s.ok()) return s;
+  if (!InUnit(preference.outcome) || !InUnit(preference.replaced_outcome.value_or(0))) {
+    return BadEvent("a preference's outcome must lie in [0,1]");
+  }
+  if (preference.channel > state.options.sources.size()) return BadEvent("the channel is not configured");
+  return {};
+}
+
 Status CheckRefitted(const State& state, const Refitted& refitted) {
   const std::size_t channels_max = state.options.sources.size() + 1;
   if (!refitted.noise.empty()) {

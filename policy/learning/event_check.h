@@ -12,6 +12,7 @@ namespace pointsman::policy {
 Status CheckContext(const State& state, const DecisionContext& context);
 // `seq` is the event's own.
 Status CheckRow(const State& state, const RowChanged& change, LogSeq seq);
+Status CheckPreference(const State& state, const PreferenceGiven& preference);
 Status CheckRefitted(const State& state, const Refitted& refitted);
 Status CheckModel(const State& state, ModelId model);
 Error BadEvent(const std::string& what);

@@ -1,5 +1,6 @@
 #include "policy/learning/learner.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/exact_math.h"
@@ -8,6 +9,7 @@
 #include "policy/choice/pacing.h"
 #include "policy/learning/change_detector.h"
 #include "policy/learning/event_check.h"
+#include "policy/learning/preference_fold.h"
 #include "policy/learning/row_fold.h"
 #include "policy/learning/row_translation.h"
 
@@ -49,7 +51,7 @@ class FoldingLearner final : public Learner {
     if (!status.ok()) return status;
     state_.last_seq = event.seq;
     state_.now_us = event.at_us;
-    Mark(kMetaRow);
+    state_.dirty_rows.insert_once(state_.dirty, [] { return std::string(kMetaRow); });
     return {};
   }
 
@@ -59,9 +61,13 @@ class FoldingLearner final : public Learner {
 
  private:
   void Mark(std::string row) { state_.dirty_rows.insert(std::move(row)); }
+  void MarkCounters() {
+    state_.dirty_rows.insert_once(state_.counters.dirty, [] { return std::string(kCountersRow); });
+  }
   ModelTally& Tally(ModelId model) {
-    Mark(TallyRow(model));
-    return state_.tallies[model];
+    ModelTally& tally = state_.tallies[model];
+    state_.dirty_rows.insert_once(tally.dirty, [model] { return TallyRow(model); });
+    return tally;
   }
 
   // Each checks first and changes the state only when nothing can fail any more.
@@ -86,12 +92,14 @@ class FoldingLearner final : public Learner {
   Status Apply(const Event& event, const Refitted& refitted);
 
   Status ApplyRow(const Event& event, const RowChanged& change, bool retracted);
+  static Result<bool> FoldPair(State& state, const PreferenceGiven& preference, RowTranslator& translator);
   void SettleCost(const OutcomeReported& outcome);
   void WatchHealth(const Event& event, const OutcomeReported& outcome);
   void CountRow(const RowChanged& change, bool retracted);
   void ScoreAudit(const RowChanged& change);
   // Folds all earlier feedback into fresh cells of `live` under `options`.
   Result<State> Refold(LogSeq before, const Options& options, const BundleHash& hash, RowTranslator& translator) const;
+  void MarkEvidence();
   void Install(State&& folded);
   void DropPacers(const Options& next);
 
@@ -107,7 +115,7 @@ Status FoldingLearner::Apply(const Event&, const DecisionMade& made) {
   ++state_.counters.decisions;
   if (made.context.audit) ++state_.counters.audits;
   ++Tally(made.context.model).decisions;
-  Mark(kCountersRow);
+  MarkCounters();
   const std::string_view pacer = PacerName(state_.options, made.tenant);
   if (const auto at = state_.pacers.find(std::string(pacer)); at != state_.pacers.end()) {
     Refill(at->second, BudgetOf(state_.options, made.tenant));
@@ -144,7 +152,7 @@ Status FoldingLearner::Apply(const Event& event, const OutcomeReported& outcome)
   } else {
     count_tokens(+1, outcome.tokens_out);
   }
-  Mark(kCountersRow);
+  MarkCounters();
   return {};
 }
 
@@ -181,7 +189,7 @@ void FoldingLearner::WatchHealth(const Event& event, const OutcomeReported& outc
 }
 
 void FoldingLearner::CountRow(const RowChanged& change, bool retracted) {
-  Mark(kCountersRow);
+  MarkCounters();
   if (retracted) {
     ++state_.counters.retractions;
     return;
@@ -220,23 +228,26 @@ Status FoldingLearner::ApplyRow(const Event& event, const RowChanged& change, bo
   return {};
 }
 
-// Preferences are tallied for people; they do not move the belief.
+Result<bool> FoldingLearner::FoldPair(State& state, const PreferenceGiven& preference, RowTranslator& translator) {
+  if (auto s = CheckPreference(state, preference); !s.ok()) return s.error();
+  if (preference.winner.model == preference.loser.model) return true;  // says nothing of either
+  auto winner = translator.Translate(preference.winner, state.pool);
+  if (!winner.ok()) return winner.error();
+  auto loser = translator.Translate(preference.loser, state.pool);
+  if (!loser.ok()) return loser.error();
+  return FoldPreference(state, preference, winner.value(), loser.value());
+}
+
 Status FoldingLearner::Apply(const Event&, const PreferenceGiven& preference) {
-  if (auto s = CheckContext(state_, preference.winner); !s.ok()) return s;
-  if (auto s = CheckContext(state_, preference.loser); !s.ok()) return s;
-  const auto in_unit = [](double outcome) { return outcome >= 0 && outcome <= 1; };
-  if (!in_unit(preference.outcome) || !in_unit(preference.replaced_outcome.value_or(0))) {
-    return BadEvent("a preference's outcome must lie in [0,1]");
-  }
+  const auto folded = FoldPair(state_, preference, *translator_);
+  if (!folded.ok()) return folded.error();
   ++state_.counters.preferences;
-  Mark(kCountersRow);
-  if (state_.excluded.contains(preference.subject)) {
-    ++state_.counters.not_folded;
-    return {};
-  }
+  MarkCounters();
+  if (!folded.value()) ++state_.counters.not_folded;
   const ModelId winner = preference.winner.model;
   const ModelId loser = preference.loser.model;
-  if (winner == loser) return {};
+  if (winner == loser || state_.excluded.contains(preference.subject)) return {};
+  // For people, frozen or not.
   const PairKey key{std::min(winner, loser), std::max(winner, loser), preference.channel};
   const auto wins = [&](double outcome) { return key.model == winner ? outcome : 1 - outcome; };
   PairTally& tally = state_.pairs[key];
@@ -252,7 +263,7 @@ Status FoldingLearner::Apply(const Event&, const PreferenceGiven& preference) {
 
 Status FoldingLearner::Apply(const Event&, const DecisionExpired& expired) {
   state_.counters.expired += expired.count;
-  Mark(kCountersRow);
+  MarkCounters();
   return {};
 }
 
@@ -278,7 +289,7 @@ Status FoldingLearner::Apply(const Event&, const PriceChanged& changed) {
 
 Status FoldingLearner::Apply(const Event& event, const EpochDeclared& declared) {
   if (auto s = CheckModel(state_, declared.id); !s.ok()) return s;
-  DiscountModel(state_, declared.id, event.at_us, kEpochHalvings);
+  DiscountModel(state_, declared.id, {event.seq, event.at_us, kEpochHalvings});
   return {};
 }
 
@@ -287,14 +298,26 @@ Result<State> FoldingLearner::Refold(LogSeq before, const Options& options, cons
   State folded;
   folded.options = options;
   folded.pool = state_.pool;
-  folded.discounts = state_.discounts;
+  // A discount halves what the sums hold at its place in the log; so it is given there again.
+  std::vector<std::pair<ModelId, Discount>> due;
+  for (const auto& [model, discounts] : state_.discounts) {
+    for (const Discount& discount : discounts) due.emplace_back(model, discount);
+  }
+  std::sort(due.begin(), due.end(), [](const auto& a, const auto& b) { return a.second.seq < b.second.seq; });
+  auto next = due.begin();
+  const auto discount_until = [&](LogSeq seq) {
+    for (; next != due.end() && next->second.seq <= seq; ++next) DiscountModel(folded, next->first, next->second);
+  };
   BundleHash in_force;
   const Status status = history_.ForEach(before, [&](const Event& event) -> Status {
+    discount_until(event.seq);
     if (const RowChanged* change = AsRow(event.payload)) {
       if (auto s = CheckRow(folded, *change, event.seq); !s.ok()) return s;
       auto row = translator.Translate(change->context, folded.pool);
       if (!row.ok()) return row.error();
       FoldRow(folded, *change, row.value(), event.seq);
+    } else if (const auto* preference = std::get_if<PreferenceGiven>(&event.payload)) {
+      if (auto pair = FoldPair(folded, *preference, translator); !pair.ok()) return pair.error();
     } else if (const auto* switched = std::get_if<LearningSwitched>(&event.payload)) {
       folded.frozen = switched->frozen;
     } else if (const auto* excluded = std::get_if<SubjectExcluded>(&event.payload)) {
@@ -309,16 +332,24 @@ Result<State> FoldingLearner::Refold(LogSeq before, const Options& options, cons
     return {};
   });
   if (!status.ok()) return status.error();
+  discount_until(before);
   return folded;
 }
 
-void FoldingLearner::Install(State&& folded) {
+void FoldingLearner::MarkEvidence() {
   for (const auto& [key, cell] : state_.cells) Mark(CellRow(key));
   for (const auto& [decision, row] : state_.irregular) Mark(IrregularRowKey(decision));
+  for (const auto& [key, moments] : state_.preferences) Mark(PreferenceRow(key));
+  for (const auto& [id, held] : state_.irregular_preferences) Mark(IrregularPreferenceRow(id));
+}
+
+void FoldingLearner::Install(State&& folded) {
+  MarkEvidence();
   state_.cells = std::move(folded.cells);
   state_.irregular = std::move(folded.irregular);
-  for (const auto& [key, cell] : state_.cells) Mark(CellRow(key));
-  for (const auto& [decision, row] : state_.irregular) Mark(IrregularRowKey(decision));
+  state_.preferences = std::move(folded.preferences);
+  state_.irregular_preferences = std::move(folded.irregular_preferences);
+  MarkEvidence();
   state_.unpublished.clear();
   state_.republish_all = true;
 }

@@ -13,7 +13,7 @@ constexpr double kMost = 2;
 // The slope of gold must stand this many deviations away from 0.
 constexpr double kInstrument = 3;
 
-SlopeSums Total(const std::vector<SlopeCell>& cells, SlopeSums SlopeCell::* side) {
+SlopeSums Total(const std::vector<SlopeCell>& cells, SlopeSums SlopeCell::*side) {
   SlopeSums total;
   for (const SlopeCell& cell : cells) {
     const SlopeSums& sums = cell.*side;
@@ -32,7 +32,7 @@ struct Slope {
   std::vector<double> influence;  // of each cell, models ascending
 };
 
-Slope Regress(const SlopeMoments& moments, SlopeSums SlopeCell::* side) {
+Slope Regress(const SlopeMoments& moments, SlopeSums SlopeCell::*side) {
   Slope slope;
   double covered = 0;
   double spread = 0;
@@ -52,9 +52,8 @@ Slope Regress(const SlopeMoments& moments, SlopeSums SlopeCell::* side) {
     for (const SlopeCell& cell : cells) {
       const SlopeSums& c = cell.*side;
       const double bent = c.prior_squared - 2 * x * c.prior + x * x * c.weight;
-      slope.influence.push_back((c.prior_residual - x * c.residual - z * (c.prior - x * c.weight) -
-                                 (slope.beta - 1) * bent) /
-                                spread);
+      slope.influence.push_back(
+          (c.prior_residual - x * c.residual - z * (c.prior - x * c.weight) - (slope.beta - 1) * bent) / spread);
     }
   }
   return slope;

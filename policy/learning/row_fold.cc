@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "policy/belief/state_codec.h"
-#include "policy/learning/change_detector.h"
+#include "policy/learning/preference_fold.h"
 
 namespace pointsman::policy {
 
@@ -53,42 +53,44 @@ PatternMask StillHidden(PatternMask hidden, const Channels& held, const Channels
   return static_cast<PatternMask>(still);
 }
 
-// Time weights of a row with and without gold, computed when first needed.
+// Time weights of a row with and without gold, computed when first needed. The same
+// row is taken out as it was put in, and put in as one that comes now.
 class RowTimes {
  public:
   RowTimes(const State& state, const DecisionContext& context)
       : options_(state.options), at_us_(context.decided_at_us) {
-    const auto discounts = state.discounts.find(context.model);
-    if (discounts == state.discounts.end()) return;
-    for (const Discount& discount : discounts->second) shift_ -= at_us_ <= discount.at_us ? discount.halvings : 0;
+    const auto found = state.discounts.find(context.model);
+    if (found != state.discounts.end()) model_ = &found->second;
   }
-  std::int64_t at_us() const { return at_us_; }
-  const TimeWeight& For(bool gold) {
-    std::size_t i = gold ? 1 : 0;
+  // `folded_at` 0: for putting the row in.
+  TimeWeight For(bool gold, const Cell& cell, LogSeq folded_at) {
+    const std::size_t i = gold ? 1 : 0;
     if (!known_[i]) {
       known_[i] = true;
       weights_[i] = MakeTimeWeight(at_us_, gold ? options_.gold_half_life_days : options_.rating_half_life_days);
-      weights_[i].epoch += shift_;
     }
-    return weights_[i];
+    TimeWeight time = weights_[i];
+    if (model_ != nullptr) time.epoch -= HalvingsOf(*model_, at_us_, folded_at);
+    if (!cell.discounts.empty()) time.epoch -= HalvingsOf(cell.discounts, at_us_, folded_at);
+    return time;
   }
 
  private:
   const Options& options_;
   std::int64_t at_us_;
-  std::int32_t shift_ = 0;
+  const std::vector<Discount>* model_ = nullptr;
   std::array<bool, 2> known_{};
   std::array<TimeWeight, 2> weights_{};
 };
 
-// Adds or subtracts the visible part of a row in one cell; false: a number went bad.
-bool ApplyToCell(Cell& cell, int sign, const Channels& channels, RowTerms terms, RowTimes& times,
+// Subtracts the visible part of a row that was put in at `folded_at`, or adds it
+// (`folded_at` 0) in one cell; false: a number went bad.
+bool ApplyToCell(Cell& cell, int sign, const Channels& channels, RowTerms terms, RowTimes& times, LogSeq folded_at,
                  double gold_probability) {
   if (channels.empty()) return true;
   const PatternMask mask = MaskOf(channels);
   const bool gold = (mask & 1U) != 0;
-  terms.time = times.For(gold);
-  for (const std::int64_t stamp : cell.alarms_us) terms.time.epoch -= times.at_us() <= stamp ? kAlarmHalvings : 0;
+  terms.time = times.For(gold, cell, folded_at);
   auto pattern = cell.patterns.find(mask);
   if (pattern == cell.patterns.end()) {
     if (sign < 0) return true;
@@ -111,7 +113,7 @@ void Quarantine(Cell& cell) {
 
 bool IsBlank(const Cell& cell) {
   return cell.patterns.empty() && cell.audits.rows == 0 && cell.reset_at.value == 0 && !cell.quarantined &&
-         cell.cusum == Cusum{} && cell.alarms_us.empty();
+         cell.cusum == Cusum{} && cell.discounts.empty();
 }
 
 void Remember(State& state, const DecisionId& decision, const IrregularRow& row) {
@@ -124,9 +126,9 @@ void Remember(State& state, const DecisionId& decision, const IrregularRow& row)
 
 }  // namespace
 
-void MarkCell(State& state, const CellKey& key) {
-  state.unpublished.insert(key);
-  state.dirty_rows.insert(CellRow(key));
+void MarkCell(State& state, const CellKey& key, Cell& cell) {
+  state.unpublished.insert_once(cell.unpublished, [&key] { return key; });
+  state.dirty_rows.insert_once(cell.dirty, [&key] { return CellRow(key); });
 }
 
 bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq seq) {
@@ -153,20 +155,21 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
   std::size_t index = 0;
   for (const ClusterWeight& membership : row.clusters) {
     const CellKey key{change.context.model, membership.cluster};
-    Cell& cell = state.cells[key];
+    const auto at = state.cells.try_emplace(key).first;
+    Cell& cell = at->second;
     PatternMask hidden = held.hidden[index];
     if (held.folded_at < cell.reset_at) hidden = MaskOf(held.folded);
     next.hidden[index] = StillHidden(hidden, held.folded, next.folded);
     if (!cell.quarantined) {
       RowTerms terms{{}, held.weight, membership.weight, row.prior, row.prior_centred};
-      bool finite = ApplyToCell(cell, -1, Without(held.folded, hidden), terms, times, gold_probability);
+      bool finite = ApplyToCell(cell, -1, Without(held.folded, hidden), terms, times, held.folded_at, gold_probability);
       terms.arrival_weight = next.weight;
       const Channels visible = Without(next.folded, next.hidden[index]);
-      finite = ApplyToCell(cell, +1, visible, terms, times, gold_probability) && finite;
+      finite = ApplyToCell(cell, +1, visible, terms, times, LogSeq{}, gold_probability) && finite;
       if (!finite) Quarantine(cell);
     }
-    if (IsBlank(cell)) state.cells.erase(key);
-    MarkCell(state, key);
+    MarkCell(state, key, cell);
+    if (IsBlank(cell)) state.cells.erase(at);
     ++index;
   }
 
@@ -184,7 +187,8 @@ void ResetCell(State& state, const CellKey& key, LogSeq seq) {
   Cell& cell = state.cells[key];
   cell = Cell{};
   cell.reset_at = seq;
-  MarkCell(state, key);
+  MarkCell(state, key, cell);
+  ResetPreferences(state, key);
 }
 
 namespace {
@@ -196,24 +200,23 @@ void Halve(Cell& cell, std::uint8_t times) {
 
 }  // namespace
 
-void DiscountModel(State& state, ModelId model, std::int64_t at_us, std::uint8_t halvings) {
-  std::vector<Discount>& discounts = state.discounts[model];
-  if (discounts.size() >= kDiscountsMax) discounts.erase(discounts.begin());
-  discounts.push_back({at_us, halvings});
+void DiscountModel(State& state, ModelId model, const Discount& discount) {
+  AddDiscount(state.discounts[model], discount, kDiscountsMax);
   state.dirty_rows.insert(DiscountsRow(model));
   for (auto at = state.cells.lower_bound({model, kBackground}); at != state.cells.end() && at->first.model == model;
        ++at) {
-    Halve(at->second, halvings);
-    MarkCell(state, at->first);
+    Halve(at->second, discount.halvings);
+    MarkCell(state, at->first, at->second);
   }
+  DiscountPreferences(state, model, discount.halvings);
 }
 
-void DiscountCell(State& state, const CellKey& key, std::int64_t at_us) {
+void DiscountCell(State& state, const CellKey& key, const Discount& discount) {
   Cell& cell = state.cells[key];
-  if (cell.alarms_us.size() >= kCellAlarmsMax) cell.alarms_us.erase(cell.alarms_us.begin());
-  cell.alarms_us.push_back(at_us);
-  Halve(cell, kAlarmHalvings);
-  MarkCell(state, key);
+  AddDiscount(cell.discounts, discount, kCellDiscountsMax);
+  Halve(cell, discount.halvings);
+  MarkCell(state, key, cell);
+  DiscountPreferences(state, key, discount.halvings);
 }
 
 }  // namespace pointsman::policy

@@ -24,14 +24,13 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
 // Throws the evidence of one cell away: 18 CellReset.
 void ResetCell(State& state, const CellKey& key, LogSeq seq);
 
-// Every row of `model` decided until `at_us` counts half, `halvings` times: 2 when
-// its provider declared a new epoch, kAlarmHalvings after an alarm. Exact, by
-// exponents. The oldest of more than kDiscountsMax is forgotten.
-void DiscountModel(State& state, ModelId model, std::int64_t at_us, std::uint8_t halvings);
-// The same for one cell, by kAlarmHalvings.
-void DiscountCell(State& state, const CellKey& key, std::int64_t at_us);
+// Every row of `model` that the discount names counts less: when its provider declared
+// a new epoch, and after an alarm. Exact, by exponents.
+void DiscountModel(State& state, ModelId model, const Discount& discount);
+// The same for one cell.
+void DiscountCell(State& state, const CellKey& key, const Discount& discount);
 
 // Marks a row for the next checkpoint, and a cell also for the next publication.
-void MarkCell(State& state, const CellKey& key);
+void MarkCell(State& state, const CellKey& key, Cell& cell);
 
 }  // namespace pointsman::policy

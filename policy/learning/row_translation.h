@@ -29,9 +29,9 @@
 namespace pointsman::policy {
 
 struct LiveRow {
-  ClusterWeights clusters;  // of the live bundle
-  double prior = 0;         // f
-  double prior_centred = 0; // x
+  ClusterWeights clusters;   // of the live bundle
+  double prior = 0;          // f
+  double prior_centred = 0;  // x
 };
 
 class RowTranslator {

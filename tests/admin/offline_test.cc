@@ -103,7 +103,7 @@ TEST_F(Offline, ReplayFindsAStoredStateThatIsNotTheFoldOfTheLog) {
   CommitThreeEvents();
   policy::State state = Folded();
   state.counters.decisions = 99;
-  policy::ForEachStateRow(state, [&](std::string_view key, std::string_view) { state.dirty_rows.emplace(key); });
+  policy::ForEachStateRow(state, [&](std::string_view key, std::string_view) { state.dirty_rows.insert(std::string(key)); });
   ASSERT_TRUE(store_->WriteCheckpoint(state).ok());
   store_.reset();
   EXPECT_EQ(Run("replay --verify"), 1);

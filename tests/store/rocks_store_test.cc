@@ -1,13 +1,16 @@
 // What only the store on disk promises: locks, schema, damage, recovery.
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <sstream>
 
+#include "policy/learning/learner.h"
 #include "record.pb.h"
 #include "tests/store/samples.h"
 #include "store/codec.h"
@@ -72,6 +75,55 @@ class RocksFiles : public ::testing::Test {
     }
     fs::remove_all(scratch / "s");
     fs::rename(scratch / "copy", scratch / "s");
+  }
+  // Rewrites the mark with this version (none: as before the field was there), and
+  // with an older one the first byte of each row, and adds a row that is no longer made.
+  void PretendCheckpointOfFold(std::optional<std::uint32_t> version) {
+    auto database = Database::Open(scratch / "s", 8U << 20, Database::Mode::kExisting);
+    ASSERT_TRUE(database.ok()) << database.error().message;
+    const auto sealed = database->Get(Family::kMeta, kCheckpointKey);
+    ASSERT_TRUE(sealed.ok());
+    record::Checkpoint mark;
+    ASSERT_TRUE(mark.ParseFromString(std::string(*Unseal(kCheckpointKey, *sealed))));
+    EXPECT_EQ(mark.fold_version(), policy::kFoldVersion);
+    rocksdb::WriteBatch batch;
+    mark.clear_fold_version();
+    if (version) mark.set_fold_version(*version);
+    batch.Put(database->family(Family::kMeta), ToSlice(kCheckpointKey), Seal(kCheckpointKey, mark.SerializeAsString()));
+    if (!version) {
+      const auto rows = database->Scan(Family::kState);
+      for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+        std::string value = rows->value().ToString();
+        value.front() = 1;
+        batch.Put(database->family(Family::kState), rows->key(), value);
+      }
+      batch.Put(database->family(Family::kState), "z-old-row", "\x01");
+    }
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    ASSERT_TRUE((*database)->Write(synced, &batch).ok());
+  }
+  // A world that can be folded, with feedback, and its checkpoint.
+  policy::State MakeCheckpointedStore() {
+    auto store = Open();
+    policy::State state;
+    const auto commit = [&](const std::vector<Request>& requests) {
+      std::vector<Result<Receipt>> outcomes;
+      EXPECT_TRUE(store->Commit(requests, kNoonUs, true, &outcomes).ok());
+    };
+    commit(WorldRequests());
+    for (std::uint64_t i = 1; i <= 20; ++i) commit({Ask(DecisionOf(i)), Ask(RatingOf(i, static_cast<double>(i % 2)))});
+    FoldTail(*store, state);
+    EXPECT_TRUE(store->WriteCheckpoint(state).ok());
+    return state;
+  }
+  void FoldTail(Store& store, policy::State& state) {
+    auto learner = policy::Learner::Create(store, store, std::move(state));
+    ASSERT_TRUE(learner.ok()) << learner.error().message;
+    const Status read = store.ReadLog(LogSeq{(*learner)->state().last_seq.value + 1}, 0,
+                                      [&](const policy::Event& event) { return (*learner)->Learn(event); });
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    state = std::move((*learner)->mutable_state());
   }
   std::uint64_t CountLog(const Store& store) {
     std::uint64_t count = 0;
@@ -158,6 +210,38 @@ TEST_F(RocksFiles, OfANewerSchemaAreRefusedWithoutAWrite) {
   EXPECT_EQ(opened.error().reason, "newer_schema");
   EXPECT_EQ(OpenRocksStoreReadOnly(scratch / "s").error().reason, "newer_schema");
   EXPECT_TRUE(Contents(scratch / "s") == before);
+}
+
+TEST_F(RocksFiles, WithACheckpointOfAnOlderFoldAreFoldedAnewAndItsRowsReplaced) {
+  const policy::State state = MakeCheckpointedStore();
+  // As the first release left it: no version in the mark, rows that this one cannot read.
+  PretendCheckpointOfFold(std::nullopt);
+  {
+    const auto reader = OpenRocksStoreReadOnly(scratch / "s");
+    ASSERT_TRUE(reader.ok()) << reader.error().message;
+    EXPECT_TRUE((*reader)->Check().ok());
+  }
+  auto store = Open();
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->Statistics().checkpoint_seq, LogSeq{});
+  auto loaded = store->LoadState();
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+  EXPECT_EQ(loaded->last_seq, LogSeq{});
+  FoldTail(*store, *loaded);
+  EXPECT_EQ(StateHash(*loaded), StateHash(state));
+  ASSERT_TRUE(store->WriteCheckpoint(*loaded).ok());
+  const auto again = store->LoadState();
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(StateHash(*again), StateHash(state));
+}
+
+TEST_F(RocksFiles, WithACheckpointOfANewerFoldAreRefused) {
+  MakeCheckpointedStore();
+  PretendCheckpointOfFold(policy::kFoldVersion + 1);
+  const auto opened = OpenRocksStore(Options());
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(opened.error().reason, "newer_state");
 }
 
 TEST_F(RocksFiles, ATornTailAfterTheLastSyncOpensAndLosesNothingAcknowledged) {

@@ -143,18 +143,19 @@ TEST(Attribution, APreferenceIsTheSameFromBothSides) {
   const DecisionRow one = OpenRow(1);
   const DecisionRow two = OpenRow(2);
   PreferenceReport report;
-  auto first = AttributePreference(two, one, report, 0);
+  auto first = AttributePreference(two, one, report, LogSeq{9}, 0);
   ASSERT_TRUE(first.ok());
   EXPECT_EQ(first->row.context.decision, one.context.decision) << "kept with the smaller decision";
-  EXPECT_EQ(AttributePreference(two, first->row, report, 0).value().code, Code::kDuplicateOk);
-  EXPECT_EQ(AttributePreference(first->row, two, report, 0).error().code, Code::kConflict) << "the other way round";
+  EXPECT_EQ(AttributePreference(two, first->row, report, LogSeq{9}, 0).value().code, Code::kDuplicateOk);
+  EXPECT_EQ(AttributePreference(first->row, two, report, LogSeq{9}, 0).error().code, Code::kConflict)
+      << "the other way round";
   report.revision = 1;
-  auto turned = AttributePreference(first->row, two, report, 0);
+  auto turned = AttributePreference(first->row, two, report, LogSeq{9}, 0);
   ASSERT_TRUE(turned.ok());
   EXPECT_EQ(std::get<PreferenceGiven>(*turned->payload).replaced_outcome, 0.0) << "as seen from the new winner";
-  EXPECT_EQ(AttributePreference(one, one, report, 0).error().code, Code::kInvalidArgument);
+  EXPECT_EQ(AttributePreference(one, one, report, LogSeq{9}, 0).error().code, Code::kInvalidArgument);
   report.outcome = 0.7;
-  EXPECT_EQ(AttributePreference(one, two, report, 0).error().code, Code::kOutOfRange);
+  EXPECT_EQ(AttributePreference(one, two, report, LogSeq{9}, 0).error().code, Code::kOutOfRange);
 }
 
 }  // namespace

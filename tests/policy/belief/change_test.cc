@@ -7,6 +7,7 @@
 #include "policy/choice/pacing.h"
 #include "policy/learning/change_detector.h"
 #include "policy/learning/refit.h"
+#include "policy/learning/row_fold.h"
 #include "tests/policy/belief/harness.h"
 
 namespace pointsman::policy {
@@ -97,6 +98,63 @@ TEST(Change, ARowDecidedBeforeAnAlarmIsTakenBackWithTheWeightThatItHas) {
   const double one_row = MakeTimeWeight(world.Context(5000).decided_at_us, 60).fraction;
   const int exponent = MakeTimeWeight(world.Context(5000).decided_at_us, 60).epoch - kAlarmHalvings - moments.base;
   EXPECT_NEAR(with - without, std::ldexp(one_row, exponent), 1e-9);
+}
+
+// The route's clock runs ahead of the stamps of the log, as when it was set back in
+// between: rows lie in the cells before the alarm although they were "decided" after it.
+TEST(Change, AClockSetBackBetweenDecisionAndReportLeavesExactlyTheOtherRows) {
+  for (const bool of_cell : {false, true}) {
+    Watched world(1);
+    const CellKey key{ModelId{1}, kBackground};
+    world.now_us = 1'000'000;
+    for (std::uint32_t id = 9001; id <= 9003; ++id) {
+      world.Decide(id, 1, {{0, 1}}, 0.5, world.now_us + 3600'000'000);
+      world.Context(id).predicted_quality = .5;
+      world.Report(id, 0, 1);
+    }
+    State& state = world.learner->mutable_state();
+    const Discount discount{LogSeq{state.last_seq.value + 1}, world.now_us, 3};
+    world.Add(Tick{});
+    of_cell ? DiscountCell(state, key, discount) : DiscountModel(state, ModelId{1}, discount);
+    // One that came after the alarm, but from a decision before it, counts an eighth too.
+    world.Decide(9004, 1, {{0, 1}}, 0.5, world.now_us - 1);
+    world.Report(9004, 0, 1);
+    for (const std::uint32_t id : {9002U, 9001U, 9004U}) ASSERT_EQ(world.Report(id, 0, std::nullopt, 1), Code::kOk);
+    const PatternMoments& left = state.cells.at(key).patterns.at(1);
+    EXPECT_EQ(left.rows, 1U);
+    TimeWeight time = MakeTimeWeight(world.Context(9003).decided_at_us, 60);
+    EXPECT_DOUBLE_EQ(left.weight, std::ldexp(time.fraction, time.epoch - 3 - left.base)) << "of cell " << of_cell;
+    EXPECT_DOUBLE_EQ(left.residual[0], .5 * left.weight);
+    // Said anew it counts in full, and leaves nothing when it goes.
+    ASSERT_EQ(world.Report(9003, 0, 0, 2), Code::kOk);
+    ASSERT_EQ(world.Report(9003, 0, std::nullopt, 3), Code::kOk);
+    EXPECT_FALSE(state.cells.contains(key) && state.cells.at(key).patterns.contains(1));
+    EXPECT_FALSE(world.PublishOnce()->quarantined_cells > 0);
+  }
+}
+
+TEST(Change, DiscountsBeyondTheMostAreJoinedSoThatNothingIsTakenOutTwice) {
+  std::vector<Discount> discounts;
+  for (std::uint64_t i = 1; i <= 11; ++i) AddDiscount(discounts, {LogSeq{10 * i}, static_cast<std::int64_t>(i), 3}, 8);
+  EXPECT_EQ(discounts.size(), 8U);
+  EXPECT_EQ(HalvingsOf(discounts, 1'000'000, LogSeq{5}), 33) << "a row from before all of them";
+  EXPECT_EQ(HalvingsOf(discounts, 1'000'000, LogSeq{15}), 33) << "never less than it went through";
+  EXPECT_EQ(HalvingsOf(discounts, 1'000'000, LogSeq{105}), 3);
+  EXPECT_EQ(HalvingsOf(discounts, 1'000'000, LogSeq{}), 0);
+  EXPECT_EQ(HalvingsOf(discounts, 11, LogSeq{}), 3);
+}
+
+TEST(Change, FoldingAgainGivesDiscountsWhereTheyWereInTheLog) {
+  Watched world(1);
+  world.now_us = 1'000'000;
+  world.Decide(9001, 1, {{0, 1}}, 0.5, world.now_us + 3600'000'000);
+  world.Report(9001, 0, 1);
+  world.Add(EpochDeclared{ModelId{1}});
+  const auto before = world.learner->state().cells;
+  world.options.rating_half_life_days = 7;  // folds the log again
+  world.Add(OptionsChanged{world.options});
+  EXPECT_EQ(world.learner->state().cells.at({ModelId{1}, kBackground}).patterns,
+            before.at({ModelId{1}, kBackground}).patterns);
 }
 
 TEST(Change, ManyModelsAtOnceAreAChangeOfTheJudgeAndDiscountNothingMore) {
