@@ -291,7 +291,7 @@ std::vector<admin::GenerationReport> AdminPorts::Generations() const {
   return reports;
 }
 
-Result<admin::GenerationReport> AdminPorts::ReportOf(Generation generation) const {
+Result<admin::GenerationReport> AdminPorts::ReportOf(pointsman::Generation generation) const {
   for (admin::GenerationReport& report : Generations()) {
     if (report.number == generation.value) return std::move(report);
   }

@@ -57,7 +57,7 @@ class AdminPorts final : public admin::Ports {
 
  private:
   Result<admin::ModelReport> ReportOf(const std::string& name) const;
-  Result<admin::GenerationReport> ReportOf(Generation generation) const;
+  Result<admin::GenerationReport> ReportOf(pointsman::Generation generation) const;
   Result<BundleHash> FindTarget(const std::string& target) const;
 
   ServiceContext& context_;

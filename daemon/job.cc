@@ -97,10 +97,11 @@ Result<std::string> BuyTable(const JobOptions& options, std::string* message) {
   const auto collection = bootstrap::CollectByPlan(plan.value(), inputs, clock);
   if (!collection.ok()) return collection.error();
   const bootstrap::LabelCounts& labels = collection->labels;
-  *message = fmt::format("{} queries; {} answers bought, {} reused, {:.4f} dollars in all; labels: {} reference, {} "
-                         "judge, {} consensus, {} none",
-                         collection->queries, collection->meter.asked, collection->meter.reused,
-                         collection->meter.spent_usd, labels.reference, labels.judge, labels.consensus, labels.none);
+  *message = fmt::format(
+      "{} queries; {} answers bought, {} reused, {:.4f} dollars in all; labels: {} reference, {} "
+      "judge, {} consensus, {} none",
+      collection->queries, collection->meter.asked, collection->meter.reused, collection->meter.spent_usd,
+      labels.reference, labels.judge, labels.consensus, labels.none);
   for (const std::string& warning : collection->warnings) *message += "; " + warning;
   return collection->table_path;
 }

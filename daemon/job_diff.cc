@@ -54,8 +54,8 @@ void CompareClusters(const Bundle& from, const Bundle& to, admin::GenerationDiff
   }
   for (std::size_t k = 0; k < to.cluster_count(); ++k) {
     const auto [nearest, cosine] = Nearest(to, k, from);
-    admin::GenerationDiff::Cluster cluster{"born",           static_cast<std::uint32_t>(k + 1), to.cluster_names[k],
-                                           to.cluster_sizes[k + 1], {},                         cosine};
+    admin::GenerationDiff::Cluster cluster{
+        "born", static_cast<std::uint32_t>(k + 1), to.cluster_names[k], to.cluster_sizes[k + 1], {}, cosine};
     if (sources[k].size() > 1) {
       cluster.kind = "merged";
       for (const std::size_t source : sources[k]) cluster.from.push_back(from.cluster_names[source]);
@@ -86,8 +86,8 @@ class PriorView {
     for (const policy::AnchorWeight& anchor : context.anchors) {
       if (anchor.anchor >= made->anchor_count()) return std::optional<double>{};
       const Image& image = ImageOf(*made, context.bundle, anchor.anchor);
-      prior += anchor.weight *
-               policy::PriorQuality(*bundle_, column, image.membership.clusters, image.tasks, image.head);
+      prior +=
+          anchor.weight * policy::PriorQuality(*bundle_, column, image.membership.clusters, image.tasks, image.head);
       total += anchor.weight;
     }
     if (!(total > 0)) return std::optional<double>{};
@@ -213,9 +213,8 @@ Result<admin::GenerationDiff> DiffBundles(const store::Store& store, const polic
     admin::GenerationDiff::Model model{name, -1, -1, 0, 0};
     const policy::Model* live = pool.FindLive(name);
     int side = 0;
-    for (const auto& [bundle, prior, share] :
-         {std::tuple{first->get(), &model.prior_from, &model.share_from},
-          std::tuple{second->get(), &model.prior_to, &model.share_to}}) {
+    for (const auto& [bundle, prior, share] : {std::tuple{first->get(), &model.prior_from, &model.share_from},
+                                               std::tuple{second->get(), &model.prior_to, &model.share_to}}) {
       const int column = bundle->Column(name);
       if (column >= 0) *prior = bundle->mean_prior[static_cast<std::size_t>(column)];
       const Choices& chosen = choices[side++];

@@ -181,7 +181,8 @@ bool HeldBack(const DecisionId& decision) { return Mix(decision.bytes, kHeldBack
 
 std::string GateVerdict::Text() const {
   return fmt::format(
-      "gate {}: {} gold labels kept back; rmse {:.4f} live, {:.4f} new; difference of squared errors {:+.4f} +- {:.4f}; "
+      "gate {}: {} gold labels kept back; rmse {:.4f} live, {:.4f} new; difference of squared errors {:+.4f} +- "
+      "{:.4f}; "
       "slope of gold on the new prior {:+.3f} +- {:.3f}",
       verdict, gold, live_rmse, candidate_rmse, difference, difference_error, slope, slope_error);
 }

@@ -217,10 +217,10 @@ Result<Plan> LoadPlan(const std::string& path) {
 }
 
 std::string EstimateJson(const Plan& plan, const bootstrap::PlanEstimate& estimate) {
-  std::string json = fmt::format("{{\"name\":{},\"queries\":{},\"cost_usd\":{:.6f},\"worst_cost_usd\":{:.6f},"
-                                 "\"budget_usd\":{},\"stages\":[",
-                                 JsonText(plan.name), estimate.queries, estimate.cost_usd, estimate.worst_cost_usd,
-                                 plan.budget_usd);
+  std::string json = fmt::format(
+      "{{\"name\":{},\"queries\":{},\"cost_usd\":{:.6f},\"worst_cost_usd\":{:.6f},"
+      "\"budget_usd\":{},\"stages\":[",
+      JsonText(plan.name), estimate.queries, estimate.cost_usd, estimate.worst_cost_usd, plan.budget_usd);
   bool first = true;
   for (const bootstrap::PlanStage& stage : estimate.stages) {
     json += fmt::format(

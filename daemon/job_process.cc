@@ -124,9 +124,7 @@ Status Watch(Child& child, const JobProcessOptions& options, const Clock& clock,
     std::array<pollfd, 2> polled{{{open_out ? child.out : -1, POLLIN, 0}, {open_err ? child.err : -1, POLLIN, 0}}};
     poll(polled.data(), polled.size(), 100);
     if (polled[0].revents != 0) {
-      drain(child.out, &open_out, [&](std::string_view bytes) {
-        out.Feed(bytes, take);
-      });
+      drain(child.out, &open_out, [&](std::string_view bytes) { out.Feed(bytes, take); });
     }
     if (polled[1].revents != 0) {
       drain(child.err, &open_err,

@@ -51,13 +51,8 @@ struct JobRunner::Impl {
   Mutations& mutations;
 
   mutable std::mutex mutex;
-  admin::BootstrapReport report{.state = "none",
-                                .stage = "",
-                                .progress = 0,
-                                .message = "",
-                                .bundle = "",
-                                .generation = 0,
-                                .gate = ""};
+  admin::BootstrapReport report{
+      .state = "none", .stage = "", .progress = 0, .message = "", .bundle = "", .generation = 0, .gate = ""};
   bool stopping = false;
   std::atomic<bool> cancel{false};
   std::thread thread;
@@ -204,7 +199,8 @@ Result<admin::BootstrapReport> JobRunner::Start(std::uint32_t uid, const admin::
   if (planned && !request.table_path.empty()) {
     return MakeError(Code::kInvalidArgument, "plan_path", "give a table or a plan, not both");
   }
-  const Status readable = Readable(planned ? "plan_path" : "table_path", planned ? request.plan_path : request.table_path);
+  const Status readable =
+      Readable(planned ? "plan_path" : "table_path", planned ? request.plan_path : request.table_path);
   if (!readable.ok()) return readable.error();
   const std::lock_guard lock(impl_->mutex);
   if (impl_->stopping) return MakeError(Code::kUnavailable, "shutting_down", "the daemon is shutting down");

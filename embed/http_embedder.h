@@ -25,9 +25,9 @@ namespace pointsman::embed {
 struct HttpEmbedderOptions {
   std::string base_url;
   std::string model;
-  std::string key_env;              // empty: no key
-  std::uint32_t timeout_ms = 250;   // of one request's text; a batch has 60 seconds
-  std::uint32_t batch = 64;         // texts of one call in EmbedMany
+  std::string key_env;             // empty: no key
+  std::uint32_t timeout_ms = 250;  // of one request's text; a batch has 60 seconds
+  std::uint32_t batch = 64;        // texts of one call in EmbedMany
 };
 
 // Asks the endpoint once, for the dimension. Errors: INVALID_ARGUMENT (base_url, model,

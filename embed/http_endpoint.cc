@@ -110,8 +110,7 @@ Error HttpEndpoint::Impl::Fault(httplib::Error error, bool late) const {
                        "no trusted connection to " + url + ": check its certificate, host name and ca_file");
     case httplib::Error::Connection:
     case httplib::Error::ConnectionTimeout:
-    case httplib::Error::BindIPAddress:
-      return MakeError(Code::kUnavailable, "unreachable", "cannot connect to " + url);
+    case httplib::Error::BindIPAddress: return MakeError(Code::kUnavailable, "unreachable", "cannot connect to " + url);
     case httplib::Error::Canceled:
       return MakeError(Code::kResourceExhausted, "reply_too_large",
                        fmt::format("{} answered with more than {} bytes", url, options.reply_bytes_max));

@@ -127,8 +127,8 @@ std::vector<std::size_t> Askees(std::size_t number, std::size_t models, std::siz
 }
 
 Result<Collected> Collect(const std::string& name, const QuerySet& set,
-                          const std::vector<std::unique_ptr<ChatClient>>& clients, std::size_t each,
-                          std::uint64_t seed, Meter& meter, const StageProgress& progress) {
+                          const std::vector<std::unique_ptr<ChatClient>>& clients, std::size_t each, std::uint64_t seed,
+                          Meter& meter, const StageProgress& progress) {
   Collected collected;
   Table& table = collected.table;
   table.name = name;
@@ -144,8 +144,14 @@ Result<Collected> Collect(const std::string& name, const QuerySet& set,
   std::uint64_t total = 0;
   for (std::size_t q = 0; q < set.queries.size(); ++q) {
     const SetQuery& query = set.queries[q];
-    table.rows.push_back({query.id, query.text, query.task, query.reference, query.generator, query.options,
-                          std::vector<TableCell>(clients.size(), TableCell{false, kNone, kNone, kNone, kNone, {}}), {}});
+    table.rows.push_back({query.id,
+                          query.text,
+                          query.task,
+                          query.reference,
+                          query.generator,
+                          query.options,
+                          std::vector<TableCell>(clients.size(), TableCell{false, kNone, kNone, kNone, kNone, {}}),
+                          {}});
     for (const std::size_t c : Askees(q, clients.size(), each, seed)) {
       lanes[c].rows.push_back(q);
       ++total;

@@ -39,8 +39,8 @@ struct Collected {
 // `clients` in any order; columns are by name. Latency is in the call log.
 // Errors: of ChatClient::Ask but those that concern one question.
 Result<Collected> Collect(const std::string& name, const QuerySet& set,
-                          const std::vector<std::unique_ptr<ChatClient>>& clients, std::size_t each,
-                          std::uint64_t seed, Meter& meter, const StageProgress& progress);
+                          const std::vector<std::unique_ptr<ChatClient>>& clients, std::size_t each, std::uint64_t seed,
+                          Meter& meter, const StageProgress& progress);
 
 // Removes models that answer nonsense: less than a tenth of their replies to choices
 // can be read, while the others' can. Warnings name them.

@@ -23,10 +23,10 @@ struct TaxonomyNode {
 
 struct SetQuery {
   std::string id;
-  std::string text;       // with its options, where it has some
-  std::string task;       // task type in the table; may be empty
-  std::string reference;  // the right letter, number or text; may be empty
-  std::string generator;  // who wrote it; may be empty
+  std::string text;           // with its options, where it has some
+  std::string task;           // task type in the table; may be empty
+  std::string reference;      // the right letter, number or text; may be empty
+  std::string generator;      // who wrote it; may be empty
   std::uint32_t options = 0;  // of a choice; 0: open
 };
 

@@ -151,8 +151,8 @@ std::string QuestionPrompt(const TaxonomyNode& node, const SynthesisOptions& opt
   } else {
     prompt += "Each answer is short: a number, a name or one sentence.\n";
   }
-  prompt += fmt::format("This is batch {}: do not write what would come to mind first in another batch.\n",
-                        batch_number + 1);
+  prompt +=
+      fmt::format("This is batch {}: do not write what would come to mind first in another batch.\n", batch_number + 1);
   prompt += "Write each in exactly this form, and nothing else:\n[Question]\nthe question\n";
   if (choice) prompt += "[Options]\nA. first option\nB. second option\n";
   prompt += choice ? "[Answer]\nthe letter\n#####" : "[Answer]\nthe answer\n#####";

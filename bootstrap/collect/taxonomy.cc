@@ -33,9 +33,9 @@ std::string Shown(const std::vector<TaxonomyEntry>& entries) {
 
 // What one level is made of.
 struct LevelPrompts {
-  std::string what;     // "domains"
-  std::string parent;   // lines that describe the parent
-  std::string task;     // what to list
+  std::string what;    // "domains"
+  std::string parent;  // lines that describe the parent
+  std::string task;    // what to list
   std::string rules;
   std::size_t most = 0;
 };
@@ -221,8 +221,8 @@ Result<std::vector<TaxonomyNode>> GrowTaxonomy(const SynthesisOptions& options, 
   Stage level_stage("taxonomy", parents.size(), meter, progress);
   done = level_stage.Run(parents.size(), threads, true, [&](std::size_t p) -> Status {
     const auto& [d, s] = of_parent[p];
-    auto set = GrowSet(LevelPromptsOf(domains[d], subcategories[d][s], options.levels), options, seed + 1000 + p,
-                       generator);
+    auto set =
+        GrowSet(LevelPromptsOf(domains[d], subcategories[d][s], options.levels), options, seed + 1000 + p, generator);
     if (set.ok()) levels[p] = std::move(set).value();
     return set.ok() ? Status() : set.error();
   });

@@ -39,8 +39,7 @@ class CollectionRun {
     auto collected = Collect(plan_.name, set.value(), models_, plan_.per_query, plan_.seed, *meter_, progress_);
     if (!collected.ok()) return collected.error();
     DropNonsense(&collected.value());
-    const auto labels =
-        LabelAnswers(set.value(), plan_.labels, judge_.get(), *meter_, progress_, &collected.value());
+    const auto labels = LabelAnswers(set.value(), plan_.labels, judge_.get(), *meter_, progress_, &collected.value());
     if (!labels.ok()) return labels.error();
     result_.table_path = inputs_.directory + "/table.jsonl";
     if (const Status kept = WriteTable(result_.table_path, collected->table); !kept.ok()) return kept.error();
@@ -86,9 +85,8 @@ Status CollectionRun::Open() {
   log_ = std::move(log).value();
   const CallLogStatistics known = log_->statistics();
   if (known.damaged_lines > 0) {
-    result_.warnings.push_back(
-        fmt::format("{} damaged lines of calls.log were left out; these answers are asked for again",
-                    known.damaged_lines));
+    result_.warnings.push_back(fmt::format(
+        "{} damaged lines of calls.log were left out; these answers are asked for again", known.damaged_lines));
   }
   meter_ = std::make_unique<Meter>(plan_.budget_usd, known.cost_usd);
   return {};
@@ -181,8 +179,8 @@ Result<QueryForecast> ForecastQueries(const Plan& plan) {
     forecast.queries = nodes * plan.synthesis.per_node;
     return forecast;
   }
-  const auto set = plan.source == QuerySource::kStarter ? StarterQueries(plan.starter_directory)
-                                                        : ReadQueryFile(plan.queries_path);
+  const auto set =
+      plan.source == QuerySource::kStarter ? StarterQueries(plan.starter_directory) : ReadQueryFile(plan.queries_path);
   if (!set.ok()) return set.error();
   for (const SetQuery& query : set->queries) forecast.mean_bytes += static_cast<double>(query.text.size());
   forecast.queries = set->queries.size();

@@ -56,8 +56,8 @@ Status CheckModels(const Plan& plan) {
     threads += model.chat.concurrency;
   }
   if (threads > kThreadsMax) {
-    return Bad("limits.concurrency", fmt::format("{} requests at once over all models; at most {} are possible", threads,
-                                                 kThreadsMax));
+    return Bad("limits.concurrency",
+               fmt::format("{} requests at once over all models; at most {} are possible", threads, kThreadsMax));
   }
   if (plan.per_query > plan.models.size()) return Bad("per_query", "is more than there are models");
   if (plan.per_query == 1) return Bad("per_query", "must be 0 (all models) or at least 2: one answer says nothing");

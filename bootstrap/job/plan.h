@@ -51,10 +51,10 @@ struct SynthesisOptions {
   std::uint32_t rounds = 10;        // of revising, at most
   std::uint32_t stable_rounds = 3;  // unchanged ones that end it
   AnswerStyle style = AnswerStyle::kChoice;
-  std::uint32_t per_node = 8;       // questions, 1 to 1,000
-  std::uint32_t batch = 8;          // questions a call, 1 to 40
-  std::uint32_t options = 4;        // of a choice, 2 to 10
-  std::vector<std::string> samples; // prompts of real users, shown to the generator
+  std::uint32_t per_node = 8;        // questions, 1 to 1,000
+  std::uint32_t batch = 8;           // questions a call, 1 to 40
+  std::uint32_t options = 4;         // of a choice, 2 to 10
+  std::vector<std::string> samples;  // prompts of real users, shown to the generator
 };
 
 struct Plan {

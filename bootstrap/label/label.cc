@@ -133,9 +133,10 @@ Result<LabelCounts> LabelAnswers(const QuerySet& set, const std::vector<LabelSou
   LabelCounts counts;
   for (const auto [r, m] : cells) {
     const std::string& label = table.rows[r].models[m].label;
-    ++(label == "reference" ? counts.reference : label == "judge" ? counts.judge
-                                             : label == "consensus" ? counts.consensus
-                                                                    : counts.none);
+    ++(label == "reference"   ? counts.reference
+       : label == "judge"     ? counts.judge
+       : label == "consensus" ? counts.consensus
+                              : counts.none);
   }
   return counts;
 }

@@ -30,8 +30,7 @@ std::string Complaint(const std::string& body) {
   simdjson::dom::parser parser;
   simdjson::dom::element root;
   std::string_view message;
-  if (parser.parse(body).get(root) == simdjson::SUCCESS &&
-      root["error"]["message"].get(message) == simdjson::SUCCESS) {
+  if (parser.parse(body).get(root) == simdjson::SUCCESS && root["error"]["message"].get(message) == simdjson::SUCCESS) {
     return log::Escape(message.substr(0, kShownBytes));
   }
   return "no reason given";

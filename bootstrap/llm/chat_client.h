@@ -35,16 +35,16 @@ struct ChatEndpointOptions {
   bool log_probabilities = false;  // ask for them
   std::uint32_t max_tokens = 1024;
   double temperature = 0.7;
-  std::uint32_t concurrency = 4;         // requests at once
-  double requests_per_minute = 0;        // 0: no limit
-  std::uint32_t timeout_ms = 120'000;    // one request
+  std::uint32_t concurrency = 4;       // requests at once
+  double requests_per_minute = 0;      // 0: no limit
+  std::uint32_t timeout_ms = 120'000;  // one request
   std::uint32_t connect_timeout_ms = 5'000;
-  std::uint32_t tries = 6;               // of one request, at least 1
-  double first_pause_seconds = 0.5;      // doubled after each try, at most 60
+  std::uint32_t tries = 6;           // of one request, at least 1
+  double first_pause_seconds = 0.5;  // doubled after each try, at most 60
 };
 
 struct ChatQuestion {
-  std::string system;            // may be empty
+  std::string system;  // may be empty
   std::string text;
   std::uint32_t max_tokens = 0;  // 0: the endpoint's
   double temperature = -1;       // negative: the endpoint's

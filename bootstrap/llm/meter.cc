@@ -12,10 +12,11 @@ Status Meter::Reserve(double worst_usd) {
   const std::lock_guard lock(mutex_);
   if (!why_.ok()) return why_;
   if (budget_usd_ > 0 && reading_.spent_usd + reserved_usd_ + worst_usd > budget_usd_) {
-    return MakeError(Code::kResourceExhausted, "budget",
-                     fmt::format("limits.budget_usd: {:.4f} dollars of {:.4f} are spent and the next request could cost "
-                                 "{:.4f}; raise it and run again, nothing is paid twice",
-                                 reading_.spent_usd, budget_usd_, worst_usd));
+    return MakeError(
+        Code::kResourceExhausted, "budget",
+        fmt::format("limits.budget_usd: {:.4f} dollars of {:.4f} are spent and the next request could cost "
+                    "{:.4f}; raise it and run again, nothing is paid twice",
+                    reading_.spent_usd, budget_usd_, worst_usd));
   }
   reserved_usd_ += worst_usd;
   return {};

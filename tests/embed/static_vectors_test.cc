@@ -1,3 +1,5 @@
+#include "embed/static_vectors.h"
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -7,7 +9,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "embed/static_vectors.h"
 #include "embed/vector_file.h"
 
 namespace pointsman::embed {
@@ -59,7 +60,8 @@ TEST_F(StaticVectors, TheSameWordsOfAllFormatsGiveTheSameVectors) {
   Write("vocab.txt", "oven\nbutter\nflour\nsenate\ntreaty\ncrown\n");
   const std::vector<std::string> paths{
       Write("v.txt", kText), Write("w.txt", "6 4\n" + std::string(kText)), Write("v.bin", binary),
-      Write("v.safetensors", Safetensors(R"({"embeddings":{"dtype":"F32","shape":[6,4],"data_offsets":[0,96]}})", data))};
+      Write("v.safetensors",
+            Safetensors(R"({"embeddings":{"dtype":"F32","shape":[6,4],"data_offsets":[0,96]}})", data))};
   std::vector<std::vector<float>> first;
   for (const std::string& path : paths) {
     const auto made = MakeStatic(path, kTexts);

@@ -1,3 +1,5 @@
+#include "bootstrap/llm/call_log.h"
+
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -5,7 +7,6 @@
 #include <csignal>
 #include <fstream>
 
-#include "bootstrap/llm/call_log.h"
 #include "tests/bootstrap/llm/support.h"
 
 namespace pointsman::bootstrap {

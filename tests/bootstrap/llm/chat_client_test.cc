@@ -1,3 +1,5 @@
+#include "bootstrap/llm/chat_client.h"
+
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -7,7 +9,6 @@
 #include <chrono>
 #include <thread>
 
-#include "bootstrap/llm/chat_client.h"
 #include "tests/bootstrap/llm/support.h"
 
 namespace pointsman::bootstrap {
@@ -56,8 +57,7 @@ TEST(ChatClient, AsksOnceAndFindsTheAnswerInTheLogAfterwards) {
 
 TEST(ChatClient, TriesAgainWhatMayPass) {
   LlmServer server(Small());
-  for (const LlmFault fault :
-       {LlmFault::kTooMany, LlmFault::kServerError, LlmFault::kCut, LlmFault::kMalformed}) {
+  for (const LlmFault fault : {LlmFault::kTooMany, LlmFault::kServerError, LlmFault::kCut, LlmFault::kMalformed}) {
     server.Fail("cook", fault, 1);
   }
   ClientWorld world(EndpointAt(server, "models[0]", "cook").chat);

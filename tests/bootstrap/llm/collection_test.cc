@@ -1,3 +1,5 @@
+#include "bootstrap/job/collection.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,7 +11,6 @@
 #include "bootstrap/collect/synthesise.h"
 #include "bootstrap/collect/taxonomy.h"
 #include "bootstrap/data/table_writer.h"
-#include "bootstrap/job/collection.h"
 #include "bootstrap/label/label.h"
 #include "tests/bootstrap/llm/support.h"
 
@@ -21,7 +22,8 @@ using testing::LlmServer;
 
 TEST(Questions, AreReadFromTaggedBlocksAndBrokenOnesLeftOut) {
   const auto choice = ParseQuestions(
-      "Sure!\n[Question]\nWhat is 1+1?\n[Options]\nA. 1\nB. 2\n[Answer]\nB\n#####\n[Question]\nNo options\n[Answer]\nA\n"
+      "Sure!\n[Question]\nWhat is 1+1?\n[Options]\nA. 1\nB. 2\n[Answer]\nB\n#####\n[Question]\nNo "
+      "options\n[Answer]\nA\n"
       "#####\n[Q]\nShort\n[O]\n(A) x\n(B) y\n[A] (A)\n####\n#####[Question]\nOut of range\n[Options]\nA. 1\nB. 2\n"
       "[Answer]\nD\n",
       AnswerStyle::kChoice, 4);
@@ -44,7 +46,8 @@ TEST(Taxonomy, EntriesComeInThreesAndPicksAreTheLastWord) {
   EXPECT_TRUE(ParseEntries("BEGIN\nName: a\nExample: c\nDefinition: b\nEND", 3).empty()) << "wrong order";
   EXPECT_TRUE(ParseEntries("BEGIN\nName: a\nDefinition: b\nEND", 3).empty()) << "incomplete";
   EXPECT_TRUE(ParseEntries("Name: a\nDefinition: b\nExample: c", 3).empty()) << "no marks";
-  EXPECT_TRUE(ParseEntries("BEGIN\nName: a\nDefinition: b\nExample: c\nName: a\nDefinition: b\nExample: c\nEND", 3).empty());
+  EXPECT_TRUE(
+      ParseEntries("BEGIN\nName: a\nDefinition: b\nExample: c\nName: a\nDefinition: b\nExample: c\nEND", 3).empty());
   EXPECT_TRUE(ParseEntries("BEGIN\nName: a\nDefinition: b\nExample: c\nEND", 0).empty()) << "too many";
   EXPECT_EQ(ParsePick("Choice: B is wrong.\nChoice: A"), 'A');
   EXPECT_EQ(ParsePick("Choice: **B**"), 'B');
@@ -243,7 +246,8 @@ TEST_F(Chain, AModelThatAnswersNonsenseIsLeftOutAndNamed) {
 
 TEST_F(Chain, ADeadEndpointIsFoundBeforeMoneyIsSpentAndNamed) {
   Plan plan = SynthesisPlan();
-  auto other = std::make_unique<LlmServer>(testing::LlmServerOptions{testing::SmallWorld(3, 1), "", false, {}, "", "", 0});
+  auto other =
+      std::make_unique<LlmServer>(testing::LlmServerOptions{testing::SmallWorld(3, 1), "", false, {}, "", "", 0});
   plan.models[2].chat.base_url = other->base_url();
   plan.models[2].chat.tries = 2;
   other.reset();

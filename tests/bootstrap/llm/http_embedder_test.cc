@@ -1,8 +1,9 @@
+#include "embed/http_embedder.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
-#include "embed/http_embedder.h"
 #include "tests/bootstrap/llm/support.h"
 
 namespace pointsman::embed {

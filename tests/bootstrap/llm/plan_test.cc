@@ -34,10 +34,12 @@ TEST(PlanFile, TheShippedExampleIsValidAndItsEstimateAddsUp) {
 TEST(PlanFile, RelativePathsBeginAtThePlansFolderAndSamplesAreRead) {
   const bootstrap::TemporaryFolder folder;
   std::ofstream(folder.File("prompts.txt")) << "how do I?\n\nwhat is?\n";
-  const std::string endpoint = "base_url=\"http://h/v1\"\nmodel=\"m\"\ninput_usd_per_million=1\noutput_usd_per_million=1\n";
-  const auto plan = ParsePlan("name = \"p\"\nqueries = \"own.jsonl\"\n[synthesise]\nsamples = \"prompts.txt\"\n[[models]]\nname=\"a\"\n" +
-                                  endpoint + "[[models]]\nname=\"b\"\n" + endpoint,
-                              "p.toml", folder.File(""));
+  const std::string endpoint =
+      "base_url=\"http://h/v1\"\nmodel=\"m\"\ninput_usd_per_million=1\noutput_usd_per_million=1\n";
+  const auto plan = ParsePlan(
+      "name = \"p\"\nqueries = \"own.jsonl\"\n[synthesise]\nsamples = \"prompts.txt\"\n[[models]]\nname=\"a\"\n" +
+          endpoint + "[[models]]\nname=\"b\"\n" + endpoint,
+      "p.toml", folder.File(""));
   ASSERT_TRUE(plan.ok()) << plan.error().message;
   EXPECT_EQ(plan->queries_path, folder.File("own.jsonl"));
   EXPECT_EQ(plan->synthesis.samples.size(), 2U);
@@ -48,10 +50,12 @@ TEST(PlanFile, EveryFaultIsNamedWithItsLineAndField) {
     const auto plan = ParsePlan(text, "p.toml", "/");
     return plan.ok() ? std::string("ok") : plan.error().message;
   };
-  const std::string many = faults("name = 7\nper_qery = 3\nlabels = [\"oracle\"]\n[limits]\nbudget_usd = -1\n"
-                                  "[synthesise]\nstyle = \"poem\"\n[[models]]\ntemperature = 9\n");
-  for (const char* wanted : {"p.toml:1: name", "p.toml:2: per_qery: unknown key; the nearest known one is \"per_query\"",
-                             "labels", "limits.budget_usd", "synthesise.style", "models[0].temperature"}) {
+  const std::string many = faults(
+      "name = 7\nper_qery = 3\nlabels = [\"oracle\"]\n[limits]\nbudget_usd = -1\n"
+      "[synthesise]\nstyle = \"poem\"\n[[models]]\ntemperature = 9\n");
+  for (const char* wanted :
+       {"p.toml:1: name", "p.toml:2: per_qery: unknown key; the nearest known one is \"per_query\"", "labels",
+        "limits.budget_usd", "synthesise.style", "models[0].temperature"}) {
     EXPECT_NE(many.find(wanted), std::string::npos) << wanted << "\n" << many;
   }
   EXPECT_NE(faults("models = 3\n").find("models"), std::string::npos);

@@ -114,8 +114,10 @@ TEST(ChainE1, OverHttpEqualsTheTableImportWithinOneStandardError) {
   const auto& a = imported->arms[0].total;
   const auto& b = chained->arms[0].total;
   const double error = std::max(a.se, b.se);
-  std::printf("E1 from the table %.4f +- %.4f, over HTTP %.4f +- %.4f; %zu questions bought in the last seed, %llu paid twice\n",
-              a.mean, a.se, b.mean, b.se, bought, static_cast<unsigned long long>(paid_twice));
+  std::printf(
+      "E1 from the table %.4f +- %.4f, over HTTP %.4f +- %.4f; %zu questions bought in the last seed, %llu paid "
+      "twice\n",
+      a.mean, a.se, b.mean, b.se, bought, static_cast<unsigned long long>(paid_twice));
   EXPECT_EQ(paid_twice, 0U);
   EXPECT_NEAR(a.mean, b.mean, error);
 }

@@ -61,7 +61,7 @@ struct LlmServer::Impl {
   std::thread thread;
   int port = 0;
 
-  std::map<std::string, std::size_t> row_of;                    // by query text
+  std::map<std::string, std::size_t> row_of;  // by query text
   std::map<std::string, std::vector<std::size_t>> rows_of_task;
 
   mutable std::mutex mutex;
@@ -119,14 +119,10 @@ bool LlmServer::Impl::Break(LlmFault fault, httplib::Response& response) {
   };
   switch (fault) {
     case LlmFault::kNone: return false;
-    case LlmFault::kTooMany:
-      response.set_header("Retry-After", "0.05");
-      return refuse(429, "slow down");
+    case LlmFault::kTooMany: response.set_header("Retry-After", "0.05"); return refuse(429, "slow down");
     case LlmFault::kServerError: return refuse(500, "internal trouble");
     case LlmFault::kUnauthorised: return refuse(401, "Incorrect API key provided");
-    case LlmFault::kMalformed:
-      response.set_content("{\"choices\": [", "application/json");
-      return true;
+    case LlmFault::kMalformed: response.set_content("{\"choices\": [", "application/json"); return true;
     case LlmFault::kCut:
       response.set_content_provider(1000, "application/json", [](std::size_t, std::size_t, httplib::DataSink& sink) {
         sink.write("{\"cho", 5);
@@ -247,7 +243,9 @@ void LlmServer::Impl::Chat(const httplib::Request& request, httplib::Response& r
   const std::string prompt = body["messages"].back()["content"];
   const std::string text = Answer(model, prompt);
   if (body.value("stream", false)) {
-    const auto chunk = [](const json& delta) { return "data: " + json{{"choices", {{{"delta", delta}}}}}.dump() + "\n\n"; };
+    const auto chunk = [](const json& delta) {
+      return "data: " + json{{"choices", {{{"delta", delta}}}}}.dump() + "\n\n";
+    };
     response.set_content(chunk({{"content", text.substr(0, text.size() / 2)}}) +
                              chunk({{"content", text.substr(text.size() / 2)}}) + "data: [DONE]\n\n",
                          "text/event-stream");
@@ -256,7 +254,8 @@ void LlmServer::Impl::Chat(const httplib::Request& request, httplib::Response& r
   }
   json choice = {{"index", 0}, {"message", {{"role", "assistant"}, {"content", text}}}, {"finish_reason", "stop"}};
   if (body.value("logprobs", false)) {
-    choice["logprobs"]["content"] = json::array({{{"token", "a"}, {"logprob", -0.25}}, {{"token", "b"}, {"logprob", -0.75}}});
+    choice["logprobs"]["content"] =
+        json::array({{{"token", "a"}, {"logprob", -0.25}}, {{"token", "b"}, {"logprob", -0.75}}});
   }
   const json reply = {{"object", "chat.completion"},
                       {"model", model},
@@ -291,7 +290,8 @@ void LlmServer::Impl::Control() {
                               {"paid_twice", counts.paid_twice},
                               {"failed", counts.failed},
                               {"answered_by", counts.answered_by}}
-                             .dump() + "\n",
+                                 .dump() +
+                             "\n",
                          "application/json");
   });
   server->Post("/control/fault", [this](const httplib::Request& request, httplib::Response& response) {
@@ -308,8 +308,8 @@ LlmServer::LlmServer(LlmServerOptions options) : impl_(std::make_unique<Impl>())
   if (impl_->options.certificate.empty()) {
     impl_->server = std::make_unique<httplib::Server>();
   } else {
-    impl_->server = std::make_unique<httplib::SSLServer>(impl_->options.certificate.c_str(),
-                                                         impl_->options.private_key.c_str());
+    impl_->server =
+        std::make_unique<httplib::SSLServer>(impl_->options.certificate.c_str(), impl_->options.private_key.c_str());
   }
   httplib::Server& server = *impl_->server;
   server.new_task_queue = [] { return new httplib::ThreadPool(96); };
@@ -372,8 +372,8 @@ LlmCounts LlmServer::counts() const {
 
 LlmFault LlmFaultFromName(const std::string& name) {
   static const std::map<std::string, LlmFault> kNames = {
-      {"none", LlmFault::kNone},           {"429", LlmFault::kTooMany}, {"500", LlmFault::kServerError},
-      {"slow", LlmFault::kSlow},           {"cut", LlmFault::kCut},     {"malformed", LlmFault::kMalformed},
+      {"none", LlmFault::kNone},       {"429", LlmFault::kTooMany}, {"500", LlmFault::kServerError},
+      {"slow", LlmFault::kSlow},       {"cut", LlmFault::kCut},     {"malformed", LlmFault::kMalformed},
       {"401", LlmFault::kUnauthorised}};
   const auto at = kNames.find(name);
   return at == kNames.end() ? LlmFault::kNone : at->second;

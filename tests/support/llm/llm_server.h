@@ -22,12 +22,12 @@ namespace pointsman::testing {
 
 struct LlmServerOptions {
   bootstrap::Table table;
-  std::string key;                  // wanted as bearer token; empty: anybody
-  bool idempotency = false;         // a repeated Idempotency-Key gets the stored reply, free
-  std::set<std::string> nonsense;   // models that answer no letter
-  std::string certificate;          // PEM files: HTTPS
+  std::string key;                 // wanted as bearer token; empty: anybody
+  bool idempotency = false;        // a repeated Idempotency-Key gets the stored reply, free
+  std::set<std::string> nonsense;  // models that answer no letter
+  std::string certificate;         // PEM files: HTTPS
   std::string private_key;
-  int port = 0;                     // 0: any
+  int port = 0;  // 0: any
 };
 
 enum class LlmFault { kNone, kTooMany, kServerError, kSlow, kMalformed, kCut, kUnauthorised };
