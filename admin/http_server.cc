@@ -1,11 +1,13 @@
 #include "admin/http_server.h"
 
 #include <httplib.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <condition_variable>
@@ -17,7 +19,9 @@
 #include <utility>
 
 #include "admin/http_stream.h"
+#include "admin/idempotency.h"
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "base/unix_listener.h"
 
@@ -26,6 +30,8 @@ namespace {
 
 constexpr uid_t kOverflowUid = 65534;
 constexpr int kAcceptBackoffMillis = 100;
+constexpr int kBacklog = 64;
+constexpr char kIdempotencyKey[] = "Idempotency-Key";
 
 // What the library reads and writes through. The peer's uid stands where it
 // expects the remote address, and so reaches the handlers as req.remote_addr.
@@ -59,7 +65,16 @@ thread_local const LimitedStream* serving = nullptr;
 void Fill(const RouteReply& reply, httplib::Response& response) {
   response.status = reply.status;
   if (!reply.allow.empty()) response.set_header("Allow", reply.allow);
+  if (reply.replayed) response.set_header("Idempotency-Replayed", "true");
+  if (reply.status == 401) response.set_header("WWW-Authenticate", "Bearer");
   response.set_header("Cache-Control", "no-store");
+  response.set_header("X-Content-Type-Options", "nosniff");
+  if (reply.content_type.starts_with("text/html")) {
+    response.set_header("Content-Security-Policy",
+                        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
+                        "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    response.set_header("Referrer-Policy", "no-referrer");
+  }
   response.set_content(reply.body, reply.content_type);
 }
 
@@ -99,6 +114,37 @@ std::optional<RouteReply> RefuseBody(const httplib::Request& request, std::size_
   return std::nullopt;
 }
 
+// Equal, in a time that says nothing about where they differ.
+bool SameSecret(std::string_view given, std::string_view secret) {
+  unsigned char difference = given.size() == secret.size() ? 0 : 1;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    difference |= static_cast<unsigned char>(given[i] ^ secret[i % secret.size()]);
+  }
+  return difference == 0;
+}
+
+// Whether a Host header names this machine, whatever the port.
+bool NamesThisMachine(std::string_view host) {
+  if (host.starts_with("[::1]")) return host.size() == 5 || host[5] == ':';
+  const std::string_view name = host.substr(0, host.find(':'));
+  return name == "localhost" || name == "127.0.0.1";
+}
+
+// What a loopback port asks of a request before anything else.
+std::optional<RouteReply> RefuseStranger(const httplib::Request& request, std::string_view token) {
+  if (!NamesThisMachine(request.get_header_value("Host"))) {
+    return Refuse(MakeError(Code::kPermissionDenied, "foreign_host", "the Host header must name localhost"));
+  }
+  const std::string given = request.get_header_value("Authorization");
+  constexpr std::string_view kScheme = "Bearer ";
+  if (given.starts_with(kScheme) && SameSecret(std::string_view(given).substr(kScheme.size()), token)) {
+    return std::nullopt;
+  }
+  return Refuse(MakeError(Code::kPermissionDenied, "bearer_token",
+                          "send Authorization: Bearer TOKEN, as http.token_file of the configuration has it"),
+                401);
+}
+
 // The answer where the library gave up before a handler ran.
 RouteReply LibraryRefusal(int status, const StreamLimits& limits) {
   switch (serving == nullptr ? LimitedStream::Fault::kNone : serving->fault()) {
@@ -133,7 +179,11 @@ std::string RawAnswer(int status, std::string_view title, const RouteReply& repl
 class Protocol final : public httplib::Server {
  public:
   Protocol(const HttpOptions& options, const StreamLimits& limits, Ports& ports, Role role)
-      : limits_(limits), ports_(ports), role_(role), admin_uids_(options.admin_uids.begin(), options.admin_uids.end()) {
+      : limits_(limits),
+        ports_(ports),
+        role_(role),
+        bearer_token_(options.bearer_token),
+        admin_uids_(options.admin_uids.begin(), options.admin_uids.end()) {
     admin_uids_.insert(0);
     admin_uids_.insert(::geteuid());
     set_payload_max_length(limits.body_bytes_max);
@@ -182,6 +232,12 @@ class Protocol final : public httplib::Server {
 
  private:
   bool BeforeBody(const httplib::Request& request, httplib::Response& response) {
+    if (!bearer_token_.empty()) {
+      if (const std::optional<RouteReply> refusal = RefuseStranger(request, bearer_token_)) {
+        Fill(*refusal, response);
+        return true;
+      }
+    }
     Matched matched = Match(Routes(), role_, request.method, request.path);
     if (matched.row == nullptr) {
       Fill(matched.refusal, response);
@@ -206,12 +262,23 @@ class Protocol final : public httplib::Server {
     std::from_chars(uid.data(), uid.data() + uid.size(), call.caller.uid);
     call.capture = matched.capture;
     call.body = request.body;
-    Fill(Serve(*matched.row, ports_, call), response);
+    if (request.method != "POST" || !request.has_header(kIdempotencyKey)) {
+      return Fill(Serve(*matched.row, ports_, call), response);
+    }
+    const std::string key = request.get_header_value(kIdempotencyKey);
+    if (const auto known = repeats_.Begin(call.caller.uid, key, request.method, request.path, request.body)) {
+      return Fill(*known, response);
+    }
+    const RouteReply reply = Serve(*matched.row, ports_, call);
+    repeats_.Finish(call.caller.uid, key, reply);
+    Fill(reply, response);
   }
 
   const StreamLimits limits_;
   Ports& ports_;
   const Role role_;
+  const std::string bearer_token_;  // empty: a Unix socket
+  IdempotencyMemory repeats_;
   std::set<uid_t> admin_uids_;
   std::atomic<std::uint64_t> errors_{0}, timed_out_{0}, too_large_{0};
 };
@@ -221,6 +288,15 @@ Status CheckOptions(const HttpOptions& options) {
                     options.header_bytes_max >= 1024 && options.body_bytes_max >= 1024 &&
                     options.header_timeout_ms > 0 && options.request_timeout_ms >= options.header_timeout_ms &&
                     options.response_timeout_ms > 0;
+  if (options.loopback_port) {
+    const std::string& token = options.bearer_token;
+    const bool visible = std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 127; });
+    if (token.size() < 16 || token.size() > 512 || !visible) {
+      return MakeError(Code::kInvalidArgument, "bearer_token",
+                       "a loopback port needs a bearer token of 16 to 512 visible characters; make one with: "
+                       "openssl rand -hex 24");
+    }
+  }
   if (fine) return {};
   return MakeError(Code::kInvalidArgument, "http_options",
                    "HTTP limits are out of range: 1..256 connections, at least 1 KiB of headers and body, positive "
@@ -239,6 +315,7 @@ struct HttpServer::Impl {
     if (wake >= 0) ::close(wake);
   }
 
+  Status Listen(Role role);
   void AcceptLoop();
   void Admit(int fd);
   void RefuseFull(int fd);
@@ -252,7 +329,9 @@ struct HttpServer::Impl {
   SystemClock clock;
   Protocol protocol;
   std::optional<UnixListener> listener;
-  int wake = -1;  // eventfd: readable once stopping
+  Descriptor port_listener;  // instead of it
+  int listening = -1;        // of either
+  int wake = -1;             // eventfd: readable once stopping
 
   std::thread acceptor;
   std::vector<std::thread> workers;
@@ -270,11 +349,11 @@ struct HttpServer::Impl {
 
 void HttpServer::Impl::AcceptLoop() {
   for (;;) {
-    std::array<pollfd, 2> entries{{{wake, POLLIN, 0}, {listener->fd(), POLLIN, 0}}};
+    std::array<pollfd, 2> entries{{{wake, POLLIN, 0}, {listening, POLLIN, 0}}};
     if (::poll(entries.data(), entries.size(), -1) < 0 && errno != EINTR) return;
     if (entries[0].revents != 0) return;
     if (entries[1].revents == 0) continue;
-    const int fd = ::accept4(listener->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int fd = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
       Admit(fd);
       continue;
@@ -335,9 +414,9 @@ void HttpServer::Impl::WorkLoop() {
 }
 
 void HttpServer::Impl::ServeOne(int fd) {
-  ucred peer{};
+  ucred peer{::getpid(), kTokenUid, 0};
   socklen_t size = sizeof(peer);
-  const bool known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+  const bool known = options.loopback_port || ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
   LimitedStream stream(fd, clock, limits);
   if (!known || peer.uid == kOverflowUid || peer.pid <= 0) peer.uid = kOverflowUid;
   try {
@@ -396,6 +475,46 @@ void HttpServer::Impl::Stop() {
   for (const int fd : waiting) ::close(fd);
   waiting.clear();
   listener.reset();
+  port_listener = Descriptor();
+}
+
+// A listening socket on a port of 127.0.0.1.
+Result<Descriptor> ListenOnLoopback(std::uint16_t port) {
+  Descriptor listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listening.valid()) return MakeError(Code::kUnavailable, "socket_setup", std::strerror(errno));
+  const int yes = 1;
+  ::setsockopt(listening.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::bind(listening.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      ::listen(listening.get(), kBacklog) != 0) {
+    const int number = errno;
+    return MakeError(number == EADDRINUSE ? Code::kBusy : Code::kUnavailable, "socket_setup",
+                     "cannot listen on port " + std::to_string(port) + " of 127.0.0.1: " + std::strerror(number));
+  }
+  return listening;
+}
+
+Status HttpServer::Impl::Listen(Role role) {
+  if (options.loopback_port && options.inherited_fd < 0) {
+    Result<Descriptor> made = ListenOnLoopback(*options.loopback_port);
+    if (!made.ok()) return made.error();
+    port_listener = std::move(made).value();
+    listening = port_listener.get();
+    return {};
+  }
+  UnixListenOptions listen{.path = options.socket_path,
+                           .mode = options.mode.value_or(role == Role::kApi ? 0660 : 0600),
+                           .group = options.group,
+                           .backlog = kBacklog,
+                           .inherited_fd = options.inherited_fd};
+  Result<UnixListener> made = UnixListener::Open(listen);
+  if (!made.ok()) return made.error();
+  listener.emplace(std::move(made).value());
+  listening = listener->fd();
+  return {};
 }
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -408,13 +527,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpOptions& options
   if (Status fine = CheckOptions(options); !fine.ok()) return fine.error();
   if (Status fine = CheckRoutes(Routes()); !fine.ok()) return fine.error();
   auto impl = std::make_unique<Impl>(options, ports, role);
-  UnixListenOptions listen{.path = options.socket_path,
-                           .mode = options.mode.value_or(role == Role::kApi ? 0660 : 0600),
-                           .group = options.group,
-                           .backlog = 64};
-  Result<UnixListener> listener = UnixListener::Open(listen);
-  if (!listener.ok()) return listener.error();
-  impl->listener.emplace(std::move(listener).value());
+  if (Status listening = impl->Listen(role); !listening.ok()) return listening.error();
   impl->wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (impl->wake < 0) return MakeError(Code::kUnavailable, "eventfd", std::strerror(errno));
 
@@ -441,6 +554,14 @@ HttpStatistics HttpServer::Statistics() const {
   out.accept_failed = impl_->accept_failed.load(std::memory_order_relaxed);
   out.answered_error = impl_->protocol.errors();
   return out;
+}
+
+std::uint16_t HttpServer::port() const {
+  sockaddr_in address{};
+  socklen_t size = sizeof(address);
+  if (!impl_->options.loopback_port) return 0;
+  if (::getsockname(impl_->listening, reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
+  return ntohs(address.sin_port);
 }
 
 }  // namespace pointsman::admin

@@ -1,9 +1,14 @@
-// HTTP over one Unix socket: the folder's only user of cpp-httplib.
+// HTTP over one Unix socket, or over one loopback port: the folder's only user of
+// cpp-httplib.
 //
 // Identity   the peer's uid as the kernel reports it (SO_PEERCRED); no header can
 //            change it. The overflow uid 65534 and a peer without a process are
 //            refused, as on the route socket. On the admin socket only root, the
 //            daemon's own user and `admin_uids` are served.
+// Loopback   serves the rows of the API socket to whoever sends the bearer token.
+//            All of them are one caller, kTokenUid. The Host header must name this
+//            machine (a page that rebinds its name does not get in).
+// Repeats    a POST with Idempotency-Key: admin/idempotency.h.
 // Requests   one per connection ("Connection: close"): what follows the first
 //            request on a connection is thrown away. Bodies only as
 //            application/json, with a length or chunked, not compressed.
@@ -29,8 +34,15 @@
 
 namespace pointsman::admin {
 
+// Who comes through the loopback port: no user of the machine has this number.
+inline constexpr std::uint32_t kTokenUid = 0xFFFFFFFE;
+
 struct HttpOptions {
   std::string socket_path;
+  // Instead of socket_path: a port of 127.0.0.1 (0: the system chooses).
+  std::optional<std::uint16_t> loopback_port;
+  std::string bearer_token;                  // of the loopback port; 16 to 512 visible characters
+  int inherited_fd = -1;                     // a listening socket from systemd, instead of making one
   std::optional<mode_t> mode;                // none: 0660 for the API socket, 0600 for the admin socket
   std::optional<gid_t> group;                // owner group of the socket; none: the process's
   std::vector<uid_t> admin_uids;             // served on the admin socket besides root and our own user
@@ -69,6 +81,8 @@ class HttpServer {
 
   // Threads: any.
   HttpStatistics Statistics() const;
+  // Of the loopback port; 0 for a Unix socket.
+  std::uint16_t port() const;
 
  private:
   struct Impl;

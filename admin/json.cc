@@ -1,147 +1,22 @@
 #include "admin/json.h"
 
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <utility>
 
-#include "base/log.h"
+#include "admin/json_fields.h"
 
 namespace pointsman::admin {
 namespace {
 
 using nlohmann::json;
 
-constexpr int kNestingMax = 16;
 constexpr std::uint64_t kExactMax = 1ULL << 53;
-
-Error Bad(std::string reason, std::string message) {
-  return MakeError(Code::kInvalidArgument, std::move(reason), std::move(message));
-}
-
-// Parses one object; refuses deep nesting and repeated fields while reading.
-Result<json> ParseObject(std::string_view body) {
-  bool too_deep = false;
-  std::string repeated;
-  std::vector<std::set<std::string>> keys;
-  const json::parser_callback_t watch = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (depth > kNestingMax) too_deep = true;
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.empty()) {
-      if (!keys.back().insert(parsed.get_ref<const std::string&>()).second) repeated = parsed.get<std::string>();
-    }
-    return !too_deep;  // false throws the part away
-  };
-  json value = json::parse(body.begin(), body.end(), watch, /*allow_exceptions=*/false);
-  if (too_deep) return Bad("malformed_json", "the body is nested deeper than 16 levels");
-  if (value.is_discarded()) return Bad("malformed_json", "the body is not JSON; send one object");
-  if (!repeated.empty()) return Bad("malformed_json", "field '" + log::Escape(repeated) + "' is there twice");
-  if (!value.is_object()) return Bad("wrong_type", "the body must be one JSON object");
-  return value;
-}
-
-// Takes the fields of one object; the first fault stays.
-class Fields {
- public:
-  explicit Fields(json object) : object_(std::move(object)) {}
-
-  void Text(const char* name, std::string* out, bool required) {
-    const json* value = Take(name, required);
-    if (value == nullptr) return;
-    if (!value->is_string()) return Wrong(name, "a string");
-    *out = value->get<std::string>();
-  }
-  void Flag(const char* name, bool* out, bool required) {
-    const json* value = Take(name, required);
-    if (value == nullptr) return;
-    if (!value->is_boolean()) return Wrong(name, "true or false");
-    *out = value->get<bool>();
-  }
-  void Real(const char* name, double* out, bool required) {
-    const json* value = Take(name, required);
-    if (value == nullptr) return;
-    if (!value->is_number()) return Wrong(name, "a number");
-    *out = value->get<double>();
-    if (!std::isfinite(*out)) OutOfRange(name, "a finite number");
-  }
-  template <typename Unsigned>
-  void Whole(const char* name, Unsigned* out, bool required) {
-    const json* value = Take(name, required);
-    if (value == nullptr) return;
-    if (!value->is_number_integer()) return Wrong(name, "a whole number");
-    const bool fits =
-        value->is_number_unsigned() && value->get<std::uint64_t>() <= std::numeric_limits<Unsigned>::max();
-    if (!fits) {
-      return OutOfRange(name, "between 0 and " + std::to_string(std::numeric_limits<Unsigned>::max()));
-    }
-    *out = static_cast<Unsigned>(value->get<std::uint64_t>());
-  }
-  // A string, or a whole number taken as its digits.
-  void TextOrWhole(const char* name, std::string* out) {
-    const json* value = Take(name, true);
-    if (value == nullptr) return;
-    if (value->is_number_unsigned()) {
-      *out = std::to_string(value->get<std::uint64_t>());
-    } else if (value->is_string()) {
-      *out = value->get<std::string>();
-    } else {
-      Wrong(name, "a generation number or a bundle hash");
-    }
-  }
-  Status Finish() {
-    if (!status_.ok()) return status_;
-    for (const auto& [name, value] : object_.items()) {
-      if (known_.count(name) != 0) continue;
-      std::string list;
-      for (const std::string& known : known_) list += (list.empty() ? "" : ", ") + known;
-      return Bad("unknown_field", "unknown field '" + log::Escape(name) + "'; known: " + list);
-    }
-    return {};
-  }
-
- private:
-  const json* Take(const char* name, bool required) {
-    known_.insert(name);
-    const auto found = object_.find(name);
-    if (found != object_.end()) return &*found;
-    if (required) Fail(Bad("missing_field", std::string("field '") + name + "' is missing"));
-    return nullptr;
-  }
-  void Wrong(const char* name, const std::string& wanted) {
-    Fail(Bad("wrong_type", std::string("field '") + name + "' must be " + wanted));
-  }
-  void OutOfRange(const char* name, const std::string& wanted) {
-    Fail(MakeError(Code::kOutOfRange, "out_of_range", std::string("field '") + name + "' must be " + wanted));
-  }
-  void Fail(Error error) {
-    if (status_.ok()) status_ = std::move(error);
-  }
-
-  json object_;
-  std::set<std::string> known_;
-  Status status_;
-};
 
 void TakePrice(Fields& fields, policy::Price* price, bool required) {
   fields.Real("input_usd_per_million", &price->input_usd_per_million, required);
   fields.Real("output_usd_per_million", &price->output_usd_per_million, required);
 }
-
-// Reads an object into T with `take`, then refuses what is left over.
-template <typename T, typename Take>
-Result<T> ParseInto(std::string_view body, Take take) {
-  Result<json> object = ParseObject(body);
-  if (!object.ok()) return object.error();
-  Fields fields(std::move(object).value());
-  T out;
-  take(fields, out);
-  if (Status status = fields.Finish(); !status.ok()) return status.error();
-  return out;
-}
-
-json Finite(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 
 json PriceJson(const policy::Price& price) {
   return {{"input_usd_per_million", Finite(price.input_usd_per_million)},
@@ -237,8 +112,7 @@ json ToJson(const StatusReport& report) {
 json ToJson(const ModelReport& report) {
   json biases = json::array();
   for (const ModelReport::Bias& bias : report.biases) {
-    biases.push_back(
-        {{"source", bias.source}, {"bias", Finite(bias.bias)}, {"deviation", Finite(bias.deviation)}});
+    biases.push_back({{"source", bias.source}, {"bias", Finite(bias.bias)}, {"deviation", Finite(bias.deviation)}});
   }
   return {{"id", report.id},
           {"name", report.name},
@@ -266,10 +140,8 @@ json ToJson(const ModelTreeReport& report) {
   }
   json joins = json::array();
   for (const policy::Join& join : report.joins) {
-    joins.push_back({{"left", join.left},
-                     {"right", join.right},
-                     {"distance", Finite(join.distance)},
-                     {"models", join.size}});
+    joins.push_back(
+        {{"left", join.left}, {"right", join.right}, {"distance", Finite(join.distance)}, {"models", join.size}});
   }
   return {{"clusters", report.clusters}, {"leaves", std::move(leaves)}, {"joins", std::move(joins)}};
 }
@@ -302,6 +174,8 @@ json ToJson(const ClusterReport& report) {
           {"size", report.size},
           {"leader", report.leader},
           {"leader_quality", Finite(report.leader_quality)},
+          {"x", Finite(report.x)},
+          {"y", Finite(report.y)},
           {"gold_weight", Finite(report.gold_weight)},
           {"rating_weight", Finite(report.rating_weight)}};
 }
@@ -418,6 +292,78 @@ json ToJson(const Explanation& explanation) {
           {"open", explanation.open}};
 }
 
+namespace {
+
+json AloneJson(const TrafficReport::Alone& alone) {
+  return {{"model", alone.model},
+          {"saved_usd", Finite(alone.saved_usd)},
+          {"saved_share", Finite(alone.saved_share)},
+          {"quality_gained", Finite(alone.quality_gained)}};
+}
+
+}  // namespace
+
+json ToJson(const TrafficReport& report) {
+  json points = json::array();
+  for (const auto& point : report.points) {
+    points.push_back({{"at_us", point.at_us},
+                      {"decisions", Number64(point.decisions)},
+                      {"quality", Finite(point.quality)},
+                      {"cost_usd", Finite(point.cost_usd)}});
+  }
+  json models = json::array();
+  for (const auto& share : report.models) {
+    models.push_back({{"model", share.model},
+                      {"decisions", Number64(share.decisions)},
+                      {"candidates", Number64(share.candidates)},
+                      {"quality", Finite(share.quality)},
+                      {"cost_usd", Finite(share.cost_usd)}});
+  }
+  json clusters = json::array();
+  for (const auto& count : report.clusters) {
+    clusters.push_back({{"number", count.number}, {"decisions", Finite(count.decisions)}});
+  }
+  json channels = json::array();
+  for (const auto& channel : report.channels) {
+    channels.push_back(
+        {{"source", channel.source}, {"reports", Number64(channel.reports)}, {"mean", Finite(channel.mean)}});
+  }
+  return {{"from_us", report.from_us},
+          {"to_us", report.to_us},
+          {"decisions", Number64(report.decisions)},
+          {"audits", Number64(report.audits)},
+          {"forced", Number64(report.forced)},
+          {"quality", Finite(report.quality)},
+          {"cost_usd", Finite(report.cost_usd)},
+          {"points", std::move(points)},
+          {"models", std::move(models)},
+          {"clusters", std::move(clusters)},
+          {"channels", std::move(channels)},
+          {"dearest", AloneJson(report.dearest)},
+          {"best", AloneJson(report.best)}};
+}
+
+json ToJson(const GoldTask& task) {
+  json clusters = json::array();
+  for (const auto& item : task.clusters) {
+    clusters.push_back({{"number", item.number}, {"name", item.name}, {"weight", Finite(item.weight)}});
+  }
+  return {{"decision", task.decision},
+          {"sequence", Number64(task.sequence)},
+          {"decided_at_us", task.decided_at_us},
+          {"expires_at_us", task.expires_at_us},
+          {"tenant", task.tenant},
+          {"model", task.model},
+          {"audit", task.audit},
+          {"predicted_quality", Finite(task.predicted_quality)},
+          {"predicted_deviation", Finite(task.predicted_deviation)},
+          {"clusters", std::move(clusters)}};
+}
+
+json ToJson(const UndoReport& report) {
+  return {{"undone", report.undone}, {"undone_sequence", Number64(report.undone_sequence)}, {"now", report.now}};
+}
+
 std::string_view RetryName(Retry retry) {
   switch (retry) {
     case Retry::kNever: return "never";
@@ -457,7 +403,7 @@ Result<StateBody> ParseState(std::string_view body) {
   if (!parsed.ok()) return parsed;
   const std::string& state = parsed.value().state;
   if (state != "active" && state != "draining" && state != "retired") {
-    return Bad("unknown_state", "field 'state' must be active, draining or retired");
+    return BadInput("unknown_state", "field 'state' must be active, draining or retired");
   }
   return parsed;
 }
@@ -470,6 +416,14 @@ Result<ActivateBody> ParseActivate(std::string_view body) {
 Result<LearningBody> ParseLearning(std::string_view body) {
   return ParseInto<LearningBody>(body,
                                  [](Fields& fields, LearningBody& out) { fields.Flag("frozen", &out.frozen, true); });
+}
+
+Result<GoldBody> ParseGold(std::string_view body) {
+  return ParseInto<GoldBody>(body, [](Fields& fields, GoldBody& out) {
+    fields.Text("decision", &out.decision, true);
+    fields.Real("value", &out.value, true);
+    fields.Whole("revision", &out.revision, false);
+  });
 }
 
 Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
@@ -487,14 +441,14 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
   if (!parsed.ok()) return parsed;
   const BootstrapRequest& request = parsed.value();
   if (request.table_path.empty() == request.plan_path.empty()) {
-    return Bad("table_or_plan", "give one of the fields 'table_path' and 'plan_path'");
+    return BadInput("table_or_plan", "give one of the fields 'table_path' and 'plan_path'");
   }
   if ((request.table_path + request.plan_path).front() != '/') {
-    return Bad("relative_path", "field '" + std::string(request.plan_path.empty() ? "table_path" : "plan_path") +
+    return BadInput("relative_path", "field '" + std::string(request.plan_path.empty() ? "table_path" : "plan_path") +
                                     "' must be an absolute path that the daemon can read");
   }
   if (request.labels != "consensus" && request.labels != "scores") {
-    return Bad("unknown_labels", "field 'labels' must be consensus or scores");
+    return BadInput("unknown_labels", "field 'labels' must be consensus or scores");
   }
   if (request.clusters_max < 1 || request.clusters_max > 4096) {
     return MakeError(Code::kOutOfRange, "out_of_range", "field 'clusters_max' must be between 1 and 4096");

@@ -36,6 +36,9 @@ nlohmann::json ToJson(const GenerationReport& report);
 nlohmann::json ToJson(const GenerationDiff& diff);
 nlohmann::json ToJson(const BootstrapReport& report);
 nlohmann::json ToJson(const Explanation& explanation);
+nlohmann::json ToJson(const TrafficReport& report);
+nlohmann::json ToJson(const GoldTask& task);
+nlohmann::json ToJson(const UndoReport& report);
 nlohmann::json ToJson(const ModelTreeReport& report);
 nlohmann::json ToJson(const ModelProfile& profile);
 
@@ -64,6 +67,11 @@ struct ActivateBody {
 struct LearningBody {
   bool frozen = false;
 };
+struct GoldBody {
+  std::string decision;  // hexadecimal id or token
+  double value = 0;
+  std::uint32_t revision = 0;
+};
 
 // Errors of all: INVALID_ARGUMENT, reason malformed_json, unknown_field,
 // missing_field or wrong_type; OUT_OF_RANGE for numbers outside their type.
@@ -72,6 +80,7 @@ Result<PriceBody> ParsePrice(std::string_view body);
 Result<StateBody> ParseState(std::string_view body);
 Result<ActivateBody> ParseActivate(std::string_view body);
 Result<LearningBody> ParseLearning(std::string_view body);
+Result<GoldBody> ParseGold(std::string_view body);
 Result<BootstrapRequest> ParseBootstrap(std::string_view body);
 // For requests that take nothing: empty, or "{}".
 Result<std::string> ParsePlanPath(std::string_view body);

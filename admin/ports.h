@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/client_requests.h"
 #include "base/result.h"
 #include "policy/world/pool.h"
 
@@ -25,7 +26,7 @@ struct Caller {
 struct StatusReport {
   std::string version;
   std::uint32_t generation = 0;
-  std::string bundle;           // hash, hexadecimal; empty in generation 0
+  std::string bundle;  // hash, hexadecimal; empty in generation 0
   std::string bundle_made_from;
   std::string embedder;
   std::uint32_t dimension = 0;
@@ -39,66 +40,67 @@ struct StatusReport {
   std::uint64_t disk_bytes = 0;
   std::uint64_t decisions = 0, audits = 0, outcomes = 0, ratings = 0, gold = 0, preferences = 0;
   std::uint64_t retractions = 0, expired = 0, not_folded = 0, quarantined_cells = 0, lost_unsynced = 0;
-  std::uint64_t refused = 0;           // requests answered with an error since the start
+  std::uint64_t refused = 0;  // requests answered with an error since the start
   std::uint64_t commit_waiting = 0, commit_refused = 0;
   std::uint64_t connections = 0;
   bool frozen = false;
   // Live calibration on random-audit gold, scored before it was learnt.
   std::uint64_t audited_gold = 0;
   double audited_rmse = 0;
-  double audited_z_squared = 0;        // mean; 1 is honest
+  double audited_z_squared = 0;  // mean; 1 is honest
   double uptime_seconds = 0;
   struct Source {
     std::string name;
     std::uint64_t reports = 0;
-    double bias = 0;                   // root of the bias tree
+    double bias = 0;  // root of the bias tree
     double bias_deviation = 0;
   };
   std::vector<Source> sources;
   // Change detection: models, cells, judges or traffic.
   std::uint64_t alarms = 0, cell_alarms = 0, judge_alarms = 0;
-  double model_width = 0;              // in force; widened when the evidence asks for it
+  double model_width = 0;  // in force; widened when the evidence asks for it
   double trust_width = 0;
   struct Budget {
-    std::string tenant;                // empty: the common one
+    std::string tenant;  // empty: the common one
     double usd_per_request = 0;
-    double mean_cost_usd = 0;          // of settled requests, lately
-    double lambda = 0;                 // price of a dollar, in utility per budget
+    double mean_cost_usd = 0;  // of settled requests, lately
+    double lambda = 0;         // price of a dollar, in utility per budget
     double spent_usd = 0;
     std::uint64_t settled = 0;
   };
   std::vector<Budget> budgets;
-  std::vector<std::string> warnings;   // for people: "ratings stand on prior bias only", ...
+  std::vector<std::string> warnings;  // for people: "ratings stand on prior bias only", ...
 };
 
 struct ModelReport {
   std::uint32_t id = 0;
   std::string name;
   std::uint32_t epoch = 1;
-  std::string state;                   // active, draining, retired
+  std::string state;  // active, draining, retired
   policy::Price price;
   std::uint32_t context_tokens = 0;
   bool in_bundle = false;
-  double prior_quality = 0;            // mean over the bootstrap queries
-  double level = 0;                    // alpha: learned shift, and its deviation
+  double prior_quality = 0;  // mean over the bootstrap queries
+  double level = 0;          // alpha: learned shift, and its deviation
   double level_deviation = 0;
   double expected_tokens_out = 0;
   std::uint64_t decisions = 0, outcomes = 0, failures = 0, ratings = 0, gold = 0;
   struct Bias {
     std::string source;
-    double bias = 0;                   // of this model's ratings: rating less gold, as far as it is known
+    double bias = 0;  // of this model's ratings: rating less gold, as far as it is known
     double deviation = 0;
   };
-  std::vector<Bias> biases;            // one a source; empty for a model that is not routed to
+  std::vector<Bias> biases;  // one a source; empty for a model that is not routed to
 };
 
 struct ClusterReport {
   std::uint32_t number = 0;
   std::string name;
-  std::uint32_t size = 0;              // bootstrap queries
-  std::string leader;                  // best predicted model
+  std::uint32_t size = 0;  // bootstrap queries
+  std::string leader;      // best predicted model
   double leader_quality = 0;
-  double gold_weight = 0;              // evidence now, after decay
+  double x = 0, y = 0;     // place on a map, in [-1,1]: the first two principal axes
+  double gold_weight = 0;  // evidence now, after decay
   double rating_weight = 0;
 };
 struct CellReport {
@@ -112,7 +114,7 @@ struct CellReport {
 };
 struct ClusterDetail {
   ClusterReport summary;
-  std::vector<CellReport> cells;       // best first
+  std::vector<CellReport> cells;  // best first
 };
 
 struct GenerationReport {
@@ -164,12 +166,12 @@ struct BootstrapRequest {
   bool force = false;                  // activate although the gate refuses
 };
 struct BootstrapReport {
-  std::string state;                   // none, running, done, failed, cancelled
-  std::string stage;                   // what it does now
-  double progress = 0;                 // [0,1]
-  std::string message;                 // why it failed, or what it made
-  std::string bundle;                  // hash when done
-  std::uint32_t generation = 0;        // when activated
+  std::string state;             // none, running, done, failed, cancelled
+  std::string stage;             // what it does now
+  double progress = 0;           // [0,1]
+  std::string message;           // why it failed, or what it made
+  std::string bundle;            // hash when done
+  std::uint32_t generation = 0;  // when activated
   std::int64_t started_at_us = 0, ended_at_us = 0;
   double cost_usd = 0;                 // of a plan: so far, with its earlier runs
   std::uint64_t asked = 0;             // answers bought in this run
@@ -178,7 +180,7 @@ struct BootstrapReport {
 };
 
 struct Explanation {
-  std::string token_id;                // hexadecimal decision id
+  std::string token_id;  // hexadecimal decision id
   std::uint64_t sequence = 0;
   std::int64_t decided_at_us = 0;
   std::uint32_t generation = 0;
@@ -186,28 +188,127 @@ struct Explanation {
   double propensity = 0;
   bool audit = false, forced = false, gold_wanted = false;
   double prior = 0, predicted_quality = 0, predicted_deviation = 0;
-  struct Named { std::uint32_t number = 0; std::string name; double weight = 0; };
+  struct Named {
+    std::uint32_t number = 0;
+    std::string name;
+    double weight = 0;
+  };
   std::vector<Named> clusters;
   std::vector<Named> tasks;
-  struct Candidate { std::string model; double probability = 0, quality = 0, cost_usd = 0, utility = 0; };
+  struct Candidate {
+    std::string model;
+    double probability = 0, quality = 0, cost_usd = 0, utility = 0;
+  };
   std::vector<Candidate> candidates;
-  struct Channel { std::string source; double value = 0; std::uint32_t revision = 0; bool retracted = false; };
+  struct Channel {
+    std::string source;
+    double value = 0;
+    std::uint32_t revision = 0;
+    bool retracted = false;
+  };
   std::vector<Channel> channels;
   bool outcome_known = false;
   std::uint32_t tokens_out = 0;
   double latency_ms = 0;
   bool failed = false;
-  bool open = false;                   // feedback is still taken
+  bool open = false;  // feedback is still taken
+};
+
+// The last decisions of the log, and what they would have cost with one model alone.
+// Quality and cost are those predicted when each decision was made; gold and
+// ratings are what came back.
+struct TrafficReport {
+  std::int64_t from_us = 0, to_us = 0;  // of the decisions counted; 0: none
+  std::uint64_t decisions = 0, audits = 0, forced = 0;
+  double quality = 0;  // means over the decisions
+  double cost_usd = 0;
+  struct Point {  // of equally long stretches of time
+    std::int64_t at_us = 0;
+    std::uint64_t decisions = 0;
+    double quality = 0, cost_usd = 0;
+  };
+  std::vector<Point> points;
+  struct Share {
+    std::string model;
+    std::uint64_t decisions = 0;       // that chose it
+    std::uint64_t candidates = 0;      // in which it was among the best eight
+    double quality = 0, cost_usd = 0;  // means over those
+  };
+  std::vector<Share> models;
+  struct ClusterCount {
+    std::uint32_t number = 0;
+    double decisions = 0;  // by membership weight
+  };
+  std::vector<ClusterCount> clusters;
+  struct Channel {
+    std::string source;  // "gold" or a rating source
+    std::uint64_t reports = 0;
+    double mean = 0;
+  };
+  std::vector<Channel> channels;
+  // Against one model for everything: dollars saved per request and quality gained,
+  // over the decisions in which it was a candidate. Empty names: no decisions.
+  struct Alone {
+    std::string model;
+    double saved_usd = 0;
+    double saved_share = 0;  // of what it would have cost
+    double quality_gained = 0;
+  };
+  Alone dearest, best;
+};
+
+// A decision that asked for gold, still takes it and has none yet. No text is stored:
+// whoever labels finds query and answer in the service's own log, by the decision.
+struct GoldTask {
+  std::string decision;  // hexadecimal id; POST /v1/gold takes it
+  std::uint64_t sequence = 0;
+  std::int64_t decided_at_us = 0, expires_at_us = 0;
+  std::string tenant;
+  std::string model;
+  bool audit = false;  // drawn at random: keeps the estimates testable
+  double predicted_quality = 0, predicted_deviation = 0;
+  std::vector<RouteAnswer::Named> clusters;
+};
+// What `undo` did: an event of its own, that another undo reverses.
+struct UndoReport {
+  std::string undone;  // what was reversed: "price of m changed", ...
+  std::uint64_t undone_sequence = 0;
+  std::string now;  // what is in force again
 };
 
 class Ports {
  public:
   virtual ~Ports() = default;
 
-  virtual bool Alive() const = 0;                       // /health
-  virtual Status Ready() const = 0;                     // /ready; UNAVAILABLE with the reason
+  // Requests of clients; the same checks and the same log as through frames. The
+  // caller's uid owns the decision. Errors: docs/WIRE.md; DEADLINE_EXCEEDED when the
+  // log does not answer in time (the request may have been stored: repeat it).
+  virtual Result<RouteAnswer> Route(const Caller& caller, const RouteAsk& ask) = 0;
+  virtual Result<std::vector<Result<RouteAnswer>>> RouteBatch(const Caller& caller,
+                                                              const std::vector<RouteAsk>& asks) = 0;
+  virtual Result<Acknowledgement> ReportOutcome(const Caller& caller, const OutcomeAsk& ask) = 0;
+  virtual Result<Acknowledgement> GiveFeedback(const Caller& caller, const FeedbackAsk& ask) = 0;
+  virtual Result<Acknowledgement> Prefer(const Caller& caller, const PreferenceAsk& ask) = 0;
+  virtual Result<Acknowledgement> Retract(const Caller& caller, const RetractAsk& ask) = 0;
+  virtual Result<VoteAnswer> Vote(const Caller& caller, const VoteAsk& ask) = 0;
+
+  // Over the last 50,000 events of the log.
+  virtual Result<TrafficReport> Traffic() const = 0;
+  // Most useful first: random audits, then the least certain. At most `limit`, from
+  // the last 50,000 events of the log.
+  virtual Result<std::vector<GoldTask>> GoldQueue(std::size_t limit) const = 0;
+  // Gold by an administrator, by decision instead of token.
+  // Errors: INVALID_ARGUMENT, OUT_OF_RANGE, NOT_FOUND, EXPIRED, CONFLICT.
+  virtual Result<Acknowledgement> GiveGold(const Caller& caller, const std::string& decision, double value,
+                                           std::uint32_t revision) = 0;
+  // Reverses the last change an operator made, by an event of its own.
+  // Errors: FAILED_PRECONDITION nothing_to_undo or not_reversible.
+  virtual Result<UndoReport> Undo(const Caller& caller) = 0;
+
+  virtual bool Alive() const = 0;    // /health
+  virtual Status Ready() const = 0;  // /ready; UNAVAILABLE with the reason
   virtual StatusReport GetStatus() const = 0;
-  virtual std::string MetricsText() const = 0;          // Prometheus text format
+  virtual std::string MetricsText() const = 0;  // Prometheus text format
 
   virtual std::vector<ModelReport> Models() const = 0;
   virtual Result<ModelReport> AddModel(const Caller& caller, const std::string& name, const policy::Price& price,

@@ -7,7 +7,10 @@
 #include <set>
 #include <utility>
 
+#include "admin/client_handlers.h"
+#include "admin/dashboard.h"
 #include "admin/json.h"
+#include "admin/openapi.h"
 #include "base/log.h"
 
 namespace pointsman::admin {
@@ -87,6 +90,8 @@ RouteReply ShowCluster(Ports& ports, const RouteRequest& request) {
   return ReplyWith(ports.Cluster(number));
 }
 
+RouteReply ShowTraffic(Ports& ports, const RouteRequest&) { return ReplyWith(ports.Traffic()); }
+
 RouteReply ListGenerations(Ports& ports, const RouteRequest&) { return ReplyList("generations", ports.Generations()); }
 
 RouteReply ShowGeneration(Ports& ports, const RouteRequest& request) {
@@ -144,61 +149,93 @@ RouteReply SetLearning(Ports& ports, const RouteRequest& request) {
   return Reply({{"frozen", body->frozen}});
 }
 
+RouteReply OpenApi(Ports&, const RouteRequest&) { return Reply(OpenApiDocument(Routes())); }
+
 RouteReply Help(Ports&, const RouteRequest&) {
   json rows = json::array();
   for (const RouteRow& row : Routes()) {
     rows.push_back({{"method", std::string(row.method)},
                     {"path", std::string(row.path)},
                     {"help", std::string(row.help)},
-                    {"mutates", row.mutates},
+                    {"mutates", row.effect != Effect::kReads},
                     {"socket", row.role == Role::kApi ? "api" : "admin"}});
   }
   return Reply({{"routes", std::move(rows)}});
 }
 
+constexpr auto kReads = Effect::kReads;
+constexpr auto kReports = Effect::kReports;
+constexpr auto kChanges = Effect::kChanges;
+constexpr auto kApi = Role::kApi;
+constexpr auto kAdmin = Role::kAdmin;
+
+// clang-format off
 constexpr std::array kRoutes = {
-    RouteRow{"GET", "/health", "The process is alive.", false, Role::kApi, Health},
-    RouteRow{"GET", "/ready", "The daemon takes traffic; otherwise why not.", false, Role::kApi, Ready},
-    RouteRow{"GET", "/status", "Sequences, counters, calibration, warnings.", false, Role::kApi, GetStatus},
-    RouteRow{"GET", "/metrics", "Prometheus text format.", false, Role::kApi, Metrics},
-    RouteRow{"GET", "/v1/help", "This table.", false, Role::kApi, Help},
-    RouteRow{"GET", "/v1/models", "The pool with prices and what was learnt.", false, Role::kApi, ListModels},
-    RouteRow{"GET", "/v1/models/{name}/niches", "Clusters in which a model is the best, or well above its level.", false,
-             Role::kApi, ShowNiches},
-    RouteRow{"GET", "/v1/model-tree", "Which models are skilled alike: a dendrogram.", false, Role::kApi, ShowModelTree},
-    RouteRow{"POST", "/v1/models",
-             "Adds a model: {name, input_usd_per_million, output_usd_per_million, context_tokens?}.", true,
-             Role::kAdmin, AddModel},
-    RouteRow{"POST", "/v1/models/{name}/price", "Sets the price: {input_usd_per_million, output_usd_per_million}.",
-             true, Role::kAdmin, SetPrice},
-    RouteRow{"POST", "/v1/models/{name}/state", "Sets the state: {state: active|draining|retired}.", true, Role::kAdmin,
-             SetState},
-    RouteRow{"GET", "/v1/clusters", "Clusters with their leading model and evidence.", false, Role::kApi, ListClusters},
-    RouteRow{"GET", "/v1/clusters/{n}", "One cluster with its cells, best first.", false, Role::kApi, ShowCluster},
-    RouteRow{"GET", "/v1/generations", "Every generation that was activated.", false, Role::kApi, ListGenerations},
-    RouteRow{"GET", "/v1/generations/{target}", "One generation, by number or bundle hash.", false, Role::kApi,
-             ShowGeneration},
+    RouteRow{"GET", "/", "The dashboard.", kReads, kAdmin, DashboardPage, "", ""},
+    RouteRow{"GET", "/ui/{file}", "Files of the dashboard.", kReads, kAdmin, DashboardFile, "", ""},
+    RouteRow{"GET", "/health", "The process is alive.", kReads, kApi, Health, "", "State"},
+    RouteRow{"GET", "/ready", "The daemon takes traffic; otherwise why not.", kReads, kApi, Ready, "", "State"},
+    RouteRow{"GET", "/status", "Sequences, counters, calibration, warnings.", kReads, kApi, GetStatus, "", "Status"},
+    RouteRow{"GET", "/metrics", "Prometheus text format.", kReads, kApi, Metrics, "", ""},
+    RouteRow{"GET", "/v1/help", "This table.", kReads, kApi, Help, "", "Help"},
+    RouteRow{"GET", "/v1/openapi.json", "This interface as OpenAPI 3.1.", kReads, kApi, OpenApi, "", "OpenApi"},
+    RouteRow{"POST", "/v1/route", "Which model should answer: text, messages or embedding.", kReports, kApi, PostRoute,
+             "RouteRequest", "Route"},
+    RouteRow{"POST", "/v1/route/batch", "1 to 256 route requests at once; each has its own reply or error.", kReports,
+             kApi, PostRouteBatch, "RouteBatchRequest", "RouteBatch"},
+    RouteRow{"POST", "/v1/outcome", "What the call cost: tokens, latency, failure.", kReports, kApi, PostOutcome,
+             "OutcomeRequest", "Acknowledgement"},
+    RouteRow{"POST", "/v1/feedback", "A rating, a gold label (source gold), or a preference (winner, loser).", kReports,
+             kApi, PostFeedback, "FeedbackRequest", "Acknowledgement"},
+    RouteRow{"POST", "/v1/retract", "Takes back what a subject said through a source.", kReports, kApi, PostRetract,
+             "RetractRequest", "Acknowledgement"},
+    RouteRow{"POST", "/v1/vote", "Which of several answers to one query speaks for most of them.", kReports, kApi,
+             PostVote, "VoteRequest", "Vote"},
+    RouteRow{"GET", "/v1/models", "The pool with prices and what was learnt.", kReads, kApi, ListModels, "", "Models"},
+    RouteRow{"GET", "/v1/models/{name}/niches", "Clusters in which a model is the best, or well above its level.",
+             kReads, kApi, ShowNiches, "", "ModelProfile"},
+    RouteRow{"GET", "/v1/model-tree", "Which models are skilled alike: a dendrogram.", kReads, kApi, ShowModelTree, "",
+             "ModelTree"},
+    RouteRow{"POST", "/v1/models", "Adds a model.", kChanges, kAdmin, AddModel, "AddModelRequest", "Model"},
+    RouteRow{"POST", "/v1/models/{name}/price", "Sets the price.", kChanges, kAdmin, SetPrice, "Price", "Model"},
+    RouteRow{"POST", "/v1/models/{name}/state", "Sets the state: active, draining or retired.", kChanges, kAdmin,
+             SetState, "StateRequest", "Model"},
+    RouteRow{"GET", "/v1/clusters", "Clusters with their leading model and evidence.", kReads, kApi, ListClusters, "",
+             "Clusters"},
+    RouteRow{"GET", "/v1/clusters/{n}", "One cluster with its cells, best first.", kReads, kApi, ShowCluster, "",
+             "ClusterDetail"},
+    RouteRow{"GET", "/v1/traffic", "The last decisions: shares, quality, cost, savings.", kReads, kApi, ShowTraffic, "",
+             "Traffic"},
+    RouteRow{"GET", "/v1/generations", "Every generation that was activated.", kReads, kApi, ListGenerations, "",
+             "Generations"},
+    RouteRow{"GET", "/v1/generations/{target}", "One generation, by number or bundle hash.", kReads, kApi,
+             ShowGeneration, "", "Generation"},
     RouteRow{"GET", "/v1/generation-diffs/{from..to}",
-             "Two generations: clusters, priors, predicted shares and value on the log.", false, Role::kAdmin,
-             DiffGenerations},
-    RouteRow{"POST", "/v1/generations/activate", "Makes a bundle live: {target: number or bundle hash}.", true,
-             Role::kAdmin, Activate},
-    RouteRow{"POST", "/v1/generations/rollback", "Back to the previous bundle, under a new number.", true, Role::kAdmin,
-             Rollback},
-    RouteRow{"GET", "/v1/bootstrap", "State of the bootstrap job.", false, Role::kAdmin, BootstrapStatus},
-    RouteRow{"POST", "/v1/bootstrap",
-             "Starts a job: {table_path or plan_path, labels?, clusters_max?, seed?, embedder?, refit_embedder?, activate?, "
-             "force?}.",
-             true,
-             Role::kAdmin, StartBootstrap},
-    RouteRow{"POST", "/v1/bootstrap/plan", "What a plan would ask for and cost; asks nobody: {plan_path}.", false,
-             Role::kAdmin, PlanBootstrap},
-    RouteRow{"POST", "/v1/bootstrap/cancel", "Stops the running job.", true, Role::kAdmin, CancelBootstrap},
-    RouteRow{"GET", "/v1/explain/{decision}", "Why a decision was made and what came back.", false, Role::kAdmin,
-             Explain},
-    RouteRow{"POST", "/v1/learning", "Freezes or resumes learning: {frozen: true|false}.", true, Role::kAdmin,
-             SetLearning},
+             "Two generations: clusters, priors, predicted shares and value on the log.", kReads, kAdmin,
+             DiffGenerations, "", "GenerationDiff"},
+    RouteRow{"POST", "/v1/generations/activate", "Makes a bundle live: generation number or bundle hash.", kChanges,
+             kAdmin, Activate, "ActivateRequest", "Generation"},
+    RouteRow{"POST", "/v1/generations/rollback", "Back to the previous bundle, under a new number.", kChanges, kAdmin,
+             Rollback, "Nothing", "Generation"},
+    RouteRow{"GET", "/v1/bootstrap", "State of the bootstrap job.", kReads, kAdmin, BootstrapStatus, "", "Bootstrap"},
+    RouteRow{"POST", "/v1/bootstrap", "Starts a job that makes a bundle from a table or by a plan.", kChanges, kAdmin,
+             StartBootstrap, "BootstrapRequest", "Bootstrap", 202},
+    RouteRow{"POST", "/v1/bootstrap/plan", "What a plan would ask for and cost; asks nobody.", kReads, kAdmin,
+             PlanBootstrap, "PlanRequest", "PlanEstimate"},
+    RouteRow{"POST", "/v1/bootstrap/cancel", "Stops the running job.", kChanges, kAdmin, CancelBootstrap, "Nothing",
+             "Bootstrap"},
+    RouteRow{"GET", "/v1/explain/{decision}", "Why a decision was made and what came back.", kReads, kAdmin, Explain,
+             "", "Explanation"},
+    RouteRow{"GET", "/v1/gold/next", "Decisions whose gold label would teach most.", kReads, kAdmin, GetGoldQueue, "",
+             "GoldQueue"},
+    RouteRow{"POST", "/v1/gold", "A gold label by an administrator, by decision.", kChanges, kAdmin, PostGold,
+             "GoldRequest", "Acknowledgement"},
+    RouteRow{"POST", "/v1/learning", "Freezes or resumes learning.", kChanges, kAdmin, SetLearning, "LearningRequest",
+             "Learning"},
+    RouteRow{"POST", "/v1/undo", "Reverses the last change of an operator.", kChanges, kAdmin, PostUndo, "Nothing",
+             "Undo"},
 };
+// clang-format on
 
 // The {...} part of `path` when it fits `pattern`; names may hold slashes, so
 // only what stands before and after the braces counts.
@@ -224,8 +261,11 @@ Status CheckRoutes(std::span<const RouteRow> rows) {
       return MakeError(Code::kInvalidArgument, "route_table", name + ": " + why);
     };
     if (row.method != "GET" && row.method != "POST") return bad("the method must be GET or POST");
-    if (row.method == "GET" && row.mutates) return bad("GET must not mutate");
-    if (row.mutates && row.role != Role::kAdmin) return bad("what mutates is for the admin socket");
+    if (row.method == "GET" && row.effect != Effect::kReads) return bad("GET must not mutate");
+    if (row.effect == Effect::kChanges && row.role != Role::kAdmin) return bad("changes are for the admin socket");
+    for (const std::string_view schema : {row.takes, row.gives}) {
+      if (!schema.empty() && !HasSchema(schema)) return bad("names a schema that does not exist");
+    }
     if (row.handler == nullptr || row.help.empty()) return bad("handler and help are needed");
     if (!seen.insert(name).second) return bad("is there twice");
   }

@@ -99,14 +99,14 @@ Status MakeRoom(const std::string& path) {
     return OsError(fmt::format("cannot look at {}", log::Escape(path)), errno);
   }
   if (S_ISLNK(status.st_mode)) {
-    return MakeError(Code::kFailedPrecondition, "symbolic_link",
-                     fmt::format("{} is a symbolic link; remove it or configure the path that it means",
-                                 log::Escape(path)));
+    return MakeError(
+        Code::kFailedPrecondition, "symbolic_link",
+        fmt::format("{} is a symbolic link; remove it or configure the path that it means", log::Escape(path)));
   }
   if (!S_ISSOCK(status.st_mode)) {
-    return MakeError(Code::kFailedPrecondition, "not_a_socket",
-                     fmt::format("{} exists and is not a socket; move it away or choose another path",
-                                 log::Escape(path)));
+    return MakeError(
+        Code::kFailedPrecondition, "not_a_socket",
+        fmt::format("{} exists and is not a socket; move it away or choose another path", log::Escape(path)));
   }
   const auto answers = Answers(path);
   if (!answers.ok()) return answers.error();
@@ -131,9 +131,32 @@ Result<Descriptor> Lock(const std::string& path) {
   return lock;
 }
 
+// A listening stream socket, made close-on-exec and non-blocking.
+Status Prepare(int fd) {
+  int listens = 0;
+  int type = 0;
+  socklen_t size = sizeof(int);
+  const bool fine = ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens == 1 &&
+                    ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+  if (!fine) {
+    return MakeError(Code::kInvalidArgument, "not_listening",
+                     fmt::format("descriptor {} that was handed over is no listening stream socket", fd));
+  }
+  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK) != 0) {
+    return OsError("cannot prepare a socket that was handed over", errno);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<UnixListener> UnixListener::Open(const UnixListenOptions& options) {
+  if (options.inherited_fd >= 0) {
+    if (Status prepared = Prepare(options.inherited_fd); !prepared.ok()) return prepared.error();
+    UnixListener listener;
+    listener.listening_ = Descriptor(options.inherited_fd);
+    return listener;
+  }
   const std::string& path = options.path;
   if (Status checked = CheckPath(path); !checked.ok()) return checked.error();
   if (Status checked = CheckDirectory(path); !checked.ok()) return checked.error();

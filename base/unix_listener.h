@@ -35,6 +35,9 @@ struct UnixListenOptions {
   mode_t mode = 0600;
   std::optional<gid_t> group;  // owner group of the socket; none: the process's
   int backlog = 128;
+  // A socket that somebody else (systemd) has bound and listens on already: it is
+  // taken as it is, and `path`, mode and group are his affair. -1: none.
+  int inherited_fd = -1;
 };
 
 // Move-only. Threads: one at a time; fd() may be polled from another.
@@ -42,7 +45,8 @@ class UnixListener {
  public:
   // Non-blocking, close-on-exec. Nothing but the lock file is left behind by a
   // refusal. Errors:
-  //   INVALID_ARGUMENT     socket_path_empty, socket_path_malformed, socket_path_too_long
+  //   INVALID_ARGUMENT     socket_path_empty, socket_path_malformed, socket_path_too_long;
+  //                        not_listening: the inherited one is no listening stream socket
   //   FAILED_PRECONDITION  directory_missing; symbolic_link, not_a_socket: in the way
   //   PERMISSION_DENIED    unsafe_directory, foreign_socket, or the kernel refuses
   //   BUSY                 socket_in_use: another process serves it

@@ -5,18 +5,27 @@
 //       into RocksDB; one round of each in turn
 //   P9  a log read and decoded; replayed in full; a restart from a checkpoint with a
 //       tail of 10,000 events; 64 models, 1,000 clusters
+//   P8  the same without sync: written to the log, not synced, 16 clients
+//   P10 resident memory an open decision, and growth when the bound on them is reached
+//   P13 decide and submit, open loop, while a neighbour flushes and compacts
+//   P17 exec to READY of the daemon: no store, and the store of P9
 //   S1  bytes of a logged decision
-//   options: --rounds 7  --seconds 1  --events 1000000  --only P7|P9|S1  --short
+//   options: --rounds 7  --seconds 1  --events 1000000  --only ID  --short
 // Prints one line of JSON a figure. Exit: 0; 1 when something failed; 2 usage.
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,6 +39,7 @@
 #include "store/codec.h"
 #include "store/commit_queue.h"
 #include "store/keys.h"
+#include "tests/end_to_end/daemon_process.h"
 #include "tests/policy/choice/small_world.h"
 #include "tests/store/samples.h"
 
@@ -41,9 +51,10 @@ struct Arguments {
   double seconds = 1;
   std::uint64_t events = 1'000'000;
   std::string only;
+  bool Wants(std::string_view part) const { return only.empty() || only == part; }
 };
 
-bool failed = false;
+std::atomic<bool> failed{false};
 
 template <typename Outcome>
 void Expect(const Outcome& outcome) {
@@ -82,7 +93,7 @@ double PerSecond(int clients, double seconds, const Work& work) {
 // Clients that each rate a decision of their own again and again, and wait.
 class FeedbackClients {
  public:
-  explicit FeedbackClients(Store& store) : queue_(store, clock_, {}, {}) {
+  FeedbackClients(Store& store, const CommitQueueOptions& options) : queue_(store, clock_, options, {}) {
     std::vector<Result<Receipt>> outcomes;
     std::vector<Request> requests;
     for (std::uint64_t i = 0; i < kClientsMax; ++i) {
@@ -93,18 +104,18 @@ class FeedbackClients {
     Expect(store.Commit(requests, clock_.WallMicros(), true, &outcomes));
   }
 
-  double Run(int clients, double seconds) {
-    return PerSecond(clients, seconds, [this](int c) { Rate(static_cast<std::uint64_t>(c)); });
+  double Run(int clients, double seconds, bool sync = true) {
+    return PerSecond(clients, seconds, [this, sync](int c) { Rate(static_cast<std::uint64_t>(c), sync); });
   }
   static constexpr std::size_t kClientsMax = 64;
 
  private:
-  void Rate(std::uint64_t client) {
+  void Rate(std::uint64_t client, bool sync) {
     std::mutex mutex;
     std::condition_variable came;
     bool answered = false;
     const std::uint32_t revision = ++revisions_[client];
-    Expect(queue_.Submit(Ask(RatingOf(client, revision % 2, 7, revision)), true,
+    Expect(queue_.Submit(Ask(RatingOf(client, revision % 2, 7, revision)), sync,
                          [&](const Result<Receipt>& outcome, Durability) {
                            Expect(outcome);
                            const std::lock_guard guard(mutex);
@@ -137,15 +148,15 @@ class BareClients {
     for (auto* family : families_) Check(database_->DestroyColumnFamilyHandle(family));
     delete database_;
   }
-  double Run(int clients, double seconds) {
-    return PerSecond(clients, seconds, [this](int c) {
+  double Run(int clients, double seconds, bool sync = true) {
+    return PerSecond(clients, seconds, [this, sync](int c) {
       rocksdb::WriteBatch batch;
       batch.Put(families_[0], LogKey(LogSeq{++next_}), event_);
       const DecisionId id = IdOf(static_cast<std::uint64_t>(c));
       batch.Put(families_[1], rocksdb::Slice(KeyOf(id).data(), KeyOf(id).size()), row_);
       batch.Put(families_[2], "open_decisions", "0123456789abcdef");
       rocksdb::WriteOptions synced;
-      synced.sync = true;
+      synced.sync = sync;
       Check(database_->Write(synced, &batch));
     });
   }
@@ -171,7 +182,9 @@ void MeasureFeedback(const Arguments& arguments) {
   Expect(opened);
   if (failed) return;
   Store& store = **opened;
-  FeedbackClients ours(store);
+  CommitQueueOptions at_once;
+  at_once.gather_micros = 0;  // unsynced feedback has somebody who waits
+  FeedbackClients ours(store, at_once);
   ours.Run(1, 0.05);
   std::size_t event_bytes = 0;
   Expect(store.ReadLog(store.LastSeq(), 1, [&](const policy::Event& event) {
@@ -182,19 +195,174 @@ void MeasureFeedback(const Arguments& arguments) {
   Expect(row);
   if (failed) return;
   BareClients bare(directory / "bare", event_bytes, EncodeRow(*row).size());
-  for (const int clients : {1, 16, 64}) {
+  const auto measure = [&](const std::string& key, int clients, bool sync) {
     std::vector<double> mine;
     std::vector<double> floors;
     std::vector<double> ratios;
     for (int round = 0; round < arguments.rounds; ++round) {
-      floors.push_back(bare.Run(clients, arguments.seconds));
-      mine.push_back(ours.Run(clients, arguments.seconds));
+      floors.push_back(bare.Run(clients, arguments.seconds, sync));
+      mine.push_back(ours.Run(clients, arguments.seconds, sync));
       ratios.push_back(mine.back() / floors.back());
     }
-    fmt::print("{{\"key\":\"feedback/{}\",\"value\":{:.1f},\"floor\":{:.1f},\"ratio\":{:.4f}}}\n", clients, Median(mine),
+    fmt::print("{{\"key\":\"{}/{}\",\"value\":{:.1f},\"floor\":{:.1f},\"ratio\":{:.4f}}}\n", key, clients, Median(mine),
                Median(floors), Median(ratios));
     std::fflush(stdout);
+  };
+  if (arguments.Wants("P7")) {
+    for (const int clients : {1, 16, 64}) measure("feedback", clients, true);
   }
+  if (arguments.Wants("P8")) measure("relaxed", 16, false);
+}
+
+double ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  double size = 0;
+  double resident = 0;
+  file >> size >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
+// Open decisions lie in the database, so memory should not grow with them.
+void MeasureOpenDecisions(const Arguments& arguments) {
+  const ScratchDirectory directory;
+  const std::uint64_t bound = std::max<std::uint64_t>(arguments.events / 2, 200'000);
+  auto store = OpenRocksStore({.directory = directory / "store", .open_decisions_max = bound});
+  Expect(store);
+  if (failed) return;
+  policy::DecisionMade made = FullDecision();
+  std::uint64_t number = 0;
+  const auto decide_up_to = [&](std::uint64_t last) {
+    std::vector<Result<Receipt>> outcomes;
+    std::vector<Request> requests;
+    while (number < last && !failed) {
+      requests.clear();
+      for (int i = 0; i < 512; ++i) {
+        made.context.decision = IdOf(++number);
+        made.expires_at_us = kNoonUs + 24 * kHourUs;
+        requests.push_back(Ask(made));
+      }
+      Expect((*store)->Commit(requests, kNoonUs, false, &outcomes));
+    }
+    return ResidentBytes();
+  };
+  const double at_a_quarter = decide_up_to(bound / 4);
+  const double at_the_bound = decide_up_to(bound);
+  const double beyond = decide_up_to(2 * bound);
+  const auto decisions = static_cast<double>(bound);
+  Row("pending/bytes_each", std::max(0.0, at_the_bound - at_a_quarter) / (0.75 * decisions));
+  Row("pending/bytes_each_beyond", std::max(0.0, beyond - at_the_bound) / decisions);
+}
+
+// A neighbour on the same disk and processors: writes, flushes and compacts.
+class Churn {
+ public:
+  explicit Churn(const std::string& directory) {
+    rocksdb::Options options;
+    options.create_if_missing = true;
+    options.max_background_jobs = 2;
+    if (!rocksdb::DB::Open(options, directory, &database_).ok()) failed = true;
+    thread_ = std::thread([this] { Run(); });
+  }
+  ~Churn() {
+    stop_ = true;
+    thread_.join();
+    delete database_;
+  }
+
+ private:
+  void Run() {
+    const std::string value(1000, 'v');
+    SplitMix64 random(3);
+    while (!stop_ && !failed) {
+      rocksdb::WriteBatch batch;
+      for (int i = 0; i < 4000; ++i) batch.Put(std::to_string(random.Below(100'000)), value);
+      const bool fine = database_->Write({}, &batch).ok() && database_->Flush({}).ok() &&
+                        database_->CompactRange({}, nullptr, nullptr).ok();
+      if (!fine) failed = true;
+    }
+  }
+  rocksdb::DB* database_ = nullptr;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+// The 99th percentile of decide and submit at 2,000 a second, from the moment when
+// each was due; microseconds.
+double RouteP99(CommitQueue& queue, const policy::Snapshot& snapshot, std::span<const float> rows, double seconds,
+                std::uint64_t* number) {
+  constexpr std::int64_t kPeriodNanos = 500'000;
+  const SystemClock clock;
+  std::vector<double> micros;
+  const std::int64_t start = clock.MonotonicNanos();
+  for (std::int64_t due = start; due < start + static_cast<std::int64_t>(seconds * 1e9) && !failed; due += kPeriodNanos) {
+    while (clock.MonotonicNanos() < due) {
+      const timespec pause{0, std::min<long>(100'000, due - clock.MonotonicNanos())};
+      if (pause.tv_nsec > 20'000) ::nanosleep(&pause, nullptr);
+    }
+    policy::Query query;
+    query.embedding = rows.subspan(64 * (*number % 64), 64);
+    query.id = IdOf(++*number);
+    const auto decision = policy::Decide(snapshot, query);
+    Expect(decision);
+    if (failed) break;
+    Expect(queue.Submit(Ask(policy::ToEvent(snapshot, query, *decision, clock.WallMicros())), false, nullptr));
+    micros.push_back(static_cast<double>(clock.MonotonicNanos() - due) * 1e-3);
+  }
+  if (micros.empty()) return 0;
+  std::nth_element(micros.begin(), micros.begin() + static_cast<std::ptrdiff_t>(micros.size() * 99 / 100), micros.end());
+  return micros[micros.size() * 99 / 100];
+}
+
+void MeasureUnderCompaction(const Arguments& arguments) {
+  const ScratchDirectory directory;
+  auto store = OpenRocksStore({.directory = directory / "store"});
+  Expect(store);
+  if (failed) return;
+  const auto bundle = policy::testing::RandomBundle(
+      {.dimension = 64, .clusters = 64, .models = 8, .anchors = 341, .tasks = 55}, 1);
+  const policy::Snapshot snapshot = policy::testing::FreshSnapshot(bundle);
+  const auto rows = policy::testing::UnitRows(64, 64, 2);
+  const SystemClock clock;
+  CommitQueue queue(**store, clock, {}, {});
+  std::uint64_t number = 0;
+  RouteP99(queue, snapshot, rows, 0.2, &number);
+  std::vector<double> quiet;
+  std::vector<double> busy;
+  std::vector<double> ratios;
+  for (int round = 0; round < arguments.rounds && !failed; ++round) {
+    quiet.push_back(RouteP99(queue, snapshot, rows, arguments.seconds, &number));
+    const Churn churn(directory / ("churn" + std::to_string(round)));
+    busy.push_back(RouteP99(queue, snapshot, rows, arguments.seconds, &number));
+    ratios.push_back(busy.back() / quiet.back());
+  }
+  if (failed) return;
+  fmt::print("{{\"key\":\"compaction/route_p99\",\"value\":{:.4g},\"floor\":{:.4g},\"ratio\":{:.4g}}}\n", Median(busy),
+             Median(quiet), Median(ratios));
+}
+
+// Seconds from exec to READY=1.
+double SecondsToReady(const pointsman::testing::Folder& folder) {
+  const SystemClock clock;
+  const std::int64_t start = clock.MonotonicNanos();
+  pointsman::testing::DaemonProcess daemon(folder, pointsman::testing::BasicConfig(folder));
+  const bool ready = daemon.Ready();
+  const double seconds = static_cast<double>(clock.MonotonicNanos() - start) * 1e-9;
+  if (!ready) {
+    std::fprintf(stderr, "store_bench: the daemon did not come up\n%s\n", daemon.Log().c_str());
+    failed = true;
+  }
+  daemon.Kill(SIGTERM);
+  daemon.Wait();
+  return seconds;
+}
+
+void MeasureColdStart(const Arguments& arguments) {
+  std::vector<double> seconds;
+  for (int round = 0; round < arguments.rounds && !failed; ++round) {
+    const pointsman::testing::Folder folder;
+    seconds.push_back(SecondsToReady(folder));
+  }
+  if (!failed) Row("start/empty_ms", Median(seconds) * 1e3);
 }
 
 constexpr std::uint32_t kModels = 64;
@@ -275,8 +443,8 @@ std::unique_ptr<policy::Learner> Fold(const Store& store, policy::State state) {
 
 void MeasureRecovery(const Arguments& arguments) {
   constexpr std::uint64_t kTail = 10'000;
-  const ScratchDirectory directory;
-  const StoreOptions options{.directory = directory / "store"};
+  const pointsman::testing::Folder directory;
+  const StoreOptions options{.directory = directory.File("store")};
   auto store = OpenRocksStore(options);
   Expect(store);
   if (failed) return;
@@ -298,9 +466,17 @@ void MeasureRecovery(const Arguments& arguments) {
   if (failed) return;
   const auto events = static_cast<double>((*store)->LastSeq().value);
   store->reset();
-  Row("recovery/open_seconds", SecondsOf([&] { store = OpenRocksStore(options); }));
+  const double open_seconds = SecondsOf([&] { store = OpenRocksStore(options); });
+  Row("recovery/open_seconds", open_seconds);
   Expect(store);
   if (failed) return;
+  if (arguments.Wants("P17")) {
+    store->reset();
+    Row("start/million_beyond_open", std::max(0.0, SecondsToReady(directory) - open_seconds));
+    store = OpenRocksStore(options);
+    Expect(store);
+    if (failed || !arguments.Wants("P9")) return;
+  }
   std::unique_ptr<policy::Learner> restarted;
   Row("recovery/restart_seconds", SecondsOf([&] {
         auto state = (*store)->LoadState();
@@ -384,12 +560,15 @@ int main(int count, char** words) {
   using namespace pointsman::store;  // NOLINT(google-build-using-namespace): the program is about the store
   Arguments arguments;
   if (!Parse(count, words, &arguments)) {
-    std::fprintf(stderr, "usage: %s [--rounds N] [--seconds S] [--events N] [--only P7|P9|S1] [--short]\n", words[0]);
+    std::fprintf(stderr, "usage: %s [--rounds N] [--seconds S] [--events N] [--only P7|P8|P9|P10|P13|P17|S1] [--short]\n", words[0]);
     return 2;
   }
-  const auto wanted = [&](std::string_view part) { return arguments.only.empty() || arguments.only == part; };
-  if (wanted("S1")) MeasureSizes();
-  if (wanted("P7") && !failed) MeasureFeedback(arguments);
-  if (wanted("P9") && !failed) MeasureRecovery(arguments);
+  ::setenv("POINTSMAN_BIN", std::filesystem::read_symlink("/proc/self/exe").parent_path().c_str(), 0);
+  if (arguments.Wants("S1")) MeasureSizes();
+  if ((arguments.Wants("P7") || arguments.Wants("P8")) && !failed) MeasureFeedback(arguments);
+  if (arguments.Wants("P10") && !failed) MeasureOpenDecisions(arguments);
+  if (arguments.Wants("P13") && !failed) MeasureUnderCompaction(arguments);
+  if (arguments.Wants("P17") && !failed) MeasureColdStart(arguments);
+  if ((arguments.Wants("P9") || arguments.Wants("P17")) && !failed) MeasureRecovery(arguments);
   return failed ? 1 : 0;
 }

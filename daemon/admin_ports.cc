@@ -121,9 +121,10 @@ void AddWarnings(const policy::Snapshot& snapshot, const Status& learning, admin
 
 }  // namespace
 
-AdminPorts::AdminPorts(ServiceContext& context, LearnerLoop& learner, Mutations& mutations, JobRunner& jobs,
-                       const TransportStatistics& transport)
+AdminPorts::AdminPorts(ServiceContext& context, Dispatcher& dispatcher, LearnerLoop& learner, Mutations& mutations,
+                       JobRunner& jobs, const TransportStatistics& transport)
     : context_(context),
+      dispatcher_(dispatcher),
       learner_(learner),
       mutations_(mutations),
       jobs_(jobs),

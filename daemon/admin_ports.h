@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "admin/ports.h"
+#include "daemon/dispatch.h"
 #include "daemon/job_runner.h"
 #include "daemon/learner_loop.h"
 #include "daemon/listener.h"
@@ -19,9 +20,24 @@ namespace pointsman::daemon {
 
 class AdminPorts final : public admin::Ports {
  public:
-  // All outlive the ports. `transport`: the route socket's counters.
-  AdminPorts(ServiceContext& context, LearnerLoop& learner, Mutations& mutations, JobRunner& jobs,
-             const TransportStatistics& transport);
+  // All outlive the ports. `transport`: the route socket's counters; `dispatcher`:
+  // its services, which answer clients that come over HTTP as well.
+  AdminPorts(ServiceContext& context, Dispatcher& dispatcher, LearnerLoop& learner, Mutations& mutations,
+             JobRunner& jobs, const TransportStatistics& transport);
+
+  Result<admin::RouteAnswer> Route(const admin::Caller& caller, const admin::RouteAsk& ask) override;
+  Result<std::vector<Result<admin::RouteAnswer>>> RouteBatch(const admin::Caller& caller,
+                                                             const std::vector<admin::RouteAsk>& asks) override;
+  Result<admin::Acknowledgement> ReportOutcome(const admin::Caller& caller, const admin::OutcomeAsk& ask) override;
+  Result<admin::Acknowledgement> GiveFeedback(const admin::Caller& caller, const admin::FeedbackAsk& ask) override;
+  Result<admin::Acknowledgement> Prefer(const admin::Caller& caller, const admin::PreferenceAsk& ask) override;
+  Result<admin::Acknowledgement> Retract(const admin::Caller& caller, const admin::RetractAsk& ask) override;
+  Result<admin::VoteAnswer> Vote(const admin::Caller& caller, const admin::VoteAsk& ask) override;
+  Result<admin::TrafficReport> Traffic() const override;
+  Result<std::vector<admin::GoldTask>> GoldQueue(std::size_t limit) const override;
+  Result<admin::Acknowledgement> GiveGold(const admin::Caller& caller, const std::string& decision, double value,
+                                          std::uint32_t revision) override;
+  Result<admin::UndoReport> Undo(const admin::Caller& caller) override;
 
   bool Alive() const override;
   Status Ready() const override;
@@ -29,8 +45,8 @@ class AdminPorts final : public admin::Ports {
   std::string MetricsText() const override;
 
   std::vector<admin::ModelReport> Models() const override;
-  Result<admin::ModelReport> AddModel(const admin::Caller& caller, const std::string& name,
-                                      const policy::Price& price, std::uint32_t context_tokens) override;
+  Result<admin::ModelReport> AddModel(const admin::Caller& caller, const std::string& name, const policy::Price& price,
+                                      std::uint32_t context_tokens) override;
   Result<admin::ModelReport> SetPrice(const admin::Caller& caller, const std::string& name,
                                       const policy::Price& price) override;
   Result<admin::ModelReport> SetModelState(const admin::Caller& caller, const std::string& name,
@@ -56,11 +72,14 @@ class AdminPorts final : public admin::Ports {
   Status SetFrozen(const admin::Caller& caller, bool frozen) override;
 
  private:
+  template <typename Reply, typename Request>
+  Result<Reply> Ask(const admin::Caller& caller, FrameKind kind, const Request& request);
   Result<admin::ModelReport> ReportOf(const std::string& name) const;
   Result<admin::GenerationReport> ReportOf(pointsman::Generation generation) const;
   Result<BundleHash> FindTarget(const std::string& target) const;
 
   ServiceContext& context_;
+  Dispatcher& dispatcher_;
   LearnerLoop& learner_;
   Mutations& mutations_;
   JobRunner& jobs_;

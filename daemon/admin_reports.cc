@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "daemon/admin_ports.h"
+#include "daemon/cluster_layout.h"
 #include "policy/belief/posterior.h"
 #include "policy/belief/prior.h"
 
@@ -42,15 +44,9 @@ admin::CellReport ReportOfCell(const policy::Snapshot& snapshot, const policy::M
   return report;
 }
 
-}  // namespace
-
-Result<admin::ClusterDetail> DetailOfCluster(const policy::Snapshot& snapshot, std::uint32_t number) {
+// Without its place on the map.
+admin::ClusterDetail DetailAt(const policy::Snapshot& snapshot, std::uint32_t number) {
   const policy::Bundle& bundle = *snapshot.bundle;
-  if (number > bundle.cluster_count()) {
-    return MakeError(
-        Code::kNotFound, "unknown_cluster",
-        fmt::format("there is no cluster {}; the live generation has 0 to {}", number, bundle.cluster_count()));
-  }
   admin::ClusterDetail detail;
   detail.summary.number = number;
   detail.summary.name = number == 0 ? "background" : bundle.cluster_names[number - 1];
@@ -69,11 +65,26 @@ Result<admin::ClusterDetail> DetailOfCluster(const policy::Snapshot& snapshot, s
   return detail;
 }
 
+}  // namespace
+
+Result<admin::ClusterDetail> DetailOfCluster(const policy::Snapshot& snapshot, std::uint32_t number) {
+  const policy::Bundle& bundle = *snapshot.bundle;
+  if (number > bundle.cluster_count()) {
+    return MakeError(
+        Code::kNotFound, "unknown_cluster",
+        fmt::format("there is no cluster {}; the live generation has 0 to {}", number, bundle.cluster_count()));
+  }
+  admin::ClusterDetail detail = DetailAt(snapshot, number);
+  std::tie(detail.summary.x, detail.summary.y) = LayOutClusters(bundle)[number];
+  return detail;
+}
+
 std::vector<admin::ClusterReport> ClusterReports(const policy::Snapshot& snapshot) {
+  const auto places = LayOutClusters(*snapshot.bundle);
   std::vector<admin::ClusterReport> reports;
-  for (std::uint32_t k = 0; k <= snapshot.bundle->cluster_count(); ++k) {
-    const auto detail = DetailOfCluster(snapshot, k);
-    if (detail.ok()) reports.push_back(detail->summary);
+  for (std::uint32_t k = 0; k < places.size(); ++k) {
+    reports.push_back(DetailAt(snapshot, k).summary);
+    std::tie(reports.back().x, reports.back().y) = places[k];
   }
   return reports;
 }

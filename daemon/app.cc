@@ -26,10 +26,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/unix_listener.h"
+#include "daemon/activation.h"
 #include "daemon/admin_ports.h"
 #include "daemon/boot_epoch.h"
 #include "daemon/config.h"
 #include "daemon/config_diff.h"
+#include "daemon/config_text.h"
 #include "daemon/dispatcher.h"
 #include "daemon/job_runner.h"
 #include "daemon/learner_loop.h"
@@ -58,8 +60,9 @@ Failure StoreFailure(const Error& error) {
   switch (error.code) {
     case Code::kBusy: return {Exit::kTryLater, error.message};
     case Code::kUnavailable: return {error.reason == "storage_full" ? Exit::kTryLater : Exit::kIo, error.message};
-    case Code::kInvalidArgument:
-    case Code::kFailedPrecondition: return {Exit::kConfig, error.message};
+    // A newer schema: restarting does not help, and no setting does.
+    case Code::kFailedPrecondition: return {ExitFor(Code::kDataLoss), error.message};
+    case Code::kInvalidArgument: return {Exit::kConfig, error.message};
     case Code::kResourceExhausted: return {Exit::kOsResource, error.message};
     default: return {ExitFor(error.code), error.message};
   }
@@ -121,6 +124,7 @@ class App {
   Step StartLearning();
   Step StartServices();
   Step StartHttp();
+  Step StartLoopback();
   Exit Serve();
   void Reload();
   Exit Drain();
@@ -132,8 +136,11 @@ class App {
   int signals_ = -1;
   int fatal_ = -1;  // an eventfd that the commit thread raises
 
+  InheritedSockets inherited_;
+
   // In the order of their lives; destroyed backwards.
-  Config config_;
+  Config config_;     // as the process started with it
+  Config last_read_;  // as it was last applied
   std::unique_ptr<store::Store> store_;
   store::TokenKey token_key_{};
   store::TokenKey subject_key_{};
@@ -152,6 +159,7 @@ class App {
   std::unique_ptr<AdminPorts> ports_;
   std::unique_ptr<admin::HttpServer> api_;
   std::unique_ptr<admin::HttpServer> admin_;
+  std::unique_ptr<admin::HttpServer> loopback_;
   std::unique_ptr<Watchdog> watchdog_;
 };
 
@@ -171,6 +179,10 @@ Step App::ReadConfig() {
   auto config = LoadConfig(config_path_);
   if (!config.ok()) return Failure{Exit::kConfig, config.error().message};
   config_ = std::move(config).value();
+  last_read_ = config_;
+  auto inherited = InheritedSockets::FromEnvironment();
+  if (!inherited.ok()) return Failure{Exit::kConfig, inherited.error().message};
+  inherited_ = std::move(inherited).value();
   return {};
 }
 
@@ -181,6 +193,7 @@ Step App::OpenStore() {
   options.directory = config_.store_directory;
   options.free_space_min_bytes = config_.limits.free_space_min_mib << 20;
   options.open_decisions_max = config_.limits.open_decisions;
+  options.log_bytes_max = config_.limits.log_quota_mib << 20;
   auto opened = store::OpenRocksStore(options);
   if (!opened.ok()) return StoreFailure(opened.error());
   store_ = std::move(opened).value();
@@ -259,6 +272,7 @@ Step App::StartServices() {
   TransportOptions options;
   options.socket_path = config_.route_socket;
   options.socket_group = config_.group;
+  options.inherited_fd = inherited_.Take("route");
   options.loops = config_.limits.io_threads;
   options.peers = rules;
   auto started = Transport::Start(options, *dispatcher_, clock_);
@@ -269,19 +283,36 @@ Step App::StartServices() {
 }
 
 Step App::StartHttp() {
-  ports_ = std::make_unique<AdminPorts>(*context_, *learner_, *mutations_, *jobs_, transport_->statistics());
+  ports_ =
+      std::make_unique<AdminPorts>(*context_, *dispatcher_, *learner_, *mutations_, *jobs_, transport_->statistics());
   const auto group = GroupByName(config_.group);
   if (!group.ok()) return Failure{Exit::kConfig, "sockets.group: " + group.error().message};
   for (const bool is_admin : {false, true}) {
     const std::string& path = is_admin ? config_.admin_socket : config_.api_socket;
-    if (path.empty()) continue;
     admin::HttpOptions options;
+    options.inherited_fd = inherited_.Take(is_admin ? "admin" : "api");
+    if (path.empty() && options.inherited_fd < 0) continue;
     options.socket_path = path;
     if (!is_admin) options.group = group.value();
     auto server = admin::HttpServer::Start(options, *ports_, is_admin ? admin::Role::kAdmin : admin::Role::kApi);
     if (!server.ok()) return SocketFailure(server.error());
     (is_admin ? admin_ : api_) = std::move(server).value();
   }
+  return StartLoopback();
+}
+
+// The port of the configuration, or one that systemd listens on already.
+Step App::StartLoopback() {
+  admin::HttpOptions options;
+  options.inherited_fd = inherited_.Take("http");
+  if (config_.loopback_port == 0 && options.inherited_fd < 0) return {};
+  options.loopback_port = config_.loopback_port;
+  auto token = ReadTokenFile(config_.token_file);
+  if (!token.ok()) return Failure{Exit::kConfig, "http.token_file: " + token.error().message};
+  options.bearer_token = std::move(token).value();
+  auto server = admin::HttpServer::Start(options, *ports_, admin::Role::kApi);
+  if (!server.ok()) return SocketFailure(server.error());
+  loopback_ = std::move(server).value();
   return {};
 }
 
@@ -301,6 +332,10 @@ void App::Reload() {
     log::Failure("the configuration is wrong, the running one stays:\n{}", reloaded.error().message);
     return;
   }
+  const std::vector<std::string> changes = ConfigChanges(last_read_, reloaded.value());
+  for (const std::string& change : changes) log::Info("changed: {}", log::Escape(change));
+  if (changes.empty()) log::Info("nothing has changed in it");
+  last_read_ = reloaded.value();
   for (const std::string& key : NeedsRestart(config_, reloaded.value())) {
     log::Warning("{} has changed; it needs a restart", key);
   }
@@ -344,7 +379,7 @@ Exit App::Drain() {
   if (!checkpoint.ok()) {
     log::Warning("no last checkpoint, the next start folds more of the log: {}", checkpoint.error().message);
   }
-  for (auto* server : {&api_, &admin_}) {
+  for (auto* server : {&api_, &admin_, &loopback_}) {
     if (*server != nullptr) (*server)->Stop();
   }
   log::Info("stopped");

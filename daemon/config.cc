@@ -1,6 +1,7 @@
 #include "daemon/config.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -27,6 +28,16 @@ void ReadSockets(Section section, Config& config) {
     if (!path.empty() && !paths.insert(path).second) {
       section.Fault(nullptr, "route", fmt::format("{} is used for two sockets; give each its own path", path));
     }
+  }
+  section.Close();
+}
+
+void ReadHttp(Section section, Config& config) {
+  section.Whole("loopback_port", 0, 65'535, config.loopback_port);
+  section.Path("token_file", 4095, true, config.token_file);
+  if (config.loopback_port != 0 && config.token_file.empty()) {
+    section.Fault(section.Get("loopback_port"), "loopback_port",
+                  "a port needs token_file: a file, readable by the daemon only, with 16 to 512 characters");
   }
   section.Close();
 }
@@ -147,6 +158,7 @@ void ReadLimits(Section section, Limits& limits) {
   section.Whole("commit_queue", 64, 1U << 20, limits.commit_queue);
   section.Whole("open_decisions", 1000, 100'000'000, limits.open_decisions);
   section.Whole("free_space_min_mib", 16, 1U << 20, limits.free_space_min_mib);
+  section.Whole("log_quota_mib", 0, 1U << 20, limits.log_quota_mib);
   section.Whole("checkpoint_events", 1, 1'000'000'000, limits.checkpoint_events);
   section.Whole("checkpoint_seconds", 1, 86'400, limits.checkpoint_seconds);
   section.Close();
@@ -169,6 +181,7 @@ Result<Config> ParseConfig(std::string_view text, std::string_view name) {
     }
     store.Close();
     ReadSockets(top.Below("sockets"), config);
+    ReadHttp(top.Below("http"), config);
     ReadRouting(top.Below("routing"), config);
     ReadLearning(top.Below("learning"), config);
     ReadBudget(top.Below("budget"), config);
@@ -188,6 +201,21 @@ Result<Config> ParseConfig(std::string_view text, std::string_view name) {
     message += fault;
   }
   return MakeError(Code::kInvalidArgument, "config_invalid", std::move(message));
+}
+
+Result<std::string> ReadTokenFile(const std::string& path) {
+  struct stat status {};
+  std::ifstream file(path, std::ios::binary);
+  if (!file || ::stat(path.c_str(), &status) != 0) {
+    return MakeError(Code::kNotFound, "token_file", fmt::format("the file {} cannot be read", path));
+  }
+  if ((status.st_mode & S_IROTH) != 0) {
+    return MakeError(Code::kPermissionDenied, "token_file",
+                     fmt::format("everybody may read {}; chmod it to 0640 or less", path));
+  }
+  std::string token;
+  std::getline(file, token);
+  return token;
 }
 
 Result<Config> LoadConfig(const std::string& path) {

@@ -29,14 +29,15 @@ struct ConfiguredModel {
 };
 
 struct Limits {
-  std::uint32_t io_threads = 0;               // 0: one per core, at most 8; [0, 64]
-  std::uint32_t connections = 1024;           // of the route socket, [1, 16384]
-  std::uint32_t connections_per_uid = 256;    // [1, 16384]
-  std::uint64_t commit_queue = 65'536;        // requests waiting for the disk, [64, 2^20]
-  std::uint64_t open_decisions = 1'000'000;   // decisions that still take feedback, [1000, 10^8]
-  std::uint64_t free_space_min_mib = 64;      // below this nothing is written, [16, 2^20]
-  std::uint64_t checkpoint_events = 10'000;   // [1, 10^9]
-  std::uint32_t checkpoint_seconds = 60;      // [1, 86400]
+  std::uint32_t io_threads = 0;              // 0: one per core, at most 8; [0, 64]
+  std::uint32_t connections = 1024;          // of the route socket, [1, 16384]
+  std::uint32_t connections_per_uid = 256;   // [1, 16384]
+  std::uint64_t commit_queue = 65'536;       // requests waiting for the disk, [64, 2^20]
+  std::uint64_t open_decisions = 1'000'000;  // decisions that still take feedback, [1000, 10^8]
+  std::uint64_t free_space_min_mib = 64;     // below this nothing is written, [16, 2^20]
+  std::uint64_t log_quota_mib = 0;           // of decisions in the log; 0: no bound; [0, 2^20]
+  std::uint64_t checkpoint_events = 10'000;  // [1, 10^9]
+  std::uint32_t checkpoint_seconds = 60;     // [1, 86400]
   bool operator==(const Limits&) const = default;
 };
 
@@ -47,14 +48,17 @@ struct Config {
   std::string route_socket = "/run/pointsman/route.sock";
   std::string api_socket = "/run/pointsman/api.sock";
   std::string admin_socket = "/run/pointsman/admin.sock";
-  std::string group;                       // of route and api sockets; empty: the daemon's own
-  std::vector<std::uint32_t> gold_uids;    // besides root and the daemon's own uid
+  std::string group;                     // of route and api sockets; empty: the daemon's own
+  std::vector<std::uint32_t> gold_uids;  // besides root and the daemon's own uid
+  // [http]: a port of 127.0.0.1 that serves what the api socket does; 0: none.
+  std::uint16_t loopback_port = 0;
+  std::string token_file;  // with the bearer token; needed with a port
   // [routing]
-  policy::Weights default_weights;         // of requests that name none
+  policy::Weights default_weights;               // of requests that name none
   std::uint32_t decision_ttl_minutes = 24 * 60;  // [1, 525600]
-  std::string first_bundle;                // file for generation 1; empty: start cold
+  std::string first_bundle;                      // file for generation 1; empty: start cold
   // [learning]
-  policy::Options options;                 // fallback_model comes from [routing]
+  policy::Options options;  // fallback_model comes from [routing]
   // [[models]]
   std::vector<ConfiguredModel> models;
   // [limits]
@@ -67,5 +71,9 @@ Result<Config> ParseConfig(std::string_view text, std::string_view name);
 
 // Errors: NOT_FOUND (file, with the path), and as ParseConfig.
 Result<Config> LoadConfig(const std::string& path);
+
+// The bearer token: the file's first line. Errors: NOT_FOUND; PERMISSION_DENIED when
+// others than its owner may read it.
+Result<std::string> ReadTokenFile(const std::string& path);
 
 }  // namespace pointsman::daemon

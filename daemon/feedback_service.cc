@@ -28,6 +28,13 @@ Status CheckSubject(const std::string& subject) {
                    fmt::format("the subject is {} bytes long; at most {} are taken", subject.size(), kSubjectBytesMax));
 }
 
+// For Metrics::NoteFeedback: 0 gold, 1 rating or preference, 2 outcome.
+std::size_t KindOf(const store::Submission& what) {
+  if (std::holds_alternative<policy::OutcomeReport>(what)) return 2;
+  const auto* report = std::get_if<policy::FeedbackReport>(&what);
+  return report != nullptr && report->channel == 0 ? 0 : 1;
+}
+
 template <typename Message>
 bool Parse(const RequestFrame& frame, Message* message) {
   return message->ParseFromArray(frame.payload.data(), static_cast<int>(frame.payload.size()));
@@ -58,10 +65,12 @@ Result<policy::OutcomeReport> ReportOf(const wire::Outcome& request) {
 
 Result<DecisionId> FeedbackService::OpenToken(const Peer& peer, const std::string& bytes, std::string_view tenant) {
   const auto opened = daemon::OpenToken(context_, peer, bytes, tenant);
+  if (!opened.ok()) context_.metrics.CountFeedbackLost(opened.error().code);
   if (opened.ok() && context_.not_logged.Contains(opened.value())) {
-    return MakeError(Code::kFailedPrecondition, "decision_not_logged",
-                     "this decision could not be written (queue or disk full) and is not in the log; its feedback cannot "
-                     "count");
+    return MakeError(
+        Code::kFailedPrecondition, "decision_not_logged",
+        "this decision could not be written (queue or disk full) and is not in the log; its feedback cannot "
+        "count");
   }
   return opened;
 }
@@ -94,21 +103,25 @@ void FeedbackService::Commit(const Peer& peer, store::Submission what, ReplyChan
   FAULT_POINT("daemon.feedback.validated");
   const std::shared_ptr<LateReply> late = reply.Later();
   Metrics* metrics = &context_.metrics;
-  const Status submitted =
-      context_.queue.Submit({std::move(what), policy::Origin::kClient, peer.uid}, true,
-                            [late, metrics](const Result<store::Receipt>& outcome, store::Durability durability) {
-                              if (!outcome.ok()) {
-                                metrics->CountRefused(outcome.error().code);
-                                late->Fail(outcome.error());
-                                return;
-                              }
-                              FAULT_POINT("daemon.feedback.committed");
-                              wire::Ack ack;
-                              ack.set_code(static_cast<std::uint32_t>(outcome->code));
-                              ack.set_sequence(outcome->seq.value);
-                              ack.set_durability(static_cast<std::uint32_t>(durability));
-                              late->Send(ack);
-                            });
+  const Clock* clock = &context_.clock;
+  const std::size_t kind = KindOf(what);
+  const Status submitted = context_.queue.Submit(
+      {std::move(what), policy::Origin::kClient, peer.uid}, true,
+      [late, metrics, clock, kind](const Result<store::Receipt>& outcome, store::Durability durability) {
+        if (!outcome.ok()) {
+          metrics->CountFeedbackLost(outcome.error().code);
+          metrics->CountRefused(outcome.error().code);
+          late->Fail(outcome.error());
+          return;
+        }
+        metrics->NoteFeedback(kind, clock->WallMicros());
+        FAULT_POINT("daemon.feedback.committed");
+        wire::Ack ack;
+        ack.set_code(static_cast<std::uint32_t>(outcome->code));
+        ack.set_sequence(outcome->seq.value);
+        ack.set_durability(static_cast<std::uint32_t>(durability));
+        late->Send(ack);
+      });
   if (submitted.ok()) return;
   metrics->CountRefused(submitted.error().code);
   late->Fail(submitted.error());

@@ -204,7 +204,8 @@ Result<std::unique_ptr<Transport>> Transport::Start(const TransportOptions& opti
   auto bound = UnixListener::Open({.path = options.socket_path,
                                    .mode = static_cast<mode_t>(options.socket_mode),
                                    .group = group.value(),
-                                   .backlog = options.backlog});
+                                   .backlog = options.backlog,
+                                   .inherited_fd = options.inherited_fd});
   if (!bound.ok()) return bound.error();
   try {
     auto shared = std::make_shared<TransportShared>(options, dispatcher, clock);

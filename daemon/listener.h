@@ -32,6 +32,7 @@ struct TransportOptions {
   std::string socket_path;      // at most 107 bytes
   unsigned socket_mode = 0660;  // permission bits of the socket file
   std::string socket_group;     // name of its group; empty: unchanged
+  int inherited_fd = -1;        // a listening socket from systemd, instead of making one
   std::size_t loops = 0;        // io threads; 0: one per core
   int backlog = 512;
   PeerRules peers;

@@ -61,6 +61,21 @@ void AddLog(Exposition& out, const admin::StatusReport& status) {
     Exposition::Add(bias, source.bias, {{"source", source.name}});
   }
   out.families().push_back(std::move(bias));
+  MetricFamily& width =
+      out.Family("source_bias_deviation", "Standard error of the mean rating minus gold.", MetricType::Gauge);
+  for (const auto& source : status.sources) {
+    Exposition::Add(width, source.bias_deviation, {{"source", source.name}});
+  }
+  MetricFamily& drift = out.Family("drift_alarms_total", "Changes that the learner noticed.", MetricType::Counter);
+  Exposition::Add(drift, static_cast<double>(status.alarms), {{"of", "model"}});
+  Exposition::Add(drift, static_cast<double>(status.cell_alarms), {{"of", "cell"}});
+  Exposition::Add(drift, static_cast<double>(status.judge_alarms), {{"of", "judge"}});
+  double spent = 0;
+  for (const auto& budget : status.budgets) spent += budget.spent_usd;
+  Exposition::Add(out.Family("spent_usd_total", "Dollars of settled requests under budgets.", MetricType::Counter),
+                  spent);
+  Exposition::Add(out.Family("build_info", "The running version.", MetricType::Gauge), 1,
+                  {{"version", status.version}});
 }
 
 void AddGauges(Exposition& out, const admin::StatusReport& status) {
@@ -85,6 +100,7 @@ void AddGauges(Exposition& out, const admin::StatusReport& status) {
 void AddModels(Exposition& out, const std::vector<admin::ModelReport>& models) {
   MetricFamily decisions{"pointsman_model_decisions_total", "Decisions, by model.", MetricType::Counter, {}};
   MetricFamily failures{"pointsman_model_failures_total", "Failed calls, by model.", MetricType::Counter, {}};
+  MetricFamily width{"pointsman_model_level_deviation", "Posterior width of that shift.", MetricType::Gauge, {}};
   MetricFamily level{"pointsman_model_level", "Learned shift against the prior.", MetricType::Gauge, {}};
   // One series a pool member; beyond this many they would be a burden.
   constexpr std::size_t kModelsMax = 200;
@@ -94,8 +110,9 @@ void AddModels(Exposition& out, const std::vector<admin::ModelReport>& models) {
     Exposition::Add(decisions, static_cast<double>(model.decisions), labels);
     Exposition::Add(failures, static_cast<double>(model.failures), labels);
     Exposition::Add(level, model.level, labels);
+    Exposition::Add(width, model.level_deviation, labels);
   }
-  for (auto* family : {&decisions, &failures, &level}) out.families().push_back(std::move(*family));
+  for (auto* family : {&decisions, &failures, &level, &width}) out.families().push_back(std::move(*family));
 }
 
 }  // namespace
@@ -107,6 +124,29 @@ void Metrics::CountRequest(FrameKind kind) {
 
 void Metrics::CountRefused(Code code) {
   refused_[static_cast<std::size_t>(code)].fetch_add(1, std::memory_order_relaxed);
+}
+
+void Metrics::CountFeedbackLost(Code code) {
+  if (code == Code::kNotFound) feedback_unattributed_.fetch_add(1, std::memory_order_relaxed);
+  if (code == Code::kExpired) feedback_late_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Metrics::AddFeedback(std::vector<MetricFamily>* families) const {
+  MetricFamily lost{"pointsman_feedback_lost_total", "Feedback that could not count.", MetricType::Counter, {}};
+  Exposition::Add(lost, static_cast<double>(feedback_unattributed_.load(std::memory_order_relaxed)),
+                  {{"reason", "unattributed"}});
+  Exposition::Add(lost, static_cast<double>(feedback_late_.load(std::memory_order_relaxed)), {{"reason", "late"}});
+  families->push_back(std::move(lost));
+  MetricFamily last{"pointsman_last_feedback_timestamp_seconds",
+                    "When feedback last came, since the start; 0: not yet.",
+                    MetricType::Gauge,
+                    {}};
+  constexpr std::array<const char*, 3> kNames{"gold", "rating", "outcome"};
+  for (std::size_t kind = 0; kind < kNames.size(); ++kind) {
+    Exposition::Add(last, static_cast<double>(feedback_at_us_[kind].load(std::memory_order_relaxed)) * 1e-6,
+                    {{"kind", kNames[kind]}});
+  }
+  families->push_back(std::move(last));
 }
 
 void Metrics::ObserveRoute(double seconds) {
@@ -154,6 +194,7 @@ std::string Metrics::Text(const admin::StatusReport& status, const std::vector<a
   histogram.histogram.sample_sum = static_cast<double>(route_nanos_.load(std::memory_order_relaxed)) * 1e-9;
   route.metric.push_back(std::move(histogram));
 
+  AddFeedback(&out.families());
   AddLog(out, status);
   AddGauges(out, status);
   AddModels(out, models);

@@ -18,6 +18,10 @@
 #include "base/error.h"
 #include "daemon/frame.h"
 
+namespace prometheus {
+struct MetricFamily;
+}
+
 namespace pointsman::daemon {
 
 class Metrics {
@@ -27,6 +31,13 @@ class Metrics {
   // A decision never got into the log: the queue or the disk was full.
   void CountNotLogged() { not_logged_.fetch_add(1, std::memory_order_relaxed); }
   void CountForced() { forced_.fetch_add(1, std::memory_order_relaxed); }
+  // Feedback that could not count: NOT_FOUND (its decision is not known or not the
+  // sender's) or EXPIRED; other codes are not counted here.
+  void CountFeedbackLost(Code code);
+  // Feedback was synced. `kind`: 0 gold, 1 rating, 2 outcome.
+  void NoteFeedback(std::size_t kind, std::int64_t now_us) {
+    feedback_at_us_[kind].store(now_us, std::memory_order_relaxed);
+  }
   // From the frame's arrival at the service to the reply's hand-over.
   void ObserveRoute(double seconds);
 
@@ -38,6 +49,8 @@ class Metrics {
   std::string Text(const admin::StatusReport& status, const std::vector<admin::ModelReport>& models) const;
 
  private:
+  void AddFeedback(std::vector<prometheus::MetricFamily>* families) const;
+
   static constexpr std::size_t kCodes = 15;
   static constexpr std::size_t kKinds = 11;
   // Upper bounds in seconds; the last bucket is +Inf.
@@ -50,6 +63,9 @@ class Metrics {
   std::atomic<std::uint64_t> route_nanos_{0};
   std::atomic<std::uint64_t> not_logged_{0};
   std::atomic<std::uint64_t> forced_{0};
+  std::atomic<std::uint64_t> feedback_unattributed_{0};
+  std::atomic<std::uint64_t> feedback_late_{0};
+  std::array<std::atomic<std::int64_t>, 3> feedback_at_us_{};  // since the start; 0: none yet
 };
 
 }  // namespace pointsman::daemon

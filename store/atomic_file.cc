@@ -72,8 +72,7 @@ Status SyncDirectory(const std::string& directory) {
 
 Status WriteFileAtomically(const std::string& path, std::string_view bytes, mode_t mode, bool keep_existing) {
   static std::atomic<unsigned> serial{0};
-  const std::string temporary =
-      path + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(serial.fetch_add(1));
+  const std::string temporary = path + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(serial.fetch_add(1));
   {
     const FileDescriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (!fd.valid()) return FileError("create", temporary, errno);

@@ -1,5 +1,6 @@
 #include "store/check.h"
 
+#include <limits>
 #include <string>
 #include <unordered_map>
 
@@ -13,12 +14,12 @@ Error Broken(const std::string& what) { return MakeError(Code::kDataLoss, "incon
 
 Status CheckConsistency(const Store& store, const CheckedParts& parts) {
   std::unordered_map<DecisionId, LogSeq> open;
-  LogSeq last;
-  std::int64_t stamp_us = 0;
-  const Status walked = store.ReadLog(LogSeq{1}, 0, [&](const policy::Event& event) -> Status {
+  LogSeq last = parts.dropped_up_to;
+  std::int64_t stamp_us = std::numeric_limits<std::int64_t>::min();
+  const Status walked = store.ReadLog(LogSeq{last.value + 1}, 0, [&](const policy::Event& event) -> Status {
     const std::string name = "event " + std::to_string(event.seq.value);
     if (event.seq.value != last.value + 1) return Broken(name + " does not follow the one before");
-    if (last.value > 0 && event.at_us < stamp_us) return Broken(name + " is stamped before the one before it");
+    if (event.at_us < stamp_us) return Broken(name + " is stamped before the one before it");
     last = event.seq;
     stamp_us = event.at_us;
     const auto* made = std::get_if<policy::DecisionMade>(&event.payload);
@@ -44,9 +45,12 @@ Status CheckConsistency(const Store& store, const CheckedParts& parts) {
   });
   if (!rows_walked.ok()) return rows_walked;
   if (rows != open.size() || rows != parts.position.open_decisions) {
-    return Broken(std::to_string(rows) + " rows of open decisions, " + std::to_string(open.size()) +
-                  " in the log, " + std::to_string(parts.position.open_decisions) + " counted");
+    return Broken(std::to_string(rows) + " rows of open decisions, " + std::to_string(open.size()) + " in the log, " +
+                  std::to_string(parts.position.open_decisions) + " counted");
   }
+  const auto base = store.LoadBase();
+  if (!base.ok()) return base.error();
+  if (base->last_seq < parts.dropped_up_to) return Broken("events after the base state are gone");
   const auto state = store.LoadState();
   if (!state.ok()) return state.error();
   if (state->last_seq > last) return Broken("the checkpoint lies after the end of the log");

@@ -12,6 +12,7 @@ namespace pointsman::store {
 
 struct CheckedParts {
   LogPosition position;
+  LogSeq dropped_up_to;  // the log is dense from the next event on
   // Visits every row of an open decision. Errors: DATA_LOSS.
   std::function<Status(const std::function<Status(const policy::DecisionRow&)>&)> visit_rows;
 };

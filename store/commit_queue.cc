@@ -18,13 +18,15 @@ namespace {
 // nothing is moved between Submit and Commit.
 struct Batch {
   std::vector<Request> requests;
-  std::vector<Completion> done;  // one a request, may be null
-  bool sync = false;             // some request asked for it
+  std::vector<Completion> done;   // one a request, may be null
+  bool sync = false;              // some request asked for it
+  std::size_t sync_requests = 0;  // how many did
 
   void Clear() {
     requests.clear();
     done.clear();
     sync = false;
+    sync_requests = 0;
   }
 };
 
@@ -60,18 +62,23 @@ struct CommitQueue::Impl {
   mutable std::mutex mutex;
   std::condition_variable work_came;
   std::condition_variable exclusive_done;
-  enum class Rest { kAwake, kIdle, kGathering };
+  enum class Rest { kAwake, kIdle, kGathering, kCompany };
   Rest rest = Rest::kAwake;
   std::deque<Batch> waiting;
   std::size_t waiting_count = 0;
   std::size_t waiting_sync = 0;  // batches of `waiting` with sync
-  Batch spare;                   // an empty one with its memory, for the next batch
+  std::size_t waiting_sync_requests = 0;
+  std::size_t company = 0;  // requests with sync that are expected in the next batch
+  Batch spare;              // an empty one with its memory, for the next batch
   std::deque<Exclusive*> exclusives;
   bool stopping = false;
   CommitQueueStatistics statistics;
 
   // Commit thread only.
   std::int64_t idle_since_nanos = 0;
+  std::int64_t commit_nanos = 0;  // that the last commit with sync took
+  int lonely_batches = 0;         // for which no company is waited for
+  int lonely_next = 1;
   std::optional<Error> fatal;
   bool fatal_reported = false;
 
@@ -82,6 +89,11 @@ struct CommitQueue::Impl {
   bool Urgent() const {
     return stopping || !exclusives.empty() || waiting_sync > 0 || waiting_count >= options.batch_max;
   }
+  // Nothing more is worth waiting for, or something else is to be done.
+  bool CompanyIsThere() const {
+    return stopping || !exclusives.empty() || waiting_sync_requests >= company || waiting_count >= options.batch_max;
+  }
+  void AwaitCompany(std::unique_lock<std::mutex>& lock);
   bool AwaitWork(Batch* batch, std::deque<Exclusive*>* jobs);
   void Enqueue(Request&& request, bool sync, Completion&& done);
   void Answer(const Batch& batch, std::size_t index, const Error& why);
@@ -96,6 +108,28 @@ struct CommitQueue::Impl {
   }
 };
 
+void CommitQueue::Impl::AwaitCompany(std::unique_lock<std::mutex>& lock) {
+  constexpr auto kPause = std::chrono::microseconds(100);  // without a newcomer nobody comes
+  constexpr int kLonelyMax = 64;
+  if (waiting_sync == 0 || options.gather_sync_micros <= 0 || CompanyIsThere()) return;
+  if (lonely_batches > 0) {
+    --lonely_batches;
+    return;
+  }
+  const std::int64_t end =
+      clock.MonotonicNanos() + std::min(commit_nanos, options.gather_sync_micros * std::int64_t{1000});
+  rest = Rest::kCompany;
+  for (std::size_t seen = 0; seen < waiting_sync_requests && clock.MonotonicNanos() < end;) {
+    seen = waiting_sync_requests;
+    if (work_came.wait_for(lock, kPause, [this] { return CompanyIsThere(); })) {
+      lonely_next = 1;
+      return;
+    }
+  }
+  lonely_batches = lonely_next;
+  lonely_next = std::min(2 * lonely_next, kLonelyMax);
+}
+
 // Waits for work and takes it; false when all is done after Stop.
 bool CommitQueue::Impl::AwaitWork(Batch* batch, std::deque<Exclusive*>* jobs) {
   // The waits are on the machine's steady clock; whether a tick is due is asked of
@@ -108,6 +142,7 @@ bool CommitQueue::Impl::AwaitWork(Batch* batch, std::deque<Exclusive*>* jobs) {
     rest = Rest::kGathering;
     work_came.wait_for(lock, std::chrono::microseconds(options.gather_micros), [this] { return Urgent(); });
   }
+  AwaitCompany(lock);
   rest = Rest::kAwake;
   if (stopping && waiting.empty() && exclusives.empty()) return false;
   jobs->swap(exclusives);
@@ -116,6 +151,7 @@ bool CommitQueue::Impl::AwaitWork(Batch* batch, std::deque<Exclusive*>* jobs) {
     waiting.pop_front();
     waiting_count -= batch->requests.size();
     if (batch->sync) --waiting_sync;
+    waiting_sync_requests -= batch->sync_requests;
   }
   return true;
 }
@@ -149,6 +185,10 @@ void CommitQueue::Impl::Enqueue(Request&& request, bool sync, Completion&& done)
   batch.done.push_back(std::move(done));
   if (sync && !batch.sync) ++waiting_sync;
   batch.sync = batch.sync || sync;
+  if (sync) {
+    ++batch.sync_requests;
+    ++waiting_sync_requests;
+  }
   ++waiting_count;
 }
 
@@ -182,11 +222,14 @@ Status CommitQueue::Impl::CommitRequests(const std::vector<Request>& requests, b
 
 void CommitQueue::Impl::CommitBatch(Batch& batch) {
   std::vector<Result<Receipt>> outcomes;
+  const std::int64_t began = clock.MonotonicNanos();
   const Status committed = CommitRequests(batch.requests, batch.sync, &outcomes);
+  if (batch.sync) commit_nanos = clock.MonotonicNanos() - began;
   {
     const std::lock_guard<std::mutex> guard(mutex);
     ++statistics.batches;
     statistics.requests += batch.requests.size();
+    if (batch.sync) company = batch.sync_requests + waiting_sync_requests;
   }
   const Durability durability = batch.sync ? Durability::kSynced : Durability::kProcess;
   for (std::size_t i = 0; i < batch.done.size(); ++i) {
@@ -235,6 +278,7 @@ void CommitQueue::Impl::ReportFatal() {
     orphans.swap(waiting);
     waiting_count = 0;
     waiting_sync = 0;
+    waiting_sync_requests = 0;
   }
   for (const Batch& batch : orphans) {
     for (std::size_t i = 0; i < batch.done.size(); ++i) {
@@ -267,7 +311,8 @@ Status CommitQueue::Submit(Request&& request, bool sync, Completion done) {
     }
     impl_->Enqueue(std::move(request), sync, std::move(done));
     // A wake-up is a system call, and on a small machine costs a processor.
-    wake = impl_->rest == Impl::Rest::kIdle || (impl_->rest == Impl::Rest::kGathering && impl_->Urgent());
+    wake = impl_->rest == Impl::Rest::kIdle || (impl_->rest == Impl::Rest::kGathering && impl_->Urgent()) ||
+           (impl_->rest == Impl::Rest::kCompany && impl_->CompanyIsThere());
     if (wake) impl_->rest = Impl::Rest::kAwake;
   }
   if (wake) impl_->work_came.notify_one();

@@ -7,6 +7,11 @@
 //             that under load the commit thread is woken once for many decisions and
 //             not once for each. A request with sync, a full batch, RunExclusive and
 //             Stop end the wait at once.
+// Company     clients that wait for an answer tend to ask again at once: before a sync
+//             the commit thread waits for as many requests as were just answered or
+//             were waiting then, as long as they keep coming, at most as long as the
+//             last commit took and at most gather_sync_micros. Where they do not come
+//             back it does not wait for them in the next batches (up to 64).
 // Order       first in, first out: a decision submitted before its feedback is
 //             before it in the log.
 // Full        Submit returns RESOURCE_EXHAUSTED at once and counts; nothing blocks.
@@ -32,8 +37,9 @@ using Completion = std::function<void(Result<Receipt> outcome, Durability durabi
 struct CommitQueueOptions {
   std::size_t capacity = 65'536;
   std::size_t batch_max = 1'024;
-  std::int64_t gather_micros = 1'000;  // of the steady clock; 0: requests without sync are not held back
-  std::int64_t tick_seconds = 60;      // a Tick is appended after this long without an event
+  std::int64_t gather_micros = 1'000;       // of the steady clock; 0: requests without sync are not held back
+  std::int64_t gather_sync_micros = 2'000;  // 0: a request with sync never waits for others
+  std::int64_t tick_seconds = 60;           // a Tick is appended after this long without an event
 };
 
 struct CommitQueueStatistics {

@@ -103,6 +103,20 @@ Status NewFolder::FinishAs(const std::string& place) {
   return SyncDirectory(parent.empty() ? "." : parent);
 }
 
+Status NewFolder::ExchangeWith(const std::string& place) {
+  if (const Status synced = SyncDirectory(partial_); !synced.ok()) return synced;
+  if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, place.c_str(), RENAME_EXCHANGE) != 0) {
+    return FileError("swap in", partial_, errno);
+  }
+  const std::string parent = fs::path(place).parent_path().string();
+  if (const Status synced = SyncDirectory(parent.empty() ? "." : parent); !synced.ok()) return synced;
+  std::error_code error;
+  fs::remove_all(partial_, error);
+  if (error) return FileError("remove", partial_, error.value());
+  partial_.clear();
+  return {};
+}
+
 Result<FileMark> MarkFile(const std::string& path) { return Stream(path, -1, ""); }
 
 Result<std::map<std::string, FileMark>> MarkFiles(const std::string& folder) {

@@ -32,6 +32,9 @@ class NewFolder {
   Status Finish() { return FinishAs(place_); }
   // The same under another name on the same file system.
   Status FinishAs(const std::string& place);
+  // Syncs the folder, swaps it with the folder `place` in one step, and removes what
+  // was there. Errors: UNAVAILABLE.
+  Status ExchangeWith(const std::string& place);
 
  private:
   NewFolder() = default;

@@ -5,6 +5,7 @@
 //   state      policy/belief/state_codec keys   -> policy/belief/state_codec values
 //   bundles    32 bytes content hash            -> bundle file bytes
 //   meta       a word                           -> sealed record message
+//              "base/" and a key of `state`     -> its value in the base state
 #pragma once
 
 #include <array>
@@ -17,7 +18,9 @@
 
 namespace pointsman::store {
 
-inline constexpr std::uint32_t kSchemaVersion = 1;
+// 1: the first. 2: the bytes of the log are counted, and old events may be gone, with
+// a base state in their place (store/rocks_retention.cc).
+inline constexpr std::uint32_t kSchemaVersion = 2;
 
 // Order of the handles in rocks_store. The default family stays empty.
 inline constexpr std::array<const char*, 6> kColumnFamilies = {"default", "log",     "decisions",
@@ -27,6 +30,8 @@ enum class Family : std::uint8_t { kDefault = 0, kLog = 1, kDecisions = 2, kStat
 inline constexpr std::string_view kSchemaKey = "schema";
 inline constexpr std::string_view kOpenDecisionsKey = "open_decisions";
 inline constexpr std::string_view kCheckpointKey = "checkpoint";
+inline constexpr std::string_view kBaseKey = "base";
+inline constexpr std::string_view kBaseRowPrefix = "base/";
 
 // Big-endian, so that keys sort by number.
 std::string LogKey(LogSeq seq);

@@ -37,8 +37,12 @@ class Batch {
       const std::uint64_t slack = std::min<std::uint64_t>(limits_.expire_batch, limits_.open_decisions_max / 64);
       due = now.open_decisions - limits_.open_decisions_max + slack;
     }
-    if (due > 0) return Expire(due, /*only_due=*/false);
-    if (tick_) return Expire(limits_.expire_batch, /*only_due=*/true);
+    constexpr LogSeq kAll{~0ULL};
+    if (due > 0) return Expire(due, /*only_due=*/false, kAll);
+    if (now.open_decisions > 0 && limits_.expire_up_to > now.expired_up_to) {
+      return Expire(limits_.expire_batch, /*only_due=*/false, limits_.expire_up_to);
+    }
+    if (tick_) return Expire(limits_.expire_batch, /*only_due=*/true, kAll);
     return {};
   }
 
@@ -73,14 +77,21 @@ class Batch {
       return MakeError(Code::kConflict, "decision_exists", "another decision has that id; mint a token for each");
     }
     if (known.error().code != Code::kNotFound) return known.error();
+    policy::DecisionMade taken = made;
+    // Stamps never go back: after a clock that was ahead for a while, new decisions
+    // would be born expired. They get their time from the stamp on.
+    if (stamp() >= made.expires_at_us && made.expires_at_us > made.context.decided_at_us) {
+      taken.expires_at_us = stamp() + (made.expires_at_us - made.context.decided_at_us);
+    }
     DecisionRow row;
     row.context = made.context;
     row.decided_seq = NextSeq();
-    row.expires_at_us = made.expires_at_us;
+    row.expires_at_us = taken.expires_at_us;
     row.tokens_in = made.tokens_in;
-    auto receipt = Append(made);
+    const std::int64_t expires_at_us = taken.expires_at_us;
+    auto receipt = Append(std::move(taken));
     if (!receipt.ok()) return receipt;
-    made_.push_back({receipt->seq, made.context.decision, made.expires_at_us});
+    made_.push_back({receipt->seq, made.context.decision, expires_at_us});
     plan_.rows[made.context.decision] = std::move(row);
     ++plan_.after.open_decisions;
     return receipt;
@@ -124,11 +135,11 @@ class Batch {
     return receipt;
   }
 
-  Status Expire(std::uint64_t count_max, bool only_due) {
+  Status Expire(std::uint64_t count_max, bool only_due, LogSeq up_to) {
     std::uint64_t count = 0;
     bool stopped = false;
     const auto visit = [&](const MadeDecision& made) {
-      if (count == count_max || (only_due && made.expires_at_us > stamp())) {
+      if (count == count_max || made.seq > up_to || (only_due && made.expires_at_us > stamp())) {
         stopped = true;
         return false;
       }

@@ -32,6 +32,7 @@ struct LogPosition {
   std::int64_t last_stamp_us = 0;
   LogSeq expired_up_to;
   std::uint64_t open_decisions = 0;
+  std::uint64_t log_bytes = 0;  // not changed by ResolveBatch
 };
 
 struct MadeDecision {
@@ -54,6 +55,7 @@ class CommittedRows {
 struct ResolverLimits {
   std::uint64_t open_decisions_max = 1'000'000;
   std::uint32_t expire_batch = 4096;
+  LogSeq expire_up_to;  // decisions up to here expire whatever their time: the log is full
 };
 
 // What one write batch holds. A row without value is removed.

@@ -48,7 +48,8 @@ Result<Found> LookAround(const std::string& directory) {
   return found;
 }
 
-Status CheckSchema(const std::string& directory) {
+// The version of the store's schema, one that this program knows.
+Result<std::uint32_t> ReadSchema(const std::string& directory) {
   const auto value = Database::PeekMeta(directory, kSchemaKey);
   if (!value.ok()) {
     if (value.error().code != Code::kNotFound) return value.error();
@@ -66,12 +67,13 @@ Status CheckSchema(const std::string& directory) {
                          ", this program knows " + std::to_string(kSchemaVersion) +
                          "; use the newer program (nothing was changed)");
   }
-  return {};
+  return schema.version();
 }
 
 struct Recovered {
   LogPosition position;
   std::optional<CheckpointMark> checkpoint;
+  std::optional<BaseMark> base;
 };
 
 // Holds the database against its high-water mark.
@@ -83,6 +85,9 @@ Result<Recovered> Recover(const Database& database, const HighWater& mark) {
   const auto checkpoint = RocksStore::ReadMark(database);
   if (!checkpoint.ok()) return checkpoint.error();
   recovered.checkpoint = *checkpoint;
+  const auto base = RocksStore::ReadBase(database);
+  if (!base.ok()) return base.error();
+  recovered.base = *base;
   const std::uint64_t last = position->last_seq.value;
   if (last < mark.synced.value) {
     return StoreDamaged("acknowledged_missing", "acknowledged events are missing: the log ends at event " +
@@ -154,8 +159,11 @@ Result<std::unique_ptr<Store>> OpenRocksStore(const StoreOptions& asked) {
   if (!found.ok()) return found.error();
 
   const bool complete = found->high_water && found->high_water->initialised;
+  std::uint32_t version = kSchemaVersion;
   if (complete) {
-    if (const Status schema = CheckSchema(options.directory); !schema.ok()) return schema.error();
+    const auto schema = ReadSchema(options.directory);
+    if (!schema.ok()) return schema.error();
+    version = *schema;
     const auto looked = Database::Open(options.directory, options.write_buffer_bytes, Database::Mode::kReadOnly);
     if (!looked.ok()) return looked.error();
     const auto sound = Recover(*looked, *found->high_water);
@@ -170,14 +178,24 @@ Result<std::unique_ptr<Store>> OpenRocksStore(const StoreOptions& asked) {
     const Status created = FinishCreation(*database, *high_water, options.directory);
     if (!created.ok()) return created.error();
   }
+  if (version < kSchemaVersion) {
+    const Status migrated = RocksStore::Migrate(*database, version);
+    if (!migrated.ok()) return migrated.error();
+  }
   const HighWater mark = high_water->mark();
   const auto recovered = Recover(*database, mark);
   if (!recovered.ok()) return recovered.error();
   const LogSeq last = recovered->position.last_seq;
   const std::uint64_t lost = mark.issued > last ? mark.issued.value - last.value : 0;
   // Recovery has moved what the WAL held into synced table files.
-  RocksStore::Opened opened{std::move(*lock),      std::move(*database), std::move(*high_water), recovered->position,
-                            recovered->checkpoint, last,                 lost};
+  RocksStore::Opened opened{std::move(*lock),
+                            std::move(*database),
+                            std::move(*high_water),
+                            recovered->position,
+                            recovered->checkpoint,
+                            last,
+                            lost,
+                            recovered->base};
   auto store = std::make_unique<RocksStore>(options, std::move(opened));
   if (lost > 0) {
     const Status noted = NoteLoss(*store, recovered->position.last_stamp_us, lost, last);
@@ -194,7 +212,7 @@ Result<std::unique_ptr<Store>> OpenRocksStoreReadOnly(const std::string& directo
   if (!found->high_water || !found->high_water->initialised) {
     return MakeError(Code::kNotFound, "no_store", "there is no store in " + directory);
   }
-  if (const Status schema = CheckSchema(directory); !schema.ok()) return schema.error();
+  if (const auto schema = ReadSchema(directory); !schema.ok()) return schema.error();
   StoreOptions options;
   options.directory = directory;
   auto database = Database::Open(directory, options.write_buffer_bytes, Database::Mode::kReadOnly);
@@ -209,7 +227,8 @@ Result<std::unique_ptr<Store>> OpenRocksStoreReadOnly(const std::string& directo
                             recovered->position,
                             recovered->checkpoint,
                             found->high_water->synced,
-                            issued > last ? issued.value - last.value : 0};
+                            issued > last ? issued.value - last.value : 0,
+                            recovered->base};
   return std::unique_ptr<Store>(std::make_unique<RocksStore>(options, std::move(opened)));
 }
 

@@ -14,6 +14,7 @@
 #include "store/check.h"
 #include "store/codec.h"
 #include "store/disk_guard.h"
+#include "store/meta_rows.h"
 
 namespace pointsman::store {
 
@@ -21,27 +22,6 @@ namespace {
 
 // Keys of state rows begin with a small letter.
 constexpr std::string_view kAfterStateRows = "{";
-
-std::string SealedMessage(std::string_view key, const google::protobuf::MessageLite& message) {
-  return Seal(key, message.SerializeAsString());
-}
-
-// The message of a row of `meta`; nothing when there is no such row.
-template <typename Message>
-Result<std::optional<Message>> ReadMeta(const Database& database, std::string_view key,
-                                        const rocksdb::Snapshot* snapshot = nullptr) {
-  const auto value = database.Get(Family::kMeta, key, snapshot);
-  if (!value.ok()) {
-    if (value.error().code == Code::kNotFound) return std::optional<Message>{};
-    return value.error();
-  }
-  const auto payload = Unseal(key, *value);
-  Message message;
-  if (!payload.ok() || !message.ParseFromArray(payload->data(), static_cast<int>(payload->size()))) {
-    return StoreDamaged("damaged_record", "the row " + std::string(key) + " of the store is damaged");
-  }
-  return std::optional<Message>{std::move(message)};
-}
 
 std::uint64_t BytesIn(const std::string& directory) {
   std::uint64_t bytes = 0;
@@ -66,7 +46,14 @@ RocksStore::RocksStore(const StoreOptions& options, Opened opened)
       checkpoint_(opened.checkpoint),
       last_seq_(opened.position.last_seq.value),
       synced_seq_(opened.synced.value),
-      open_decisions_(opened.position.open_decisions) {
+      open_decisions_(opened.position.open_decisions),
+      log_bytes_(opened.position.log_bytes) {
+  base_ = opened.base;
+  if (base_) {
+    base_seq_ = base_->state.seq.value;
+    dropped_up_to_ = base_->dropped_up_to.value;
+    dropped_events_ = base_->dropped_events;
+  }
   if (checkpoint_) {
     checkpoint_seq_ = checkpoint_->seq.value;
     state_hash_ = checkpoint_->state_hash;
@@ -100,6 +87,7 @@ Result<LogPosition> RocksStore::ReadPosition(const Database& database) {
   if (open->has_value()) {
     position.expired_up_to = LogSeq{(*open)->expired_up_to()};
     position.open_decisions = (*open)->count();
+    position.log_bytes = (*open)->log_bytes();
   }
   return position;
 }
@@ -143,19 +131,26 @@ Status RocksStore::Commit(std::span<const Request> requests, std::int64_t now_us
   outcomes->clear();
   if (const Status writable = CheckWritable(); !writable.ok()) return writable;
   Plan plan;
-  const ResolverLimits limits{options_.open_decisions_max, options_.expire_batch};
+  const LogSeq expired_before = position_.expired_up_to;
+  const ResolverLimits limits{options_.open_decisions_max, options_.expire_batch, expire_up_to_};
   Status done = ResolveBatch(requests, now_us, limits, *this, position_, &plan, outcomes);
   if (done.ok() && !plan.events.empty()) done = WritePlan(plan);
   if (done.ok() && sync) done = SyncLog();
   if (done.ok()) done = StoreHighWater();
+  // Done, or there was no decision left that could expire.
+  if (position_.expired_up_to >= expire_up_to_ || position_.expired_up_to == expired_before) expire_up_to_ = LogSeq{};
   if (!done.ok()) outcomes->clear();
   return done;
 }
 
 Status RocksStore::WritePlan(const Plan& plan) {
   rocksdb::WriteBatch batch;
+  std::uint64_t log_bytes = plan.after.log_bytes;
   for (const policy::Event& event : plan.events) {
-    batch.Put(database_.family(Family::kLog), LogKey(event.seq), EncodeEvent(event));
+    const std::string key = LogKey(event.seq);
+    const std::string value = EncodeEvent(event);
+    log_bytes += key.size() + value.size();
+    batch.Put(database_.family(Family::kLog), key, value);
   }
   for (const auto& [id, row] : plan.rows) {
     if (row) {
@@ -167,6 +162,7 @@ Status RocksStore::WritePlan(const Plan& plan) {
   record::OpenDecisions open;
   open.set_expired_up_to(plan.after.expired_up_to.value);
   open.set_count(plan.after.open_decisions);
+  open.set_log_bytes(log_bytes);
   batch.Put(database_.family(Family::kMeta), ToSlice(kOpenDecisionsKey), SealedMessage(kOpenDecisionsKey, open));
 
   const Status room = CheckFreeSpace(options_.directory, options_.free_space_min_bytes, batch.GetDataSize());
@@ -176,6 +172,8 @@ Status RocksStore::WritePlan(const Plan& plan) {
   if (!written.ok()) return Fail(written, "write to the log");
   FAULT_POINT("store.commit.after_write");
   position_ = plan.after;
+  position_.log_bytes = log_bytes;
+  log_bytes_ = log_bytes;
   last_seq_ = position_.last_seq.value;
   open_decisions_ = position_.open_decisions;
   return {};
@@ -206,7 +204,13 @@ Status RocksStore::ReadLog(LogSeq from, std::uint64_t limit,
   const std::uint64_t last = last_seq_.load();
   std::uint64_t next = std::max<std::uint64_t>(from.value, 1);
   std::uint64_t visited = 0;
+  // The iterator first: what is dropped is announced before it goes.
   const auto it = database_.Scan(Family::kLog);
+  if (next <= dropped_up_to().value) {
+    return MakeError(Code::kOutOfRange, "history_begins_later",
+                     "event " + std::to_string(next) + " is gone: the history begins at event " +
+                         std::to_string(dropped_up_to().value + 1));
+  }
   for (it->Seek(LogKey(LogSeq{next})); it->Valid(); it->Next()) {
     if (limit != 0 && visited == limit) return {};
     const auto seq = ParseLogKey(ToView(it->key()));
@@ -221,8 +225,7 @@ Status RocksStore::ReadLog(LogSeq from, std::uint64_t limit,
   }
   if (!it->status().ok()) return RocksError(it->status(), "read event " + std::to_string(next));
   if (next <= last && (limit == 0 || visited < limit)) {
-    return StoreDamaged("log_gap", "the log ends before event " + std::to_string(next) + " of " +
-                                       std::to_string(last));
+    return StoreDamaged("log_gap", "the log ends before event " + std::to_string(next) + " of " + std::to_string(last));
   }
   return {};
 }
@@ -230,7 +233,8 @@ Status RocksStore::ReadLog(LogSeq from, std::uint64_t limit,
 Status RocksStore::VisitMade(LogSeq after, const std::function<bool(const MadeDecision&)>& visit) const {
   bool wanted = true;
   const Error stop = MakeError(Code::kOk, "", "");
-  const Status read = ReadLog(LogSeq{after.value + 1}, 0, [&](const policy::Event& event) -> Status {
+  const LogSeq from{std::max(after, dropped_up_to()).value + 1};
+  const Status read = ReadLog(from, 0, [&](const policy::Event& event) -> Status {
     const auto* made = std::get_if<policy::DecisionMade>(&event.payload);
     if (made == nullptr) return {};
     wanted = visit({event.seq, made->context.decision, made->expires_at_us});
@@ -293,14 +297,14 @@ Status RocksStore::WriteCheckpoint(policy::State& state) {
   if (const Status stored = StoreHighWater(); !stored.ok()) return stored;
   const Status kept = high_water_->Sync();
   if (!kept.ok()) return Fail(rocksdb::Status::IOError(kept.error().message), "sync the high-water mark");
-  return {};
+  return TrimLog();
 }
 
 Result<policy::State> RocksStore::LoadState() const {
   rocksdb::ManagedSnapshot snapshot(&database_.get());
   const auto mark = ReadMark(database_, snapshot.snapshot());
   if (!mark.ok()) return mark.error();
-  if (!mark->has_value()) return policy::State{};
+  if (!mark->has_value()) return LoadBase();
   StateLoader loader;
   const auto it = database_.Scan(Family::kState, snapshot.snapshot());
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
@@ -358,6 +362,10 @@ StoreStatistics RocksStore::Statistics() const {
   statistics.disk_bytes = BytesIn(options_.directory);
   statistics.lost_unsynced = lost_unsynced_;
   statistics.state_hash = state_hash_.load();
+  statistics.base_seq = LogSeq{base_seq_.load()};
+  statistics.dropped_up_to = dropped_up_to();
+  statistics.dropped_events = dropped_events_.load();
+  statistics.log_bytes = log_bytes_.load();
   return statistics;
 }
 
@@ -366,11 +374,13 @@ Status RocksStore::Check() const {
   if (!position.ok()) return position.error();
   CheckedParts parts;
   parts.position = *position;
+  parts.dropped_up_to = dropped_up_to();
   parts.visit_rows = [this](const std::function<Status(const policy::DecisionRow&)>& visit) -> Status {
     const auto it = database_.Scan(Family::kDecisions);
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       DecisionId id;
-      if (it->key().size() != id.bytes.size()) return StoreDamaged("damaged_record", "a decision row has a strange key");
+      if (it->key().size() != id.bytes.size())
+        return StoreDamaged("damaged_record", "a decision row has a strange key");
       std::copy_n(it->key().data(), id.bytes.size(), reinterpret_cast<char*>(id.bytes.data()));
       const auto row = DecodeRow(id, ToView(it->value()));
       if (!row.ok()) return row.error();

@@ -3,7 +3,9 @@
 //
 // Invariants
 //   - the log family holds exactly 1..last_seq, each sealed under its number;
+//   - but for events up to dropped_up_to, of which only some are left;
 //   - decision rows are exactly the decisions made after expired_up_to;
+//   - dropped_up_to <= base <= checkpoint, and no open decision is dropped;
 //   - high water: synced <= last_seq always, or opening fails;
 //   - after a failed write or sync nothing is written any more (failed_).
 #pragma once
@@ -23,6 +25,15 @@
 
 namespace pointsman::store {
 
+// Where history begins; see rocks_retention.cc.
+struct BaseMark {
+  CheckpointMark state;          // what a replay begins with
+  LogSeq dropped_up_to;          // <= state.seq
+  std::uint64_t kept_bytes = 0;  // of the events up to there that are left
+  std::uint64_t dropped_events = 0;
+  std::uint32_t fold_version = policy::kFoldVersion;  // of the rows
+};
+
 class RocksStore final : public Store, private CommittedRows {
  public:
   // What opening found; see rocks_open.cc.
@@ -34,6 +45,7 @@ class RocksStore final : public Store, private CommittedRows {
     std::optional<CheckpointMark> checkpoint;
     LogSeq synced;
     std::uint64_t lost_unsynced = 0;
+    std::optional<BaseMark> base;
   };
   RocksStore(const StoreOptions& options, Opened opened);
   ~RocksStore() override;
@@ -45,6 +57,8 @@ class RocksStore final : public Store, private CommittedRows {
   Result<policy::DecisionRow> FindDecision(const DecisionId& id) const override;
   Status WriteCheckpoint(policy::State& state) override;
   Result<policy::State> LoadState() const override;
+  Result<policy::State> LoadBase() const override;
+  Status ForEach(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const override;
   Status PutBundle(const policy::Bundle& bundle) override;
   Result<std::shared_ptr<const policy::Bundle>> Find(const BundleHash& hash) const override;
   StoreStatistics Statistics() const override;
@@ -55,6 +69,9 @@ class RocksStore final : public Store, private CommittedRows {
   static Result<LogPosition> ReadPosition(const Database& database);
   static Result<std::optional<CheckpointMark>> ReadMark(const Database& database,
                                                         const rocksdb::Snapshot* snapshot = nullptr);
+  static Result<std::optional<BaseMark>> ReadBase(const Database& database);
+  // Gives a store of schema `from` the present one, in one synced batch.
+  static Status Migrate(Database& database, std::uint32_t from);
 
  private:
   Result<policy::DecisionRow> FindRow(const DecisionId& id) const override { return FindDecision(id); }
@@ -65,6 +82,14 @@ class RocksStore final : public Store, private CommittedRows {
   // Syncs the WAL when anything is not synced yet.
   Status SyncLog();
   Status StoreHighWater();
+  // After a checkpoint: makes room where the log is longer than its quota.
+  Status TrimLog();
+  Status WriteBase();
+  Result<policy::State> RefoldBase(LogSeq last) const;
+  Status DropEvents(LogSeq last, std::uint64_t target_bytes);
+  // Bytes of the log that count against the quota: feedback that is kept does not.
+  std::uint64_t QuotaBytes() const { return position_.log_bytes - (base_ ? base_->kept_bytes : 0); }
+  LogSeq dropped_up_to() const { return LogSeq{dropped_up_to_.load()}; }
   // From here on nothing is acknowledged.
   Error Fail(const rocksdb::Status& status, const std::string& action);
 
@@ -78,6 +103,8 @@ class RocksStore final : public Store, private CommittedRows {
   std::optional<HighWaterFile> high_water_;
   LogPosition position_;
   std::optional<CheckpointMark> checkpoint_;
+  std::optional<BaseMark> base_;
+  LogSeq expire_up_to_;  // decisions that must expire so that the log can shrink
   bool failed_ = false;
 
   // Self-synchronised: what Statistics and ReadLog see.
@@ -86,6 +113,10 @@ class RocksStore final : public Store, private CommittedRows {
   std::atomic<std::uint64_t> checkpoint_seq_{0};
   std::atomic<std::uint64_t> state_hash_{0};
   std::atomic<std::uint64_t> open_decisions_;
+  std::atomic<std::uint64_t> base_seq_{0};
+  std::atomic<std::uint64_t> dropped_up_to_{0};
+  std::atomic<std::uint64_t> dropped_events_{0};
+  std::atomic<std::uint64_t> log_bytes_{0};
 
   mutable std::mutex bundles_mutex_;
   mutable std::map<BundleHash, std::weak_ptr<const policy::Bundle>> bundles_;  // guarded by bundles_mutex_

@@ -4,6 +4,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
 #include <sys/file.h>
 
 #include <array>
@@ -59,6 +60,8 @@ rocksdb::Options MakeOptions(std::uint64_t write_buffer_bytes) {
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.compression = rocksdb::kLZ4Compression;
+  // What is dropped from the log leaves the disk soon, not with the next full compaction.
+  options.table_properties_collector_factories.push_back(rocksdb::NewCompactOnDeletionCollectorFactory(4096, 2048));
   rocksdb::BlockBasedTableOptions table;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
@@ -116,9 +119,8 @@ Result<Database> Database::Open(const std::string& directory, std::uint64_t writ
   rocksdb::DB* raw = nullptr;
   const auto families = AllFamilies(options);
   const rocksdb::Status opened =
-      mode == Mode::kReadOnly
-          ? rocksdb::DB::OpenForReadOnly(options, directory, families, &database.handles_, &raw)
-          : rocksdb::DB::Open(options, directory, families, &database.handles_, &raw);
+      mode == Mode::kReadOnly ? rocksdb::DB::OpenForReadOnly(options, directory, families, &database.handles_, &raw)
+                              : rocksdb::DB::Open(options, directory, families, &database.handles_, &raw);
   database.db_.reset(raw);
   if (!opened.ok()) return RocksError(opened, "open the store in " + directory);
   return database;
@@ -130,8 +132,7 @@ Result<std::string> Database::PeekMeta(const std::string& directory, std::string
       {kColumnFamilies[0], options}, {kColumnFamilies[static_cast<std::size_t>(Family::kMeta)], options}};
   Database database;
   rocksdb::DB* raw = nullptr;
-  const rocksdb::Status opened =
-      rocksdb::DB::OpenForReadOnly(options, directory, families, &database.handles_, &raw);
+  const rocksdb::Status opened = rocksdb::DB::OpenForReadOnly(options, directory, families, &database.handles_, &raw);
   database.db_.reset(raw);
   if (!opened.ok()) return RocksError(opened, "read the store in " + directory);
   std::string value;

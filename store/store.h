@@ -64,9 +64,12 @@ struct Receipt {
 
 struct StoreStatistics {
   LogSeq last_seq;
-  LogSeq synced_seq;          // high-water mark
+  LogSeq synced_seq;  // high-water mark
   LogSeq checkpoint_seq;
-  LogSeq base_seq;            // history begins after this one
+  LogSeq base_seq;                   // a replay begins with the state after this one
+  LogSeq dropped_up_to;              // of the events up to here only some are left
+  std::uint64_t dropped_events = 0;  // that are gone, since the store was made
+  std::uint64_t log_bytes = 0;
   std::uint64_t open_decisions = 0;
   std::uint64_t disk_bytes = 0;
   std::uint64_t lost_unsynced = 0;  // numbers of the unsynced tail lost in the last crash
@@ -87,11 +90,13 @@ class Store : public policy::BundleCatalogue, public policy::History {
                         std::vector<Result<Receipt>>* outcomes) = 0;
 
   // Visits events from `from` on, in order, at most `limit` (0: all).
-  // Errors: DATA_LOSS (gap, checksum, iterator), or the visitor's.
+  // Errors: DATA_LOSS (gap, checksum, iterator), OUT_OF_RANGE history_begins_later
+  // (`from` is not after dropped_up_to), or the visitor's.
   virtual Status ReadLog(LogSeq from, std::uint64_t limit,
                          const std::function<Status(const policy::Event&)>& visit) const = 0;
-  // policy::History, by ReadLog.
-  Status ForEach(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const final;
+  // policy::History: all events before `before` that are left. What an activation
+  // folds again (feedback and operators' events) is never dropped.
+  Status ForEach(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const override;
 
   // The row of an open decision. Errors: NOT_FOUND, DATA_LOSS.
   virtual Result<policy::DecisionRow> FindDecision(const DecisionId& id) const = 0;
@@ -103,6 +108,10 @@ class Store : public policy::BundleCatalogue, public policy::History {
   // left by an older fold (policy::kFoldVersion).
   // Errors: DATA_LOSS when rows and stored hash disagree.
   virtual Result<policy::State> LoadState() const = 0;
+
+  // The state that a replay begins with: that after base_seq, or an empty one.
+  // Errors: DATA_LOSS.
+  virtual Result<policy::State> LoadBase() const { return policy::State{}; }
 
   // Stores a bundle under its hash, synced. Putting it again is fine.
   virtual Status PutBundle(const policy::Bundle& bundle) = 0;
@@ -121,10 +130,14 @@ std::uint64_t StateHash(const policy::State& state);
 
 struct StoreOptions {
   std::string directory;
-  std::uint64_t write_buffer_bytes = 8ULL << 20;      // the WAL preallocates 1.1 times this
-  std::uint64_t free_space_min_bytes = 64ULL << 20;   // below this nothing is written, >= 16 MiB
-  std::uint64_t open_decisions_max = 1'000'000;       // beyond: the oldest expires first
-  std::uint32_t expire_batch = 4096;                  // decisions expired per Tick at most
+  std::uint64_t write_buffer_bytes = 8ULL << 20;     // the WAL preallocates 1.1 times this
+  std::uint64_t free_space_min_bytes = 64ULL << 20;  // below this nothing is written, >= 16 MiB
+  std::uint64_t open_decisions_max = 1'000'000;      // beyond: the oldest expires first
+  std::uint32_t expire_batch = 4096;                 // decisions expired per Tick at most
+  // Beyond this the oldest decisions and outcomes leave the log at the next
+  // checkpoint; open decisions expire for it where nothing else helps. Old ratings,
+  // preferences and gold stay, and are not counted. 0: no bound.
+  std::uint64_t log_bytes_max = 0;
 };
 
 // Opens or creates the store on RocksDB.

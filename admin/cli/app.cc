@@ -9,6 +9,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "admin/cli/app_doctor.h"
 #include "admin/cli/app_eval.h"
 #include "admin/cli/client_verbs.h"
 #include "admin/cli/context.h"
@@ -17,7 +18,10 @@
 #include "admin/cli/offline_verbs.h"
 #include "admin/cli/operator_verbs.h"
 #include "admin/cli/render.h"
+#include "admin/cli/shell_help.h"
 #include "daemon/config.h"
+#include "daemon/config_text.h"
+#include "daemon/version.h"
 
 namespace pointsman::cli {
 namespace {
@@ -38,6 +42,20 @@ Exit CheckConfig(Context& context, const std::string& path) {
   return Exit::kOk;
 }
 
+Exit ShowConfig(Context& context, const std::string& path, bool effective) {
+  const Result<daemon::Config> config = daemon::LoadConfig(path);
+  if (!config.ok()) return context.Fail(config.error(), Exit::kConfig);
+  std::string text = daemon::ConfigText(config.value());
+  if (!effective) {
+    Result<std::string> file = ReadInput(context, path);
+    if (!file.ok()) return context.Fail(file.error());
+    text = std::move(file).value();
+  }
+  if (context.json) return context.Print({{"file", path}, {"effective", effective}, {"toml", text}});
+  context.out << text;
+  return Exit::kOk;
+}
+
 void AddConfig(CLI::App& app, Context& context) {
   CLI::App* family = AddFamily(app, "config", "The daemon's configuration file", kOfflineGroup);
   CLI::App* check = AddVerb(*family, context, "check", "Reports every fault of a configuration file at once",
@@ -45,10 +63,19 @@ void AddConfig(CLI::App& app, Context& context) {
   auto path = std::make_shared<std::string>();
   check->add_option("file", *path, "The TOML file")->required();
   check->callback([&context, path] { context.exit = CheckConfig(context, *path); });
+
+  CLI::App* show = AddVerb(*family, context, "show", "Prints the configuration that a file comes to",
+                           "pointsman config show --effective /etc/pointsman/pointsman.toml");
+  auto shown = std::make_shared<std::string>("/etc/pointsman/pointsman.toml");
+  auto effective = std::make_shared<bool>(false);
+  show->add_option("file", *shown, "The TOML file")->capture_default_str();
+  show->add_flag("--effective", *effective, "With every default that the file leaves out");
+  show->callback([&context, shown, effective] { context.exit = ShowConfig(context, *shown, *effective); });
 }
 
 void AddGlobalOptions(CLI::App& app, Context& context) {
   app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("pointsman ") + daemon::kVersion);
   app.set_help_all_flag("--help-all", "Help of every verb");
   app.add_option("--socket", context.route_socket, "Route socket, for client verbs")
       ->envname("POINTSMAN_SOCKET")
@@ -84,6 +111,8 @@ int Run(int argc, char** argv) {
   AddConfig(app, context);
   AddEval(app, context);
   AddDemo(app, context);
+  AddDoctor(app, context);
+  AddShellHelp(app, context, daemon::kVersion);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

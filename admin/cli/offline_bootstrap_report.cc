@@ -37,9 +37,12 @@ json ReportJson(const bootstrap::BootstrapReport& report) {
   for (const auto& group : report.generators) generators.push_back(GroupJson(group));
   json groups = json::array();
   for (const auto& group : report.groups) groups.push_back(GroupJson(group));
-  return {{"table", report.table},       {"models", report.models},
-          {"total", GroupJson(report.total)}, {"generators", std::move(generators)},
-          {"groups", std::move(groups)}, {"warnings", report.warnings}};
+  return {{"table", report.table},
+          {"models", report.models},
+          {"total", GroupJson(report.total)},
+          {"generators", std::move(generators)},
+          {"groups", std::move(groups)},
+          {"warnings", report.warnings}};
 }
 
 void PrintGroups(Context& context, const std::vector<bootstrap::GroupReport>& groups, bool with_generator) {
@@ -80,8 +83,9 @@ Exit Report(Context& context, const std::string& path, const bootstrap::ReportOp
     lines.insert(lines.end(), report->groups.begin(), report->groups.end());
   }
   PrintGroups(context, lines, generators);
-  context.out << "\nKEPT: at least half of the models agree, but not all (the filter). ALL ONE, CHAOTIC: shares of rows.\n"
-              << "REFERENCE: the plurality is the table's reference. SELF: the generator answers its own reference.\n";
+  context.out
+      << "\nKEPT: at least half of the models agree, but not all (the filter). ALL ONE, CHAOTIC: shares of rows.\n"
+      << "REFERENCE: the plurality is the table's reference. SELF: the generator answers its own reference.\n";
   for (const std::string& warning : report->warnings) context.out << "warning: " << Printable(warning) << "\n";
   return Exit::kOk;
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "admin/cli/event_json.h"
+#include "admin/cli/offline_transfer_verbs.h"
 #include "admin/cli/render.h"
 #include "admin/json.h"
 #include "policy/learning/learner.h"
@@ -90,28 +91,27 @@ Result<policy::State> StateAt(const store::Store& store, std::uint64_t at) {
   const std::uint64_t last = store.LastSeq().value;
   const std::uint64_t base = store.Statistics().base_seq.value;
   if (at == 0) at = last;
-  if (at > last || at < base || base > 0) {
+  if (at > last || at < base) {
     return MakeError(Code::kOutOfRange, at > last ? "after_the_end" : "history_begins_later",
-                     "the log holds events " + std::to_string(base + 1) + " to " + std::to_string(last) +
-                         "; there is no state at event " + std::to_string(at));
+                     "history begins with the state after event " + std::to_string(base) + " and ends with event " +
+                         std::to_string(last) + "; there is no state at event " + std::to_string(at));
   }
-  auto learner = policy::Learner::Create(store, store, policy::State{});
+  auto begin = store.LoadBase();
+  if (!begin.ok()) return begin.error();
+  auto learner = policy::Learner::Create(store, store, std::move(begin).value());
   if (!learner.ok()) return learner.error();
   policy::Learner& fold = *learner.value();
-  const Status read = at == 0 ? Status() : store.ReadLog(LogSeq{1}, at, [&](const policy::Event& event) {
-    Status learnt = fold.Learn(event);
-    if (event.seq.value % 65'536 == 0) {  // marks for a daemon, which nobody reads here
-      fold.mutable_state().unpublished.clear();
-      fold.mutable_state().dirty_rows.clear();
-    }
-    return learnt;
-  });
+  const Status read =
+      at == base ? Status() : store.ReadLog(LogSeq{base + 1}, at - base, [&](const policy::Event& event) {
+        Status learnt = fold.Learn(event);
+        if (event.seq.value % 65'536 == 0) {  // marks for a daemon, which nobody reads here
+          fold.mutable_state().unpublished.clear();
+          fold.mutable_state().dirty_rows.clear();
+        }
+        return learnt;
+      });
   if (!read.ok()) return read.error();
   return std::move(fold.mutable_state());
-}
-
-Exit FailNegative(Context& context, const Error& error) {
-  return context.Fail(error, error.code == Code::kOutOfRange ? Exit::kNegative : ExitFor(error.code));
 }
 
 Exit ShowStateAt(Context& context, const std::string& directory, std::uint64_t at) {
@@ -134,8 +134,9 @@ Exit ShowStateAt(Context& context, const std::string& directory, std::uint64_t a
                        {"retractions", admin::Number64(counters.retractions)}};
   if (context.json) return context.Print(report);
   context.out << "after event " << state->last_seq.value << ", " << UtcTime(state->now_us) << "\nstate hash  "
-              << admin::Hex64(store::StateHash(*state)) << "\ngeneration  " << state->generation.value << "\nrows        "
-              << rows << ", of them cells " << state->cells.size() << "\ndecisions   " << counters.decisions << "\n";
+              << admin::Hex64(store::StateHash(*state)) << "\ngeneration  " << state->generation.value
+              << "\nrows        " << rows << ", of them cells " << state->cells.size() << "\ndecisions   "
+              << counters.decisions << "\n";
   return Exit::kOk;
 }
 
@@ -224,10 +225,12 @@ Exit Diff(Context& context, const DiffArguments& arguments) {
       shown.push_back({{"kind", KindName(one.key[0])}, {"key", HexBytes({bytes, one.key.size()})}, {"how", one.how}});
     }
     context.Print({{"equal", equal},
-                   {"first", {{"sequence", admin::Number64(first->last_seq.value)},
-                              {"state_hash", admin::Hex64(store::StateHash(first.value()))}}},
-                   {"second", {{"sequence", admin::Number64(second->last_seq.value)},
-                               {"state_hash", admin::Hex64(store::StateHash(second.value()))}}},
+                   {"first",
+                    {{"sequence", admin::Number64(first->last_seq.value)},
+                     {"state_hash", admin::Hex64(store::StateHash(first.value()))}}},
+                   {"second",
+                    {{"sequence", admin::Number64(second->last_seq.value)},
+                     {"state_hash", admin::Hex64(store::StateHash(second.value()))}}},
                    {"differences", admin::Number64(differences.size())},
                    {"kinds", std::move(counted)},
                    {"rows", std::move(shown)}});
@@ -255,14 +258,16 @@ std::shared_ptr<Places> AddStoreOption(CLI::App& verb, const std::string& group)
 
 void AddState(CLI::App& app, Context& context, const std::string& group) {
   CLI::App* family = AddFamily(app, "state", "The learner's state, folded anew from the log", group);
-  CLI::App* at = AddVerb(*family, context, "at", "The state as it was after one event; exit 1 if the log has no such one",
-                         "pointsman state at 1200 --store /var/lib/pointsman");
+  CLI::App* at =
+      AddVerb(*family, context, "at", "The state as it was after one event; exit 1 if the log has no such one",
+              "pointsman state at 1200 --store /var/lib/pointsman");
   auto places = AddStoreOption(*at, "");
   at->add_option("sequence", places->sequence, "Number of the event")->required();
   at->callback([&context, places] { context.exit = ShowStateAt(context, places->store, places->sequence); });
 
-  CLI::App* diff = AddVerb(*family, context, "diff", "Rows that differ between two moments or two stores; exit 1 if any",
-                           "pointsman state diff --store a --other b");
+  CLI::App* diff =
+      AddVerb(*family, context, "diff", "Rows that differ between two moments or two stores; exit 1 if any",
+              "pointsman state diff --store a --other b");
   auto arguments = std::make_shared<DiffArguments>();
   diff->add_option("--store", arguments->store, "The first store's folder")->capture_default_str();
   diff->add_option("--other", arguments->other, "The second store's folder (default: the first's)");

@@ -1,6 +1,7 @@
 #include "admin/cli/offline_verbs.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -9,11 +10,14 @@
 #include <utility>
 
 #include "admin/cli/event_json.h"
-#include "admin/cli/render.h"
 #include "admin/cli/offline_store_verbs.h"
+#include "admin/cli/offline_transfer_verbs.h"
+#include "admin/cli/render.h"
 #include "admin/json.h"
 #include "policy/learning/learner.h"
 #include "store/store.h"
+#include "store/subject_filter.h"
+#include "store/transfer.h"
 
 namespace pointsman::cli {
 namespace {
@@ -31,15 +35,17 @@ struct Replayed {
 
 constexpr std::uint64_t kForgetMarksEvery = 65'536;
 
-// Folds the log from `start` on, which is empty or a checkpoint.
-Result<Replayed> Fold(const Context& context, const store::Store& store, policy::State start, LogSeq checkpoint) {
+using Visit = std::function<Status(const policy::Event&)>;
+
+// Folds what `read` visits onto `start`.
+Result<Replayed> FoldOf(const Context& context, const store::Store& bundles, const policy::History& history,
+                        policy::State start, LogSeq checkpoint, const std::function<Status(const Visit&)>& read_all) {
   const std::int64_t began = context.clock.MonotonicNanos();
-  const LogSeq from{start.last_seq.value + 1};
-  Result<std::unique_ptr<policy::Learner>> learner = policy::Learner::Create(store, store, std::move(start));
+  Result<std::unique_ptr<policy::Learner>> learner = policy::Learner::Create(bundles, history, std::move(start));
   if (!learner.ok()) return learner.error();
   policy::Learner& fold = *learner.value();
   Replayed out;
-  const Status read = store.ReadLog(from, 0, [&](const policy::Event& event) {
+  const Status read = read_all([&](const policy::Event& event) {
     Status learnt = fold.Learn(event);
     if (!learnt.ok()) return learnt;
     ++out.events;
@@ -57,20 +63,55 @@ Result<Replayed> Fold(const Context& context, const store::Store& store, policy:
   return out;
 }
 
+// Folds the log from `start` on, which is empty or a checkpoint.
+Result<Replayed> Fold(const Context& context, const store::Store& store, policy::State start, LogSeq checkpoint) {
+  const LogSeq from{start.last_seq.value + 1};
+  return FoldOf(context, store, store, std::move(start), checkpoint,
+                [&](const Visit& visit) { return store.ReadLog(from, 0, visit); });
+}
+
+// What the state would be had one subject never said anything; nothing is changed.
+Exit ReplayWithout(Context& context, const std::string& directory, const SubjectArguments& subject) {
+  const auto hash = SubjectNamed(directory, subject);
+  if (!hash.ok()) return context.Fail(hash.error());
+  const auto opened = store::OpenRocksStoreReadOnly(directory);
+  if (!opened.ok()) return context.Fail(opened.error());
+  const store::Store& store = *opened.value();
+  const auto filter = store::SubjectFilter::Make(store, hash.value());
+  if (!filter.ok()) return FailNegative(context, filter.error());
+  const auto with = Fold(context, store, policy::State{}, LogSeq{});
+  if (!with.ok()) return context.Fail(with.error());
+  const auto without = FoldOf(context, store, filter.value(), policy::State{}, LogSeq{},
+                              [&](const Visit& visit) { return filter->ForEach(LogSeq{}, visit); });
+  if (!without.ok()) return context.Fail(without.error());
+  if (context.json) {
+    return context.Print({{"events", admin::Number64(without->events)},
+                          {"subject", admin::Hex64(hash->value)},
+                          {"subject_events", admin::Number64(filter->events())},
+                          {"subject_decisions", admin::Number64(filter->decisions())},
+                          {"state_hash", admin::Hex64(with->hash)},
+                          {"state_hash_without", admin::Hex64(without->hash)}});
+  }
+  context.out << "the subject gave " << filter->events() << " of " << without->events << " events, on "
+              << filter->decisions() << " decisions\nstate hash          " << admin::Hex64(with->hash)
+              << "\nwithout the subject " << admin::Hex64(without->hash) << "\n";
+  return Exit::kOk;
+}
+
 Exit Replay(Context& context, const std::string& directory, bool verify) {
   const auto opened = store::OpenRocksStoreReadOnly(directory);
   if (!opened.ok()) return context.Fail(opened.error());
   const store::Store& store = *opened.value();
   const store::StoreStatistics statistics = store.Statistics();
-  if (statistics.base_seq.value > 0) {
-    return context.Fail(MakeError(Code::kFailedPrecondition, "history_begins_later",
-                                  "events up to " + std::to_string(statistics.base_seq.value) +
-                                      " were folded into a base state; a replay from empty needs them"));
-  }
-  const Result<Replayed> whole = Fold(context, store, policy::State{}, statistics.checkpoint_seq);
+  Result<policy::State> base = store.LoadBase();
+  if (!base.ok()) return context.Fail(base.error());
+  const std::uint64_t base_hash = store::StateHash(base.value());
+  Result<Replayed> whole = Fold(context, store, std::move(base).value(), statistics.checkpoint_seq);
   if (!whole.ok()) return context.Fail(whole.error());
+  if (statistics.checkpoint_seq == statistics.base_seq) whole->hash_at_checkpoint = base_hash;
   const double rate = whole->seconds > 0 ? static_cast<double>(whole->events) / whole->seconds : 0;
   json report = {{"events", admin::Number64(whole->events)},
+                 {"base_sequence", admin::Number64(statistics.base_seq.value)},
                  {"state_hash", admin::Hex64(whole->hash)},
                  {"seconds", whole->seconds},
                  {"events_per_second", rate}};
@@ -192,7 +233,7 @@ Exit ExportSummary(Context& context, const store::Store& store) {
   std::uint64_t events = 0;
   std::int64_t first_us = 0;
   std::int64_t last_us = 0;
-  const Status read = store.ReadLog(LogSeq{store.Statistics().base_seq.value + 1}, 0, [&](const policy::Event& event) {
+  const Status read = store.ForEach(LogSeq{store.LastSeq().value + 1}, [&](const policy::Event& event) {
     ++counts[std::string(policy::EventTypeName(policy::EventType(event.payload)))];
     if (events++ == 0) first_us = event.at_us;
     last_us = event.at_us;
@@ -214,13 +255,24 @@ Exit ExportSummary(Context& context, const store::Store& store) {
   return Exit::kOk;
 }
 
+// Everything, for `import`.
+Exit ExportRecords(Context& context, const std::string& directory, const std::string& path) {
+  const auto done = store::ExportRecords(directory, path);
+  if (!done.ok()) return FailNegative(context, done.error());
+  if (context.json) return context.Print(TransferredJson(done.value()));
+  context.out << Printable(path) << " holds " << done->last_seq.value << " events and " << done->bundles << " bundles, "
+              << Fixed(static_cast<double>(done->bytes) / 1e6, 1) << " MB\n";
+  return Exit::kOk;
+}
+
 Exit Export(Context& context, const std::string& directory, bool summary, bool acknowledged) {
   const auto opened = store::OpenRocksStoreReadOnly(directory);
   if (!opened.ok()) return context.Fail(opened.error());
   const store::Store& store = *opened.value();
   if (summary) return ExportSummary(context, store);
   Live live;
-  const Status read = store.ReadLog(LogSeq{store.Statistics().base_seq.value + 1}, 0, [&](const policy::Event& event) {
+  // Of events that made room for later ones only some are left.
+  const Status read = store.ForEach(LogSeq{store.LastSeq().value + 1}, [&](const policy::Event& event) {
     if (acknowledged) {
       live.Take(event);
     } else {
@@ -241,6 +293,8 @@ struct StoreArguments {
   bool verify = false;
   bool summary = false;
   bool acknowledged = false;
+  std::string records;
+  SubjectArguments without;
 };
 
 std::shared_ptr<StoreArguments> AddStoreOption(CLI::App& verb) {
@@ -258,19 +312,30 @@ void AddOfflineVerbs(CLI::App& app, Context& context) {
   auto replayed = AddStoreOption(*replay);
   replay->add_flag("--verify", replayed->verify,
                    "Compare with the checkpoint and the rest of the log; exit 1 where they differ");
-  replay->callback([&context, replayed] { context.exit = Replay(context, replayed->directory, replayed->verify); });
+  AddSubjectOptions(*replay, "--without", "Fold as if this subject had never said anything, and compare",
+                    &replayed->without);
+  replay->callback([&context, replayed] {
+    context.exit = replayed->without.subject.empty() ? Replay(context, replayed->directory, replayed->verify)
+                                                     : ReplayWithout(context, replayed->directory, replayed->without);
+  });
 
   CLI::App* verb = AddVerb(app, context, "export", "Writes the log as JSON, one event a line",
                            "pointsman export --store /var/lib/pointsman > log.ndjson");
   auto exported = AddStoreOption(*verb);
   auto* summary = verb->add_flag("--summary", exported->summary, "Counts by event instead");
+  verb->add_option("--records", exported->records, "Write all events and bundles into this new file, for `import`");
   verb->add_flag("--acknowledged", exported->acknowledged,
                  "One line for each rating, gold label, outcome and preference that counts now")
       ->excludes(summary);
   verb->callback([&context, exported] {
+    if (!exported->records.empty()) {
+      context.exit = ExportRecords(context, exported->directory, exported->records);
+      return;
+    }
     context.exit = Export(context, exported->directory, exported->summary, exported->acknowledged);
   });
   AddStoreVerbs(app, context, kOfflineGroup);
+  AddTransferVerbs(app, context, kOfflineGroup);
 }
 
 }  // namespace pointsman::cli

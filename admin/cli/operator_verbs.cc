@@ -9,62 +9,21 @@
 #include <ostream>
 #include <utility>
 
+#include "admin/cli/admin_call.h"
 #include "admin/cli/http_client.h"
 #include "admin/cli/model_render.h"
 #include "admin/cli/operator_render.h"
 #include "admin/cli/render.h"
+#include "admin/cli/watch_verbs.h"
 #include "admin/json.h"
 
 namespace pointsman::cli {
 namespace {
 
 using nlohmann::json;
-using Show = void (*)(Context&, const json&);
 
 constexpr char kGroup[] = "Operator verbs (HTTP on the admin socket)";
-constexpr int kReadTimeoutMillis = 30'000;
-constexpr int kChangeTimeoutMillis = 600'000;  // an activation folds the whole log again
 constexpr int kPollMillis = 200;
-
-struct Failed {
-  Error error;
-  Exit exit = Exit::kOurBug;
-};
-
-// The JSON of a good answer, or how the verb ends.
-std::variant<json, Failed> Ask(Context& context, std::string_view method, const std::string& path,
-                               const std::string& body) {
-  const int timeout_ms = method == "GET" ? kReadTimeoutMillis : kChangeTimeoutMillis;
-  const Result<HttpAnswer> answer = HttpCall(context.clock, context.admin_socket, method, path, body, timeout_ms);
-  if (!answer.ok()) {
-    const bool unreachable = answer.error().code == Code::kUnavailable;
-    return Failed{answer.error(), unreachable ? Exit::kUnreachable : ExitFor(answer.error().code)};
-  }
-  json value = json::parse(answer->body, nullptr, /*allow_exceptions=*/false);
-  if (!value.is_object()) {
-    return Failed{MakeError(Code::kInternal, "bad_answer", "the daemon's answer is not a JSON object"), Exit::kOurBug};
-  }
-  if (answer->status < 400) return value;
-  const Error error =
-      MakeError(CodeOfName(FieldText(value, "code")), FieldText(value, "reason"), FieldText(value, "detail"));
-  return Failed{error, ExitFor(error.code)};
-}
-
-Exit Finish(Context& context, const std::variant<json, Failed>& answer, Show show) {
-  if (const Failed* failed = std::get_if<Failed>(&answer)) return context.Fail(failed->error, failed->exit);
-  const json& value = std::get<json>(answer);
-  if (context.json) return context.Print(value);
-  show(context, value);
-  return Exit::kOk;
-}
-
-Exit Get(Context& context, const std::string& path, Show show) {
-  return Finish(context, Ask(context, "GET", path, ""), show);
-}
-
-Exit Post(Context& context, const std::string& path, const json& body, Show show) {
-  return Finish(context, Ask(context, "POST", path, admin::Dump(body)), show);
-}
 
 // A verb of `family` (or of the program) without arguments that GETs `path`.
 void AddGet(CLI::App& parent, Context& context, const char* name, const char* help, const char* example,
@@ -181,7 +140,7 @@ void AddGenerations(CLI::App& app, Context& context) {
 Exit WaitForBootstrap(Context& context) {
   Progress progress(context.err, context.err_is_terminal);
   for (;;) {
-    const auto answer = Ask(context, "GET", "/v1/bootstrap", "");
+    const auto answer = AskAdmin(context, "GET", "/v1/bootstrap", "");
     if (!std::holds_alternative<json>(answer)) {
       progress.Finish();
       return Finish(context, answer, ShowBootstrap);
@@ -236,7 +195,7 @@ Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
                      {"embedder", arguments.embedder},
                      {"activate", !arguments.no_activate},
                      {"force", arguments.force}};
-  const auto answer = Ask(context, "POST", "/v1/bootstrap", admin::Dump(body));
+  const auto answer = AskAdmin(context, "POST", "/v1/bootstrap", admin::Dump(body));
   if (!arguments.wait || !std::holds_alternative<json>(answer)) return Finish(context, answer, ShowBootstrap);
   return WaitForBootstrap(context);
 }
@@ -308,6 +267,7 @@ void AddOperatorVerbs(CLI::App& app, Context& context) {
   AddExplain(app, context);
   AddLearning(app, context, "freeze", true, "Stops learning; feedback is stored and not folded", "pointsman freeze");
   AddLearning(app, context, "resume", false, "Learns again", "pointsman resume");
+  AddWatchVerbs(app, context, kGroup);
 }
 
 }  // namespace pointsman::cli

@@ -2,6 +2,71 @@
 
 namespace pointsman::admin {
 
+Result<RouteAnswer> FakePorts::Route(const Caller& caller, const RouteAsk& ask) {
+  if (ask.text == "refuse me") return MakeError(Code::kResourceExhausted, "full", "try later");
+  Keep(caller, "route " + ask.text + " " + std::to_string(ask.embedding.size()) + " " + ask.tenant);
+  RouteAnswer answer;
+  answer.token = "d1_" + std::string(52, 'a');
+  answer.model = "alpha";
+  answer.ranked = {{"alpha", 0.75, 0.125, 0.001, 0.5, 0.9}};
+  answer.clusters = {{1, "algebra", 0.8}};
+  answer.expires_at_us = 1'700'000'000'000'000;
+  return answer;
+}
+Result<std::vector<Result<RouteAnswer>>> FakePorts::RouteBatch(const Caller& caller,
+                                                               const std::vector<RouteAsk>& asks) {
+  std::vector<Result<RouteAnswer>> answers;
+  for (const RouteAsk& ask : asks) answers.push_back(Route(caller, ask));
+  return answers;
+}
+Result<Acknowledgement> FakePorts::ReportOutcome(const Caller& caller, const OutcomeAsk& ask) {
+  Keep(caller, "outcome " + ask.token + " " + std::to_string(ask.tokens_out) + " " + ask.verdict);
+  return Acknowledgement{Code::kOk, 12, 2};
+}
+Result<Acknowledgement> FakePorts::GiveFeedback(const Caller& caller, const FeedbackAsk& ask) {
+  Keep(caller, "feedback " + ask.token + " " + ask.source + " " + std::to_string(ask.value) + " " + ask.subject);
+  return Acknowledgement{Code::kDuplicateOk, 13, 2};
+}
+Result<Acknowledgement> FakePorts::Prefer(const Caller& caller, const PreferenceAsk& ask) {
+  Keep(caller, "prefer " + ask.winner + " " + ask.loser + " " + ask.source + (ask.tie ? " tie" : ""));
+  return Acknowledgement{Code::kOk, 14, 2};
+}
+Result<Acknowledgement> FakePorts::Retract(const Caller& caller, const RetractAsk& ask) {
+  Keep(caller, "retract " + ask.token + " " + ask.source);
+  return Acknowledgement{Code::kOk, 15, 2};
+}
+Result<VoteAnswer> FakePorts::Vote(const Caller& caller, const VoteAsk& ask) {
+  Keep(caller, "vote " + std::to_string(ask.answers.size()));
+  return VoteAnswer{0, "A", "alpha", 1.0, false, {{0, 1}}, "letter"};
+}
+Result<TrafficReport> FakePorts::Traffic() const {
+  TrafficReport report;
+  report.decisions = 3;
+  report.points = {{1, 3, 0.5, 0.001}};
+  report.models = {{"alpha", 2, 3, 0.7, 0.001}};
+  report.clusters = {{1, 2.5}};
+  report.channels = {{"gold", 1, 1.0}};
+  report.dearest = {"beta", 0.01, 0.9, -0.01};
+  return report;
+}
+Result<std::vector<GoldTask>> FakePorts::GoldQueue(std::size_t) const {
+  GoldTask task;
+  task.decision = "00112233445566778899aabbccddeeff";
+  task.model = "alpha";
+  task.audit = true;
+  task.clusters = {{1, "algebra", 0.8}};
+  return std::vector<GoldTask>{task};
+}
+Result<Acknowledgement> FakePorts::GiveGold(const Caller& caller, const std::string& decision, double value,
+                                            std::uint32_t revision) {
+  Keep(caller, "gold " + decision + " " + std::to_string(value) + " " + std::to_string(revision));
+  return Acknowledgement{Code::kOk, 16, 2};
+}
+Result<UndoReport> FakePorts::Undo(const Caller& caller) {
+  Keep(caller, "undo");
+  return UndoReport{"the price of alpha was changed", 9, "alpha costs 1 and 2"};
+}
+
 StatusReport FakePorts::GetStatus() const {
   StatusReport report;
   report.version = "0.1.0";
@@ -114,6 +179,8 @@ std::vector<ClusterReport> FakePorts::Clusters() const {
   report.size = 40;
   report.leader = "alpha";
   report.leader_quality = 0.75;
+  report.x = 0.25;
+  report.y = -0.5;
   report.gold_weight = 2.5;
   report.rating_weight = 7.5;
   return {report};
@@ -175,6 +242,10 @@ BootstrapReport FakePorts::BootstrapStatus() const {
   report.generation = 3;
   report.started_at_us = 1;
   report.ended_at_us = 2;
+  report.cost_usd = 0.5;
+  report.asked = 7;
+  report.reused = 3;
+  report.gate = "gate pass";
   return report;
 }
 

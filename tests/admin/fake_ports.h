@@ -17,6 +17,19 @@ class FakePorts final : public Ports {
     std::uint32_t uid = 0;
   };
 
+  Result<RouteAnswer> Route(const Caller& caller, const RouteAsk& ask) override;
+  Result<std::vector<Result<RouteAnswer>>> RouteBatch(const Caller& caller, const std::vector<RouteAsk>& asks) override;
+  Result<Acknowledgement> ReportOutcome(const Caller& caller, const OutcomeAsk& ask) override;
+  Result<Acknowledgement> GiveFeedback(const Caller& caller, const FeedbackAsk& ask) override;
+  Result<Acknowledgement> Prefer(const Caller& caller, const PreferenceAsk& ask) override;
+  Result<Acknowledgement> Retract(const Caller& caller, const RetractAsk& ask) override;
+  Result<VoteAnswer> Vote(const Caller& caller, const VoteAsk& ask) override;
+  Result<TrafficReport> Traffic() const override;
+  Result<std::vector<GoldTask>> GoldQueue(std::size_t limit) const override;
+  Result<Acknowledgement> GiveGold(const Caller& caller, const std::string& decision, double value,
+                                   std::uint32_t revision) override;
+  Result<UndoReport> Undo(const Caller& caller) override;
+
   bool Alive() const override { return alive; }
   Status Ready() const override {
     if (ready) return {};

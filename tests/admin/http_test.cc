@@ -79,6 +79,7 @@ TEST_F(Http, EveryReadOnlyRowAnswersOnTheSocketThatItsRowNames) {
     if (const auto at = path.find("{n}"); at != std::string::npos) path.replace(at, 3, "1");
     if (const auto at = path.find("{name}"); at != std::string::npos) path.replace(at, 6, "alpha");
     if (const auto at = path.find("{decision}"); at != std::string::npos) path.replace(at, 10, "0123");
+    if (const auto at = path.find("{file}"); at != std::string::npos) path.replace(at, 6, "app.js");
     EXPECT_EQ(Ask(AdminPath(), "GET", path).status, 200) << path;
     const RawReply api = Ask(ApiPath(), "GET", path);
     EXPECT_EQ(api.status, row.role == Role::kApi ? 200 : 403) << path;
@@ -92,7 +93,7 @@ TEST_F(Http, EveryMutatingRowIsRefusedOnTheApiSocketAndAsGet) {
   StartApi();
   StartAdmin();
   for (const RouteRow& row : Routes()) {
-    if (!row.mutates) continue;
+    if (row.effect != Effect::kChanges) continue;
     std::string path(row.path);
     if (const auto at = path.find("{name}"); at != std::string::npos) path.replace(at, 6, "alpha");
     EXPECT_EQ(Reason(Ask(ApiPath(), "POST", path, "{}")), "admin_socket_only") << path;

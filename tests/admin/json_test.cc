@@ -124,7 +124,7 @@ TEST(RouteTable, KeepsItsRules) {
 
 TEST(RouteTable, AGetThatMutatesIsFoundAtTheStart) {
   RouteRow row = Routes().front();
-  row.mutates = true;
+  row.effect = Effect::kChanges;
   row.role = Role::kAdmin;
   EXPECT_FALSE(CheckRoutes(std::span(&row, 1)).ok());
 }
@@ -132,7 +132,7 @@ TEST(RouteTable, AGetThatMutatesIsFoundAtTheStart) {
 TEST(RouteTable, AMutatingRowOnTheApiSocketIsFoundAtTheStart) {
   RouteRow row = Routes().front();
   row.method = "POST";
-  row.mutates = true;
+  row.effect = Effect::kChanges;
   row.role = Role::kApi;
   EXPECT_FALSE(CheckRoutes(std::span(&row, 1)).ok());
 }

@@ -44,7 +44,7 @@ class Writer {
     auto routed = client.Call(route);
     if (!routed.ok()) return Gone(routed.failure(), "route");
     const std::string token = routed->token();
-    if (routed->durability() > 0) oracle_.Routed(token);
+    oracle_.Routed(token);
     const double value = random_.Below(2) == 0 ? 0 : 1;
     if (!Tell(client, {Kind::kRating, token, "", "thumbs", value, 0})) return false;
     if (!Tell(client, {Kind::kOutcome, token, "", "", static_cast<double>(random_.Below(500)), 0})) return false;
@@ -52,8 +52,7 @@ class Writer {
     if (random_.Below(8) == 0 && !Tell(client, {Kind::kGold, token, "", "gold", 0.25, 0})) return false;
     if (random_.Below(8) == 0 && !Tell(client, {Kind::kRating, token, "", "thumbs", 1 - value, 1})) return false;
     if (random_.Below(16) == 0 && !Tell(client, {Kind::kRetraction, token, "", "thumbs", 0, 2})) return false;
-    if (!last_.empty() && random_.Below(8) == 0 &&
-        !Tell(client, {Kind::kPreference, token, last_, "thumbs", 1, 0})) {
+    if (!last_.empty() && random_.Below(8) == 0 && !Tell(client, {Kind::kPreference, token, last_, "thumbs", 1, 0})) {
       return false;
     }
     last_ = token;
@@ -79,7 +78,8 @@ class Writer {
 
   // The daemon is gone, as planned, or it refused what it should have taken.
   bool Gone(const client::Failure& failure, const char* what) {
-    if (failure.code != kUnavailable) fault_ = std::string(what) + " refused: " + failure.reason + ": " + failure.message;
+    if (failure.code != kUnavailable)
+      fault_ = std::string(what) + " refused: " + failure.reason + ": " + failure.message;
     return false;
   }
 

@@ -21,11 +21,11 @@ struct CrashOptions {
   int kills = 100;
   std::uint64_t seed = 1;
   std::uint64_t acknowledged_min = 200;
-  int kills_per_store = 10;  // then a new one, so that the replay stays short
-  std::string point;         // a fault point to die at; empty: random moments
-  bool bootstraps = true;    // start one before every other kill
-  bool startup_kills = true; // now and then, also kill the restart itself
-  bool progress = false;     // a line on stderr for each kill
+  int kills_per_store = 10;   // then a new one, so that the replay stays short
+  std::string point;          // a fault point to die at; empty: random moments
+  bool bootstraps = true;     // start one before every other kill
+  bool startup_kills = true;  // now and then, also kill the restart itself
+  bool progress = false;      // a line on stderr for each kill
 };
 
 struct CrashReport {

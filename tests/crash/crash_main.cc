@@ -2,11 +2,13 @@
 //
 //   crash_loop [--kills N] [--seed S] [--point NAME | --points]
 //   crash_loop --calls ERRNO [--first N] [--step K] [--runs N]
+//   crash_loop --soak MINUTES [--rate ROUTES_A_SECOND]
 //
 // --point and --points (all of kFaultPoints, N kills each) need a build with fault
 // points. Progress goes to standard error; the last line of standard output is
 //   {"kills", "acknowledged", "lost", "doubled", "replay_equal"}
-// --calls runs the loop of fail_loop.h instead and ends with that loop's line.
+// --calls runs the loop of fail_loop.h instead and ends with that loop's line, --soak
+// that of soak.h.
 // Exit code: 0 all kept; 1 not; 2 wrong usage.
 #include <algorithm>
 #include <cstdio>
@@ -19,6 +21,7 @@
 #include "tests/crash/crash_loop.h"
 #include "tests/crash/fail_loop.h"
 #include "tests/crash/fault_points.h"
+#include "tests/crash/soak.h"
 
 namespace pointsman::testing {
 namespace {
@@ -27,6 +30,8 @@ struct Arguments {
   CrashOptions options;
   FailOptions calls;
   bool fail_calls = false;
+  SoakOptions soak;
+  bool soaks = false;
   std::vector<std::string> points;
 };
 
@@ -49,6 +54,13 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
       arguments->fail_calls = true;
       arguments->calls.progress = true;
       arguments->calls.error_number = std::atoi(argv[i]);
+    } else if (flag == "--soak") {
+      arguments->soaks = true;
+      arguments->soak.progress = true;
+      arguments->soak.minutes = std::atof(argv[i]);
+      arguments->soak.warm_minutes = arguments->soak.minutes / 4;
+    } else if (flag == "--rate") {
+      arguments->soak.routes_per_second = std::atoi(argv[i]);
     } else if (flag == "--first") {
       arguments->calls.first = std::atol(argv[i]);
     } else if (flag == "--step") {
@@ -60,7 +72,8 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
     }
   }
   if (arguments->points.empty()) arguments->points = {""};
-  return arguments->options.kills > 0 && arguments->calls.first > 0 && arguments->calls.step > 0;
+  return arguments->soak.minutes > 0 && arguments->soak.routes_per_second > 0 && arguments->options.kills > 0 &&
+         arguments->calls.first > 0 && arguments->calls.step > 0;
 }
 
 int FailCalls(const FailOptions& options) {
@@ -70,7 +83,15 @@ int FailCalls(const FailOptions& options) {
   return report.fault.empty() ? 0 : 1;
 }
 
+int Soak(const SoakOptions& options) {
+  const SoakReport report = RunSoak(options);
+  if (!report.fault.empty()) std::fprintf(stderr, "FAULT: %s\n", report.fault.c_str());
+  std::printf("%s\n", report.Line().c_str());
+  return report.fault.empty() ? 0 : 1;
+}
+
 int Run(const Arguments& arguments) {
+  if (arguments.soaks) return Soak(arguments.soak);
   if (arguments.fail_calls) return FailCalls(arguments.calls);
   CrashReport total;
   for (const std::string& point : arguments.points) {
@@ -78,8 +99,8 @@ int Run(const Arguments& arguments) {
     options.point = point;
     if (!point.empty()) std::fprintf(stderr, "%s\n", point.c_str());
     const CrashReport one = RunCrashLoop(options);
-    total.acknowledged_least = total.kills == 0 ? one.acknowledged_least
-                                                : std::min(total.acknowledged_least, one.acknowledged_least);
+    total.acknowledged_least =
+        total.kills == 0 ? one.acknowledged_least : std::min(total.acknowledged_least, one.acknowledged_least);
     total.kills += one.kills;
     total.acknowledged += one.acknowledged;
     total.lost += one.lost;
@@ -110,8 +131,10 @@ int Run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   pointsman::testing::Arguments arguments;
   if (!pointsman::testing::Parse(argc, argv, &arguments)) {
-    std::fprintf(stderr, "usage: crash_loop [--kills N] [--seed S] [--point NAME | --points]\n"
-                         "       crash_loop --calls ERRNO [--first N] [--step K] [--runs N]\n");
+    std::fprintf(stderr,
+                 "usage: crash_loop [--kills N] [--seed S] [--point NAME | --points]\n"
+                 "       crash_loop --calls ERRNO [--first N] [--step K] [--runs N]\n"
+                 "       crash_loop --soak MINUTES [--rate ROUTES_A_SECOND]\n");
     return 2;
   }
   ::setenv("POINTSMAN_BIN", std::filesystem::read_symlink("/proc/self/exe").parent_path().c_str(), 0);

@@ -40,7 +40,8 @@ struct Exported;
 
 class Oracle {
  public:
-  // A route was answered with durability `process` or better. Forgotten when it has been looked up once.
+  // A route was answered. That its decision reaches the log is not promised by the
+  // reply (durability 0), so it is only counted. Forgotten when it was looked up once.
   void Routed(const std::string& token) { routed_.insert(IdOf(token)); }
   void ForgetRoutes() { routed_.clear(); }
   // `operation` was acknowledged. Later ones on the same key replace earlier ones.
@@ -56,11 +57,11 @@ class Oracle {
   std::vector<Operation> LastWords(std::size_t count) const;
 
   struct Difference {
-    std::uint64_t lost = 0;      // acknowledged, but absent or with another value or revision
-    std::uint64_t doubled = 0;   // one report as two events, or one decision made twice
-    std::uint64_t invented = 0;  // counts in the store, but no client ever sent it or it was refused
+    std::uint64_t lost = 0;             // acknowledged, but absent or with another value or revision
+    std::uint64_t doubled = 0;          // one report as two events, or one decision made twice
+    std::uint64_t invented = 0;         // counts in the store, but no client ever sent it or it was refused
     std::uint64_t unlogged_routes = 0;  // answered, but the kill came before the log; allowed
-    std::string first;           // the first fault, for people
+    std::string first;                  // the first fault, for people
   };
   // Doubts, if any are left, excuse what they explain.
   Difference Compare(const Exported& exported) const;

@@ -41,6 +41,7 @@ TEST(FaultPoints, OfStoreAndDaemonAreAllDiedAt) {
   // The bootstrap's own process is stopped and cancelled there, by daemon_test.
   std::set<std::string> known(kFaultPoints.begin(), kFaultPoints.end());
   known.insert("daemon.job.started");
+  known.insert(kStoreFaultPoints.begin(), kStoreFaultPoints.end());
   const std::regex point("FAULT_POINT\\(\"([a-z_.]+)\"\\)");
   std::set<std::string> found;
   for (const char* folder : {"store", "daemon"}) {
@@ -53,6 +54,33 @@ TEST(FaultPoints, OfStoreAndDaemonAreAllDiedAt) {
     }
   }
   EXPECT_EQ(found, known);
+}
+
+// docs/FAULTS.md names the test of each fault: `Suite.Name`.
+TEST(FaultTable, NamesOnlyTestsThatExist) {
+  const char* source = std::getenv("POINTSMAN_SOURCE");
+  if (source == nullptr) GTEST_SKIP() << "POINTSMAN_SOURCE names the source tree";
+  const std::filesystem::path root(source);
+  std::set<std::string> tests;
+  const std::regex test("TEST(?:_F|_P)?\\((\\w+), (\\w+)\\)");
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root / "tests")) {
+    if (entry.path().extension() != ".cc") continue;
+    std::stringstream text;
+    text << std::ifstream(entry.path()).rdbuf();
+    const std::string all = text.str();
+    for (std::sregex_iterator it(all.begin(), all.end(), test), end; it != end; ++it) {
+      tests.insert((*it)[1].str() + "." + (*it)[2].str());
+    }
+  }
+  std::stringstream text;
+  text << std::ifstream(root / "docs/FAULTS.md").rdbuf();
+  const std::string table = text.str();
+  const std::regex name("`([A-Z]\\w+\\.[A-Z]\\w+)`");
+  std::size_t named = 0;
+  for (std::sregex_iterator it(table.begin(), table.end(), name), end; it != end; ++it, ++named) {
+    EXPECT_TRUE(tests.contains((*it)[1])) << (*it)[1];
+  }
+  EXPECT_GT(named, 50u);
 }
 
 #ifdef POINTSMAN_FAULT_POINTS

@@ -98,6 +98,59 @@ TEST(Disk, AFailedSyncEndsAcknowledgingAtOnceAndTheDaemonWith74) {
   EXPECT_TRUE(RouteAndRate(*client, &oracle));
 }
 
+// A file system that turns read-only under a running daemon (row 14): as a failed write.
+TEST(Disk, AFileSystemThatTurnsReadOnlyEndsTheDaemonWith74AndLosesNothing) {
+  SKIP_WITH_SANITIZERS();
+  Folder folder;
+  Oracle oracle;
+  {
+    Variables variables = Shim(folder, "write,sync,open,rename,unlink,size,mkdir");
+    variables.emplace_back("POINTSMAN_SHIM_ERRNO", std::to_string(EROFS));
+    DaemonProcess daemon(folder, BasicConfig(folder), variables);
+    ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+    auto client = daemon.Connect();
+    ASSERT_TRUE(client.ok());
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(RouteAndRate(*client, &oracle));
+    std::ofstream(folder.File("armed")) << "now\n";
+    EXPECT_FALSE(RouteAndRate(*client, &oracle));
+    EXPECT_EQ(daemon.Wait(), 74) << daemon.Log();
+  }
+  ExpectKept(folder.File("store"), oracle);
+}
+
+// Row 15: connections take every descriptor that is left; those that are there go on,
+// and the store, whose files are open, does not notice.
+TEST(Disk, WithoutDescriptorsTheOpenConnectionsGoOnAndTheStoreIsWhole) {
+  Folder folder;
+  Oracle oracle;
+  {
+    DaemonProcess daemon(folder, BasicConfig(folder));
+    ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+    auto client = daemon.Connect();
+    ASSERT_TRUE(client.ok());
+    ASSERT_TRUE(RouteAndRate(*client, &oracle));
+    std::size_t open = 0;
+    for ([[maybe_unused]] const auto& entry :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(daemon.pid()) + "/fd")) {
+      ++open;
+    }
+    const rlimit few{open + 8, open + 8};
+    ASSERT_EQ(::prlimit(daemon.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+    std::vector<client::Outcome<client::Client>> crowd;
+    for (int i = 0; i < 100; ++i) crowd.push_back(daemon.Connect());
+    for (int i = 0; i < 50; ++i) ASSERT_TRUE(RouteAndRate(*client, &oracle)) << daemon.Log();
+    crowd.clear();
+    const bool served = Eventually([&] {
+      auto late = daemon.Connect();
+      return late.ok() && late->Call(wire::Status()).ok();
+    });
+    EXPECT_TRUE(served) << daemon.Log();
+    daemon.Kill(SIGTERM);
+    EXPECT_EQ(daemon.Wait(), 0) << daemon.Log();
+  }
+  ExpectKept(folder.File("store"), oracle);
+}
+
 // `crash_loop --calls 5` goes on to the last call.
 TEST(Disk, OneFailingCallAnywhereEndsInAnAgreedCodeAndLosesNothing) {
   SKIP_WITH_SANITIZERS();
@@ -276,6 +329,23 @@ TEST_F(FullDisk, AtTheStartIsTryLaterNotACrashAndLaterAStart) {
     ASSERT_TRUE(client.ok());
     EXPECT_TRUE(RouteAndRate(*client, &oracle));
   }
+  ExpectKept(place_, oracle);
+}
+
+// Row 13: a clean stop needs no space, so no file is held in reserve for it.
+TEST_F(FullDisk, WithoutOneByteLeftAStopIsCleanAndKeepsEverything) {
+  Oracle oracle;
+  {
+    DaemonProcess daemon(folder_, Configuration());
+    ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+    auto client = daemon.Connect();
+    ASSERT_TRUE(client.ok());
+    for (int i = 0; i < 50; ++i) ASSERT_TRUE(RouteAndRate(*client, &oracle));
+    TakeAllBut(0);
+    daemon.Kill(SIGTERM);
+    EXPECT_EQ(daemon.Wait(), 0) << daemon.Log();
+  }
+  GiveBack();
   ExpectKept(place_, oracle);
 }
 

@@ -99,5 +99,72 @@ TEST_F(Verbs, NoneOfThemTouchesAStoreThatADaemonHas) {
   EXPECT_FALSE(std::filesystem::exists(folder_.File("b")));
 }
 
+// A user asks to be forgotten; an operator looks first, then does it, and the daemon
+// goes on with the new store.
+TEST_F(Verbs, ASubjectIsForgottenByNameAndTheStoreServesOn) {
+  const Folder& folder = folder_;
+  const std::string store = Store();
+  {
+    DaemonProcess daemon(folder, BasicConfig(folder));
+    ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+    auto client = daemon.Connect();
+    ASSERT_TRUE(client.ok());
+    for (int i = 0; i < 6; ++i) {
+      wire::Route route;
+      route.set_text("How do I reverse a list in place?");
+      route.set_tenant("shop");
+      auto routed = client->Call(route);
+      ASSERT_TRUE(routed.ok());
+      for (const char* subject : {"alice", "bob"}) {
+        wire::Rate rate;
+        rate.set_token(routed->token());
+        rate.set_tenant("shop");
+        rate.set_source("thumbs");
+        rate.set_subject(subject);
+        rate.set_value(subject[0] == 'a' ? 1 : 0);
+        ASSERT_TRUE(client->Call(rate).ok());
+      }
+    }
+    daemon.Kill(SIGTERM);
+    ASSERT_EQ(daemon.Wait(), 0) << daemon.Log();
+  }
+  const std::vector<std::string> alice = {"alice", "--tenant", "shop", "--store", store, "--json"};
+  const auto run = [&](std::vector<std::string> words, const std::vector<std::string>& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return RunProgram("pointsman", words);
+  };
+  const Ran looked = run({"replay", "--without"}, alice);
+  ASSERT_EQ(looked.exit, 0) << looked.out;
+  const json before = json::parse(looked.out);
+  EXPECT_EQ(before["subject_events"], 6);
+  EXPECT_NE(before["state_hash"], before["state_hash_without"]);
+  EXPECT_EQ(run({"forget", "--subject"}, {"carol", "--tenant", "shop", "--store", store}).exit, 1) << "said nothing";
+  EXPECT_EQ(run({"forget", "--subject"}, {"alice", "--store", store}).exit, 2) << "whose alice?";
+  const Ran forgot = run({"forget", "--subject"}, alice);
+  ASSERT_EQ(forgot.exit, 0) << forgot.out;
+  EXPECT_EQ(json::parse(forgot.out)["forgotten_events"], 6);
+  EXPECT_EQ(json::parse(run({"replay", "--without"}, alice).out)["subject_events"], 0);
+  EXPECT_TRUE(Replay(store, "").equal);
+  {
+    DaemonProcess daemon(folder, BasicConfig(folder));
+    ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+    auto client = daemon.Connect();
+    ASSERT_TRUE(client.ok());
+    wire::Route route;
+    route.set_text("Which emperor followed Nero?");
+    EXPECT_TRUE(client->Call(route).ok());
+    daemon.Kill(SIGTERM);
+    ASSERT_EQ(daemon.Wait(), 0) << daemon.Log();
+  }
+  // The log moves elsewhere, whole.
+  const std::string records = folder.File("log.records");
+  ASSERT_EQ(RunProgram("pointsman", {"export", "--records", records, "--store", store}).exit, 0);
+  const Ran imported =
+      RunProgram("pointsman", {"import", "--from", records, "--store", folder.File("other"), "--json"});
+  ASSERT_EQ(imported.exit, 0) << imported.out;
+  EXPECT_EQ(json::parse(imported.out)["state_hash"], Replay(store, "").state_hash);
+  EXPECT_EQ(RunProgram("pointsman", {"check", "--store", folder.File("other")}).exit, 0);
+}
+
 }  // namespace
 }  // namespace pointsman::testing

@@ -4,9 +4,9 @@
 #include <limits>
 #include <map>
 
-#include "tests/store/samples.h"
 #include "store/bundle_file.h"
 #include "store/store.h"
+#include "tests/store/samples.h"
 
 namespace pointsman::store {
 namespace {
@@ -77,8 +77,8 @@ TEST_P(Contract, EventsAreNumberedDenselyInTheOrderOfTheBatch) {
 }
 
 TEST_P(Contract, SeveralReportsOnOneDecisionInOneBatchBuildOnEachOther) {
-  const auto outcomes = Commit({Ask(DecisionOf(1)), Ask(RatingOf(1, 1, 7)), Ask(RatingOf(1, 0, 8)), Ask(GoldOf(1, 1)),
-                                Ask(RatingOf(1, 1, 7))});
+  const auto outcomes = Commit(
+      {Ask(DecisionOf(1)), Ask(RatingOf(1, 1, 7)), Ask(RatingOf(1, 0, 8)), Ask(GoldOf(1, 1)), Ask(RatingOf(1, 1, 7))});
   EXPECT_EQ(CodeOf(outcomes[4]), Code::kDuplicateOk);
   const auto log = Log();
   ASSERT_EQ(log.size(), 4u);
@@ -145,6 +145,22 @@ TEST_P(Contract, StampsNeverDecreaseWhateverTheWallClockDoes) {
   EXPECT_EQ(CommitOne(Ask(DecisionOf(3)), kNoonUs + 5)->at_us, kNoonUs + 5);
 }
 
+// Fault row 28: ten years ahead for one event, then right again.
+TEST_P(Contract, AClockThatWasAheadLeavesNewDecisionsTheirTimeForFeedback) {
+  constexpr std::int64_t kYearsUs = 10 * 365 * 24 * kHourUs;
+  Commit({Ask(DecisionOf(1))}, kNoonUs);
+  Commit({AskTick()}, kNoonUs + kYearsUs);
+  EXPECT_EQ(CodeOf(CommitOne(Ask(RatingOf(1, 1)), kNoonUs + 1)), Code::kNotFound) << "its time was over for the store";
+  Commit({Ask(DecisionOf(2))}, kNoonUs + 2);
+  EXPECT_EQ(store->FindDecision(IdOf(2))->expires_at_us, kNoonUs + kYearsUs + kHourUs);
+  EXPECT_EQ(CodeOf(CommitOne(Ask(RatingOf(2, 1)), kNoonUs + 3)), Code::kOk);
+  const std::vector<policy::Event> log = Log();
+  const auto* made = std::get_if<policy::DecisionMade>(&log.at(3).payload);
+  ASSERT_NE(made, nullptr);
+  EXPECT_EQ(made->expires_at_us, kNoonUs + kYearsUs + kHourUs) << "as its row has it";
+  EXPECT_TRUE(store->Check().ok());
+}
+
 TEST_P(Contract, ATickExpiresWhatIsDueInOrderAndTheRowsGo) {
   Commit({Ask(DecisionOf(1, kNoonUs + 10)), Ask(RatingOf(1, 1)), Ask(DecisionOf(2, kNoonUs + 20)),
           Ask(DecisionOf(3, kNoonUs + 500))});
@@ -199,9 +215,8 @@ TEST_P(Contract, ReadLogHonoursFromAndLimitAndStopsAtTheVisitorsError) {
   EXPECT_TRUE(store->ForEach(LogSeq{1}, collect).ok());
   EXPECT_TRUE(store->ReadLog(LogSeq{11}, 0, collect).ok());
   EXPECT_TRUE(seen.empty());
-  const Status stopped = store->ReadLog(LogSeq{1}, 0, [](const policy::Event&) -> Status {
-    return MakeError(Code::kInternal, "stop", "stop");
-  });
+  const Status stopped = store->ReadLog(
+      LogSeq{1}, 0, [](const policy::Event&) -> Status { return MakeError(Code::kInternal, "stop", "stop"); });
   EXPECT_EQ(stopped.error().reason, "stop");
 }
 
