@@ -51,11 +51,15 @@ std::string Pool() {
 const std::vector<std::pair<std::string, std::string>> kKey{{"STAND_IN_KEY", "sesame"}};
 
 json WaitForEnd(const DaemonProcess& daemon) {
+  // The job has idle priority: on a loaded machine it waits for everybody.
   json report;
-  Eventually([&] {
-    report = json::parse(Http(daemon.admin_path(), "GET", "/v1/bootstrap").body, nullptr, false);
-    return report.is_object() && report["state"] != "running";
-  });
+  for (int patience = 0; patience < 5; ++patience) {
+    const bool ended = Eventually([&] {
+      report = json::parse(Http(daemon.admin_path(), "GET", "/v1/bootstrap").body, nullptr, false);
+      return report.is_object() && report["state"] != "running";
+    });
+    if (ended) break;
+  }
   return report;
 }
 
@@ -293,6 +297,7 @@ TEST(Swaps, AHundredUnderTrafficEachReplyNamesOneGenerationAndItsModels) {
           continue;
         }
         ++routed;
+        ::poll(nullptr, 0, 1);
         // Odd generations know no physicist, even ones no cook: they rank last there.
         const std::uint32_t generation = reply->generation();
         if (generation < latest) ++mixed;
@@ -302,10 +307,18 @@ TEST(Swaps, AHundredUnderTrafficEachReplyNamesOneGenerationAndItsModels) {
       }
     });
   }
-  for (int i = 0; i < 100; ++i) {
-    const HttpAnswer rolled = Http(daemon.admin_path(), "POST", "/v1/generations/rollback", "{}");
-    ASSERT_EQ(rolled.status, 200) << rolled.body;
+  int swaps = 0;
+  for (; swaps < 100; ++swaps) {
+    // A loaded disk may say "later"; a swap that was refused is asked for again.
+    HttpAnswer rolled;
+    Eventually([&] {
+      rolled = Http(daemon.admin_path(), "POST", "/v1/generations/rollback", "{}");
+      return rolled.status != 429;
+    });
+    EXPECT_EQ(rolled.status, 200) << rolled.body;
+    if (rolled.status != 200) break;
   }
+  EXPECT_EQ(swaps, 100);
   stop = true;
   traffic.clear();
   EXPECT_EQ(failed.load(), 0U);
