@@ -208,7 +208,7 @@ constexpr std::array kRoutes = {
              "Traffic"},
     RouteRow{"GET", "/v1/generations", "Every generation that was activated.", kReads, kApi, ListGenerations, "",
              "Generations"},
-    RouteRow{"GET", "/v1/generations/{target}", "One generation, by number or bundle hash.", kReads, kApi,
+    RouteRow{"GET", "/v1/generation-details/{target}", "One generation, by number or bundle hash.", kReads, kApi,
              ShowGeneration, "", "Generation"},
     RouteRow{"GET", "/v1/generation-diffs/{from..to}",
              "Two generations: clusters, priors, predicted shares and value on the log.", kReads, kAdmin,

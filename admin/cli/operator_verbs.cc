@@ -113,7 +113,7 @@ void AddGenerations(CLI::App& app, Context& context) {
   auto shown = std::make_shared<std::string>();
   show->add_option("target", *shown, "Its number, or 8 or more digits of its bundle's hash")->required();
   show->callback(
-      [&context, shown] { context.exit = Get(context, "/v1/generations/" + PathPart(*shown), ShowGeneration); });
+      [&context, shown] { context.exit = Get(context, "/v1/generation-details/" + PathPart(*shown), ShowGeneration); });
   CLI::App* diff = AddVerb(*family, context, "diff",
                            "Compares two: clusters, priors, what either would have chosen on the log and its value",
                            "pointsman generations diff 1 2");

@@ -48,7 +48,7 @@ class FakePorts final : public Ports {
   Result<ClusterDetail> Cluster(std::uint32_t number) const override;
   std::vector<GenerationReport> Generations() const override { return {Generation(1), Generation(2)}; }
   Result<GenerationReport> Generation(const std::string& target) const override {
-    return Generation(static_cast<std::uint32_t>(std::stoul(target)));
+    return Generation(target == "1" ? 1U : 2U);
   }
   Result<GenerationDiff> DiffGenerations(const std::string& from, const std::string& to) const override {
     GenerationDiff diff;
