@@ -172,12 +172,22 @@ void ShowUndo(Context& context, const json& answer) {
               << FieldText(answer, "undone_sequence") << ")\nnow:    " << Printable(FieldText(answer, "now")) << "\n";
 }
 
+// The name of the cluster that a decision mostly fell into.
+std::string MainCluster(const json& task) {
+  std::string name = "-";
+  double most = -1;
+  for (const json& cluster : task.value("clusters", json::array())) {
+    if (FieldNumber(cluster, "weight") <= most) continue;
+    most = FieldNumber(cluster, "weight");
+    name = FieldText(cluster, "name");
+  }
+  return name;
+}
+
 void ShowQueue(Context& context, const json& answer) {
   Table table({{"DECISION"}, {"MODEL"}, {"ABOUT"}, {"WHY"}, {"PREDICTED", Align::kRight}, {"+-", Align::kRight}});
   for (const json& task : answer.value("decisions", json::array())) {
-    const json clusters = task.value("clusters", json::array());
-    table.Row({FieldText(task, "decision"), FieldText(task, "model"),
-               clusters.empty() ? "-" : FieldText(clusters.front(), "name"),
+    table.Row({FieldText(task, "decision"), FieldText(task, "model"), MainCluster(task),
                task.value("audit", false) ? "audit" : "uncertain", Fixed(FieldNumber(task, "predicted_quality"), 2),
                Fixed(FieldNumber(task, "predicted_deviation"), 2)});
   }

@@ -179,6 +179,13 @@ class Units(unittest.TestCase):
         ours = [line for line in (done.stdout + done.stderr).splitlines() if "pointsman" in line]
         self.assertEqual((done.returncode, ours), (0, []))
 
+    def test_a_restart_of_the_service_leaves_the_sockets_alone(self):
+        for unit in self.units:
+            with open(unit) as file:
+                text = file.read()
+            # PartOf would stop them with it, and requests would fail instead of waiting.
+            self.assertNotRegex(text, r"(?m)^(PartOf|BindsTo)=")
+
     def test_the_daemons_exposure_is_at_most_a_half(self):
         done = run("systemd-analyze", "security", "--offline=true", "--threshold=5", "--no-pager",
                    self.folder.name + "/pointsmand.service")

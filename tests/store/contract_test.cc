@@ -264,6 +264,28 @@ TEST_P(Contract, ACheckpointComesBackWithItsHashAndFoldingOnEqualsFoldingAll) {
   ASSERT_TRUE(store->LoadState().ok());
 }
 
+// All that was said is taken back, so the cells are gone and their rows must go.
+TEST_P(Contract, ACheckpointRemovesTheRowsThatAreGone) {
+  Commit(WorldRequests());
+  Commit({Ask(DecisionOf(1)), Ask(RatingOf(1, 1))});
+  auto learner = policy::Learner::Create(*store, *store, policy::State{});
+  ASSERT_TRUE(learner.ok());
+  const auto checkpoint = [&] {
+    const Status folded = store->ReadLog(LogSeq{(*learner)->state().last_seq.value + 1}, 0,
+                                         [&](const policy::Event& event) { return (*learner)->Learn(event); });
+    EXPECT_TRUE(folded.ok()) << folded.error().message;
+    EXPECT_TRUE(store->WriteCheckpoint((*learner)->mutable_state()).ok());
+    auto loaded = store->LoadState();
+    EXPECT_TRUE(loaded.ok()) << loaded.error().message;
+    return loaded.ok() ? loaded->cells.size() : 99U;
+  };
+  EXPECT_EQ(checkpoint(), 1u);
+  policy::FeedbackReport retraction = RatingOf(1, 0, 0, /*revision=*/1);
+  retraction.value.reset();
+  Commit({Ask(retraction)});
+  EXPECT_EQ(checkpoint(), 0u);
+}
+
 TEST_P(Contract, WithoutACheckpointTheStateIsEmpty) {
   const auto state = store->LoadState();
   ASSERT_TRUE(state.ok());
