@@ -145,6 +145,14 @@ TEST_P(Contract, StampsNeverDecreaseWhateverTheWallClockDoes) {
   EXPECT_EQ(CommitOne(Ask(DecisionOf(3)), kNoonUs + 5)->at_us, kNoonUs + 5);
 }
 
+TEST_P(Contract, ADecisionIsOpenUntilTheMicrosecondWhenItsTimeIsOver) {
+  Commit({Ask(DecisionOf(1, kNoonUs + 10))});
+  Commit({AskTick()}, kNoonUs + 9);
+  EXPECT_TRUE(store->FindDecision(IdOf(1)).ok());
+  Commit({AskTick()}, kNoonUs + 10);
+  EXPECT_FALSE(store->FindDecision(IdOf(1)).ok());
+}
+
 // Fault row 28: ten years ahead for one event, then right again.
 TEST_P(Contract, AClockThatWasAheadLeavesNewDecisionsTheirTimeForFeedback) {
   constexpr std::int64_t kYearsUs = 10 * 365 * 24 * kHourUs;
