@@ -61,7 +61,10 @@ json ToJson(const StatusReport& report) {
     sources.push_back({{"name", source.name},
                        {"reports", Number64(source.reports)},
                        {"bias", Finite(source.bias)},
-                       {"bias_deviation", Finite(source.bias_deviation)}});
+                       {"bias_deviation", Finite(source.bias_deviation)},
+                       {"quarantine", source.quarantine},
+                       {"quarantined_since", Number64(source.quarantined_since)},
+                       {"answers_with_gold", Finite(source.pairs)}});
   }
   return {
       {"version", report.version},
@@ -102,6 +105,9 @@ json ToJson(const StatusReport& report) {
       {"alarms", Number64(report.alarms)},
       {"cell_alarms", Number64(report.cell_alarms)},
       {"judge_alarms", Number64(report.judge_alarms)},
+      {"guard_z_squared", Finite(report.guard_z_squared)},
+      {"guard_bias_factor", Finite(report.guard_bias_factor)},
+      {"guard_steps", Number64(report.guard_steps)},
       {"model_width", Finite(report.model_width)},
       {"trust_width", Finite(report.trust_width)},
       {"budgets", BudgetsJson(report)},
@@ -125,6 +131,8 @@ json ToJson(const ModelReport& report) {
           {"level", Finite(report.level)},
           {"level_deviation", Finite(report.level_deviation)},
           {"expected_tokens_out", Finite(report.expected_tokens_out)},
+          {"latency_median_ms", Finite(report.latency_median_ms)},
+          {"latency_high_ms", Finite(report.latency_high_ms)},
           {"decisions", Number64(report.decisions)},
           {"outcomes", Number64(report.outcomes)},
           {"failures", Number64(report.failures)},

@@ -54,8 +54,15 @@ struct StatusReport {
     std::uint64_t reports = 0;
     double bias = 0;  // root of the bias tree
     double bias_deviation = 0;
+    std::string quarantine;            // why it is not read: "stuck", "contrary"; empty: it is
+    std::uint64_t quarantined_since = 0;  // sequence
+    double pairs = 0;                  // answers with gold too, the latest 500 or so
   };
   std::vector<Source> sources;
+  // The guard on the learner's own confidence: random-audit gold against predictions.
+  double guard_z_squared = 1;          // of late; 1 is honest
+  double guard_bias_factor = 1;        // on the variances of biases in force
+  std::uint64_t guard_steps = 0;
   // Change detection: models, cells, judges or traffic.
   std::uint64_t alarms = 0, cell_alarms = 0, judge_alarms = 0;
   double model_width = 0;  // in force; widened when the evidence asks for it
@@ -83,6 +90,7 @@ struct ModelReport {
   double prior_quality = 0;  // mean over the bootstrap queries
   double level = 0;          // alpha: learned shift, and its deviation
   double level_deviation = 0;
+  double latency_median_ms = 0, latency_high_ms = 0;  // high: 95 % quantile; 0: not known
   double expected_tokens_out = 0;
   std::uint64_t decisions = 0, outcomes = 0, failures = 0, ratings = 0, gold = 0;
   struct Bias {

@@ -134,10 +134,11 @@ void ShowStatus(Context& context, const json& status) {
   const json& sources = List(status, "sources");
   if (!sources.empty()) {
     context.out << "\n";
-    Table biases({{"SOURCE"}, {"REPORTS", Align::kRight}, {"BIAS", Align::kRight}, {"+-", Align::kRight}});
+    Table biases({{"SOURCE"}, {"REPORTS", Align::kRight}, {"BIAS", Align::kRight}, {"+-", Align::kRight}, {"READ"}});
     for (const json& source : sources) {
       biases.Row({FieldText(source, "name"), FieldText(source, "reports"), Number(source, "bias", 3),
-                  Number(source, "bias_deviation", 3)});
+                  Number(source, "bias_deviation", 3),
+                  FieldText(source, "quarantine").empty() ? "yes" : "no: " + FieldText(source, "quarantine")});
     }
     biases.Print(context.out, context.colour);
   }
