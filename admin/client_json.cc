@@ -97,6 +97,10 @@ Result<RouteAsk> RouteOf(json object) {
   fields.Real("quality_floor", &ask.quality_floor, false);
   fields.Whole("tokens_in", &ask.tokens_in, false);
   fields.Flag("no_explore", &ask.no_explore, false);
+  fields.Real("latency_cap_ms", &ask.latency_cap_ms, false);
+  fields.Text("incumbent", &ask.incumbent, false);
+  fields.Real("switch_cost", &ask.switch_cost, false);
+  fields.Text("observed", &ask.observed, false);
   fields.Text("tenant", &ask.tenant, false);
   fields.Whole("explain", &ask.explain, false);
   fields.Whole("candidates_max", &ask.candidates_max, false);
@@ -319,6 +323,8 @@ json ToJson(const RouteAnswer& answer) {
           {"gold_probability", Finite(answer.gold_probability)},
           {"audit", answer.audit},
           {"forced", answer.forced},
+          {"observed", answer.observed},
+          {"advised", answer.advised},
           {"generation", answer.generation},
           {"durability", DurabilityName(answer.durability)},
           {"clusters", NamesJson(answer.clusters)},

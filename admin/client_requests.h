@@ -28,6 +28,10 @@ struct RouteAsk {
   double quality_floor = 0;          // [0,1]
   std::uint32_t tokens_in = 0;       // 0: estimated
   bool no_explore = false;
+  double latency_cap_ms = 0;         // 0: none
+  std::string incumbent;             // the model that answered this conversation so far
+  double switch_cost = 0;            // in utility
+  std::string observed;              // the caller uses this model; the answer says what would have been played
   std::string tenant;                // empty: the peer's uid
   std::uint32_t explain = 0;         // clusters and task types to name, at most 8
   std::uint32_t candidates_max = 0;  // 0: 8
@@ -45,7 +49,8 @@ struct RouteAnswer {
   std::vector<Ranked> ranked;
   bool gold_wanted = false;
   double gold_probability = 0;
-  bool audit = false, forced = false;
+  bool audit = false, forced = false, observed = false;
+  std::string advised;  // where observed
   std::uint32_t generation = 0;
   std::uint32_t durability = 0;  // 0 none, 1 process, 2 synced
   struct Named {

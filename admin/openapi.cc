@@ -39,22 +39,27 @@ constexpr std::array kSchemas = {
         "preferences:big retractions:big expired:big not_folded:big quarantined_cells:big lost_unsynced:big "
         "refused:big commit_waiting:big commit_refused:big connections:big frozen:bool audited_gold:big "
         "audited_rmse:real audited_z_squared:real uptime_seconds:real sources:[Source] alarms:big cell_alarms:big "
-        "judge_alarms:big model_width:real trust_width:real budgets:[Budget] warnings:[text]",
+        "judge_alarms:big guard_z_squared:real guard_bias_factor:real guard_steps:big model_width:real "
+        "trust_width:real budgets:[Budget] warnings:[text]",
         true},
-    Schema{"Source", "name:text reports:big bias:real bias_deviation:real"},
+    Schema{"Source",
+           "name:text reports:big bias:real bias_deviation:real quarantine:text quarantined_since:big "
+           "answers_with_gold:real"},
     Schema{"Budget", "tenant:text usd_per_request:real mean_cost_usd:real lambda:real spent_usd:real settled:big"},
     Schema{"Weights", "quality:number cost:number"},
-    Schema{"RouteRequest",
-           "text?:text messages?:[Message] embedding?:[number] preset?:cost|balanced|quality weights?:Weights "
-           "allowed?:[text] cost_cap_usd?:number quality_floor?:number tokens_in?:int no_explore?:bool tenant?:text "
-           "explain?:int candidates_max?:int"},
+    Schema{
+        "RouteRequest",
+        "text?:text messages?:[Message] embedding?:[number] preset?:cost|balanced|quality weights?:Weights "
+        "allowed?:[text] cost_cap_usd?:number quality_floor?:number tokens_in?:int no_explore?:bool tenant?:text "
+        "latency_cap_ms?:number incumbent?:text switch_cost?:number observed?:text explain?:int candidates_max?:int"},
     Schema{"Message", "role:text content:any", true},
     Schema{"Ranked", "name:text quality:real quality_deviation:real cost_usd:real utility:real probability:real"},
     Schema{"Named", "number:int name:text weight:real"},
     Schema{
         "Route",
         "token:text model:text model_epoch:int propensity:real ranked:[Ranked] gold_wanted:bool gold_probability:real "
-        "audit:bool forced:bool generation:int durability:none|process|synced clusters:[Named] tasks:[Named] "
+        "audit:bool forced:bool observed:bool advised:text generation:int durability:none|process|synced "
+        "clusters:[Named] tasks:[Named] "
         "expires_at_us:int"},
     Schema{"RouteBatchRequest", "routes:[RouteRequest]"},
     Schema{"RouteBatch", "items:[RouteBatchItem]"},
@@ -78,7 +83,8 @@ constexpr std::array kSchemas = {
     Schema{"Models", "models:[Model]"},
     Schema{"Model",
            "id:int name:text epoch:int state:active|draining|retired price:Price context_tokens:int in_bundle:bool "
-           "prior_quality:real level:real level_deviation:real expected_tokens_out:real decisions:big outcomes:big "
+           "prior_quality:real level:real level_deviation:real expected_tokens_out:real latency_median_ms:real "
+           "latency_high_ms:real decisions:big outcomes:big "
            "failures:big ratings:big gold:big biases:[Bias]",
            true},
     Schema{"Bias", "source:text bias:real deviation:real"},
@@ -114,12 +120,22 @@ constexpr std::array kSchemas = {
            true},
     Schema{"ActivateRequest", "target:any"},
     Schema{"BootstrapRequest",
-           "table_path:text labels?:consensus|scores clusters_max?:int seed?:int refit_embedder?:bool activate?:bool",
+           "table_path?:text plan_path?:text labels?:consensus|scores clusters_max?:int seed?:int embedder?:text "
+           "refit_embedder?:bool activate?:bool force?:bool",
            true},
     Schema{"Bootstrap",
            "state:text stage:text progress:real message:text bundle:text generation:int started_at_us:int "
-           "ended_at_us:int",
+           "ended_at_us:int cost_usd:real asked:big reused:big gate:text",
            true},
+    Schema{"PlanRequest", "plan_path:text"},
+    Schema{"PlanEstimate",
+           "name:text queries:int cost_usd:real worst_cost_usd:real budget_usd:real stages:[PlanStage]"},
+    Schema{"PlanStage", "stage:text model:text calls:int tokens_in:real tokens_out:real cost_usd:real"},
+    Schema{"GenerationDiff",
+           "comparable:bool clusters:[ClusterChange] models:[ModelChange] decisions:big value_from:real "
+           "value_from_error:real value_to:real value_to_error:real"},
+    Schema{"ClusterChange", "kind:text number:int name:text size:int from:[text] cosine:real"},
+    Schema{"ModelChange", "name:text prior_from:real prior_to:real share_from:real share_to:real"},
     Schema{"Explanation",
            "decision:text sequence:big decided_at_us:int generation:int chosen:text propensity:real audit:bool "
            "forced:bool gold_wanted:bool prior:real predicted_quality:real predicted_deviation:real clusters:[Named] "

@@ -102,6 +102,10 @@ wire::Route WireOf(const admin::RouteAsk& ask) {
   route.set_quality_floor(ask.quality_floor);
   route.set_tokens_in(ask.tokens_in);
   route.set_no_explore(ask.no_explore);
+  route.set_latency_cap_ms(ask.latency_cap_ms);
+  route.set_incumbent(ask.incumbent);
+  route.set_switch_cost(ask.switch_cost);
+  route.set_observed(ask.observed);
   route.set_tenant(ask.tenant);
   route.set_explain(ask.explain);
   route.set_candidates_max(ask.candidates_max);
@@ -128,6 +132,8 @@ admin::RouteAnswer AnswerOf(const wire::RouteReply& reply) {
   answer.gold_probability = reply.gold_probability();
   answer.audit = reply.audit();
   answer.forced = reply.forced();
+  answer.observed = reply.observed();
+  answer.advised = reply.advised();
   answer.generation = reply.generation();
   answer.durability = reply.durability();
   answer.clusters = NamedOf(reply.clusters());

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "daemon/hex.h"
+#include "daemon/job_diff.h"
 #include "daemon/transport_metrics.h"
 #include "daemon/version.h"
 #include "policy/belief/posterior.h"
@@ -46,6 +47,15 @@ Result<StateLook> LookAtState(LearnerLoop& learner) {
   return future.get();
 }
 
+std::string QuarantineName(policy::Quarantine quarantine) {
+  switch (quarantine) {
+    case policy::Quarantine::kStuck: return "stuck";
+    case policy::Quarantine::kContrary: return "contrary";
+    case policy::Quarantine::kNone: break;
+  }
+  return {};
+}
+
 void FillCounters(const policy::Counters& counters, admin::StatusReport* report) {
   report->decisions = counters.decisions;
   report->audits = counters.audits;
@@ -68,6 +78,9 @@ void FillLearning(const policy::Snapshot& snapshot, admin::StatusReport* report)
   report->alarms = snapshot.counters.alarms;
   report->cell_alarms = snapshot.counters.cell_alarms;
   report->judge_alarms = snapshot.counters.judge_alarms;
+  report->guard_z_squared = snapshot.guard.z_squared;
+  report->guard_bias_factor = snapshot.guard.bias_factor;
+  report->guard_steps = snapshot.guard.steps;
   report->model_width = snapshot.widths.model;
   report->trust_width = snapshot.widths.trust;
   for (const auto& [tenant, pacer] : snapshot.pacers) {
@@ -77,6 +90,18 @@ void FillLearning(const policy::Snapshot& snapshot, admin::StatusReport* report)
                                .lambda = pacer.lambda,
                                .spent_usd = pacer.spent_usd,
                                .settled = pacer.settled});
+  }
+}
+
+// What the learner noticed about sources.
+void AddSourceWarnings(const admin::StatusReport::Source& source, admin::StatusReport* report) {
+  if (source.quarantine == "stuck") {
+    report->warnings.push_back("ratings of '" + source.name +
+                               "' are not read: it says the same of every answer; they count again after other values");
+  }
+  if (source.quarantine == "contrary") {
+    report->warnings.push_back("ratings of '" + source.name +
+                               "' are not read: they go against gold on the same answers; is its scale upside down?");
   }
 }
 
@@ -106,6 +131,13 @@ void AddWarnings(const policy::Snapshot& snapshot, const Status& learning, admin
   }
   if (report->frozen) report->warnings.push_back("learning is frozen: feedback is logged but not learnt from");
   AddModelWarnings(snapshot, report);
+  for (const admin::StatusReport::Source& source : report->sources) AddSourceWarnings(source, report);
+  if (snapshot.guard.bias_factor > 1) {
+    report->warnings.push_back(
+        fmt::format("gold on audits lies further from the predictions than they claim: the variances of biases count "
+                    "{:.1f} times",
+                    snapshot.guard.bias_factor));
+  }
   if (report->quarantined_cells > 0) {
     report->warnings.push_back(
         fmt::format("{} cells are in quarantine and read as untouched", report->quarantined_cells));
@@ -180,8 +212,10 @@ admin::StatusReport AdminPorts::GetStatus() const {
   report.uptime_seconds = static_cast<double>(context_.clock.MonotonicNanos() - started_nanos_) * 1e-9;
   const auto& sources = snapshot.options.sources;
   for (std::size_t s = 0; s < sources.size() && s < policy::kSourcesMax; ++s) {
+    const policy::SourceWatch& watch = snapshot.source_watches[s];
     report.sources.push_back({sources[s], look.counters.feedback[s + 1], snapshot.source_bias[s],
-                              std::sqrt(std::max(snapshot.source_variance[s], 0.0))});
+                              std::sqrt(std::max(snapshot.source_variance[s], 0.0)), QuarantineName(watch.quarantine),
+                              watch.since.value, watch.pairs});
   }
   AddWarnings(snapshot, learner_.Health(), &report);
   return report;
@@ -291,7 +325,7 @@ std::vector<admin::GenerationReport> AdminPorts::Generations() const {
   return reports;
 }
 
-Result<admin::GenerationReport> AdminPorts::ReportOf(Generation generation) const {
+Result<admin::GenerationReport> AdminPorts::ReportOf(pointsman::Generation generation) const {
   for (admin::GenerationReport& report : Generations()) {
     if (report.number == generation.value) return std::move(report);
   }
@@ -319,6 +353,27 @@ Result<BundleHash> AdminPorts::FindTarget(const std::string& target) const {
                    "was never live is named by its whole hash");
 }
 
+Result<admin::GenerationReport> AdminPorts::Generation(const std::string& target) const {
+  const auto hash = FindTarget(target);
+  if (!hash.ok()) return hash.error();
+  const std::string wanted = Hex(hash->bytes);
+  auto reports = Generations();
+  for (auto it = reports.rbegin(); it != reports.rend(); ++it) {
+    if (it->bundle == wanted && (target.size() >= 8 || std::to_string(it->number) == target)) return std::move(*it);
+  }
+  return MakeError(Code::kNotFound, "unknown_generation", "this bundle was never live");
+}
+
+Result<admin::GenerationDiff> AdminPorts::DiffGenerations(const std::string& from, const std::string& to) const {
+  const auto first = FindTarget(from);
+  if (!first.ok()) return first.error();
+  const auto second = FindTarget(to);
+  if (!second.ok()) return second.error();
+  const auto pool = learner_.Query<policy::Pool>(kLookLimit, [](const policy::State& state) { return state.pool; });
+  if (!pool.ok()) return pool.error();
+  return DiffBundles(context_.store, pool.value(), first.value(), second.value());
+}
+
 Result<admin::GenerationReport> AdminPorts::Activate(const admin::Caller& caller, const std::string& target) {
   const auto hash = FindTarget(target);
   if (!hash.ok()) return hash.error();
@@ -339,6 +394,8 @@ Result<admin::BootstrapReport> AdminPorts::StartBootstrap(const admin::Caller& c
 }
 
 admin::BootstrapReport AdminPorts::BootstrapStatus() const { return jobs_.Report(); }
+
+Result<std::string> AdminPorts::PlanBootstrap(const std::string& plan_path) const { return jobs_.Estimate(plan_path); }
 
 Result<admin::BootstrapReport> AdminPorts::CancelBootstrap(const admin::Caller&) { return jobs_.Cancel(); }
 

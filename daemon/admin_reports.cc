@@ -112,6 +112,8 @@ admin::ModelReport ReportOfModel(const policy::Model& model, const policy::Model
     const double variance = view->covariance[(s + 1) * (policy::kModelStateMax + 1)];
     report.biases.push_back({sources[s], view->mean[s + 1], std::sqrt(std::max(variance, 0.0))});
   }
+  report.latency_median_ms = view->latency_median_ms;
+  report.latency_high_ms = view->latency_high_ms;
   report.expected_tokens_out = std::exp(view->token_mean_log + view->token_variance_log / 2) - 1;
   return report;
 }

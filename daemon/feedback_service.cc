@@ -173,13 +173,19 @@ void FeedbackService::HandlePrefer(const Peer& peer, const RequestFrame& frame, 
         MakeError(Code::kInvalidArgument, "same_decision", "winner and loser are the same decision; send two tokens"),
         reply);
   }
-  const auto channel = ChannelOf(request.source());
-  if (!channel.ok()) return Refuse(context_, channel.error(), reply);
   policy::PreferenceReport report;
+  if (request.source() == kGold) {
+    const Status permitted = MayGiveGold(peer);
+    if (!permitted.ok()) return Refuse(context_, permitted.error(), reply);
+    report.channel = 0;
+  } else {
+    const auto channel = ChannelOf(request.source());
+    if (!channel.ok()) return Refuse(context_, channel.error(), reply);
+    report.channel = channel.value();
+  }
   report.winner = winner.value();
   report.loser = loser.value();
   report.outcome = request.tie() ? 0.5 : 1.0;
-  report.channel = channel.value();
   report.subject = SubjectOf(peer, request.tenant(), request.subject());
   report.revision = request.revision();
   Commit(peer, report, reply);

@@ -18,6 +18,7 @@ namespace {
 constexpr std::uint32_t kExplainMax = 8;
 constexpr std::uint32_t kCandidatesDefault = 8;
 constexpr int kAllowedMax = 1000;
+constexpr double kSwitchCostMax = 1000;
 
 Result<policy::Weights> WeightsOf(const wire::Route& request, const policy::Weights& otherwise) {
   if (!request.preset().empty()) {
@@ -51,6 +52,20 @@ Result<policy::Query> QueryOf(const wire::Route& request, const policy::Weights&
   }
   query.cost_cap_usd = request.cost_cap_usd();
   query.quality_floor = request.quality_floor();
+  if (!(request.switch_cost() >= 0 && request.switch_cost() <= kSwitchCostMax)) {
+    return MakeError(Code::kOutOfRange, "switch_cost", "switch_cost must be from 0 to 1000 units of utility");
+  }
+  if (request.switch_cost() > 0 && request.incumbent().empty()) {
+    return MakeError(Code::kInvalidArgument, "switch_without_incumbent",
+                     "a switch_cost needs the incumbent: the model that answered this conversation so far");
+  }
+  if (!(request.latency_cap_ms() >= 0 && std::isfinite(request.latency_cap_ms()))) {
+    return MakeError(Code::kOutOfRange, "latency_cap", "latency_cap_ms must be a finite number >= 0; 0 means no cap");
+  }
+  query.latency_cap_ms = request.latency_cap_ms();
+  query.incumbent = request.incumbent();
+  query.switch_cost = request.switch_cost();
+  query.observed = request.observed();
   query.no_explore = request.no_explore();
   query.allowed.assign(request.allowed().begin(), request.allowed().end());
   query.tenant = request.tenant();
@@ -189,6 +204,8 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
   reply->set_gold_probability(decision->gold_probability);
   reply->set_audit(decision->audit);
   reply->set_forced(decision->forced);
+  reply->set_observed(decision->observed);
+  if (decision->observed) reply->set_advised(decision->ranked[decision->advised].name);
   reply->set_generation(snapshot.generation.value);
   // The commit thread writes it within about a millisecond; now it is in memory only.
   reply->set_durability(static_cast<std::uint32_t>(store::Durability::kNone));

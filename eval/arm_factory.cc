@@ -85,6 +85,7 @@ Result<std::unique_ptr<Arm>> MakeLearner(const std::string& name, const TableWor
   }
   learner.bundle = seed.bundle;
   learner.seed = SeedFor(seed.seed, Purpose::kDecisions);
+  learner.planned_gold = options.planned_gold;
   if (name == "pointsman" && options.pointsman_factory) {
     return options.pointsman_factory({.world = &world,
                                       .split = &seed.split,

@@ -8,8 +8,10 @@
 
 #include "base/contract.h"
 #include "base/unit_draw.h"
+#include "policy/belief/noise.h"
 #include "policy/belief/posterior.h"
 #include "policy/choice/decide.h"
+#include "policy/judgement/gold_planner.h"
 #include "policy/learning/attribution.h"
 #include "policy/learning/learner.h"
 #include "policy/learning/refit.h"
@@ -143,6 +145,7 @@ struct LearnerArm::Impl {
   SplitMix64 random;
   std::unique_ptr<policy::Learner> learner;
   policy::Publisher publisher;
+  policy::GoldPlanner planner;
   std::shared_ptr<const policy::Snapshot> snapshot;
   policy::DecisionRow row;  // of the last decision
   std::int64_t now_us = 0;
@@ -174,6 +177,10 @@ Result<ArmChoice> LearnerArm::Route(const StreamItem& item) {
   query.id = self.NextId();
   auto decision = policy::Decide(*self.snapshot, query);
   if (!decision.ok()) return decision.error();
+  if (self.options.planned_gold) {
+    policy::PlanGold(self.planner, self.options.options.gold_rate, policy::GoldVariance(self.learner->state().noise),
+                     self.random.Unit(), *decision);
+  }
   const policy::Candidate& chosen = decision->ranked[decision->chosen];
   ArmChoice choice;
   choice.model = chosen.model.value - 1;

@@ -19,12 +19,13 @@ namespace pointsman::eval {
 struct LearnerArmOptions {
   policy::Options options;  // sources: at most one here, channel 1
   policy::Weights weights{1, 0};
-  std::vector<std::string> models;  // columns of the table, in its order
+  std::vector<std::string> models;    // columns of the table, in its order
   std::vector<policy::Price> prices;  // of the same; empty: all free
   // Null: cold, without clusters. Its hash may be unset.
   std::shared_ptr<const policy::Bundle> bundle;
   std::uint64_t seed = 0;                        // of decision ids, hence of every draw
   bool learn = true;                             // false: nothing is reported back (the static warm start)
+  bool planned_gold = false;                     // gold where a label is worth most (judgement/gold_planner.h)
   bool ratings = true;                           // false: ratings are dropped (gold only)
   std::int64_t micros_per_decision = 1'000'000;  // event time between decisions
 };

@@ -105,6 +105,7 @@ std::string ConfigurationHash(const TableWorld& world, const RunOptions& options
   add(std::string(VariantName(options.variant)));
   number(options.rating_probability);
   number(options.pointsman_factory ? 1 : 0);
+  if (options.planned_gold) add("planned gold");
   for (const std::string& arm : arms) add(arm);
   const std::vector<std::uint8_t> bytes(text.begin(), text.end());
   char hash[17];

@@ -72,6 +72,7 @@ struct RunOptions {
   policy::Exploration exploration = policy::Exploration::kGreedyAudits;
   std::string models;               // see eval/model_choice.h; empty: all
   std::vector<std::string> arms;    // of ArmNames(); empty: all
+  bool planned_gold = false;        // the learner's arms ask for gold where it is worth most, at the same rate
   double budget_usd = 0;            // a decision; 0: none
   Variant variant = Variant::kNone;
   double rating_probability = 0.5;  // [0,1]

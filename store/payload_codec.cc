@@ -18,7 +18,9 @@ void Put(const DecisionMade& from, record::DecisionMade* to) {
   PutNumbers(std::array{from.weights.quality, from.weights.cost, from.lambda}, to->mutable_weights(),
              to->mutable_weights_float());
   to->set_tokens_in(from.tokens_in);
-  to->set_flags((from.gold_wanted ? 1U : 0U) | (from.forced ? 2U : 0U) | (from.no_explore ? 4U : 0U));
+  to->set_flags((from.gold_wanted ? 1U : 0U) | (from.forced ? 2U : 0U) | (from.no_explore ? 4U : 0U) |
+                (from.observed ? 8U : 0U));
+  to->set_advised(from.advised.value);
   to->set_owner_uid(from.owner_uid);
   to->set_tenant(from.tenant);
   to->set_expires_after_us(static_cast<std::int64_t>(Wrap(from.expires_at_us) - Wrap(from.context.decided_at_us)));
@@ -42,9 +44,10 @@ void Put(const DecisionMade& from, record::DecisionMade* to) {
 bool Get(const record::DecisionMade& from, DecisionMade* to) {
   if (!GetContext(from.context(), &to->context)) return false;
   const int candidates = from.models_size();
-  if (CountNumbers(from.weights(), from.weights_float()) != 3 || from.flags() > 7 || candidates > static_cast<int>(kLoggedCandidatesMax) ||
-      from.probabilities_size() != candidates || from.qualities_size() != candidates ||
-      from.costs_usd_size() != candidates || from.utilities_size() != candidates || from.tasks_size() > 3 ||
+  if (CountNumbers(from.weights(), from.weights_float()) != 3 || from.flags() > 15 ||
+      candidates > static_cast<int>(kLoggedCandidatesMax) || from.probabilities_size() != candidates ||
+      from.qualities_size() != candidates || from.costs_usd_size() != candidates ||
+      from.utilities_size() != candidates || from.tasks_size() > 3 ||
       CountNumbers(from.task_probabilities(), from.task_probabilities_float()) != from.tasks_size()) {
     return false;
   }
@@ -55,13 +58,15 @@ bool Get(const record::DecisionMade& from, DecisionMade* to) {
   to->gold_wanted = (from.flags() & 1U) != 0;
   to->forced = (from.flags() & 2U) != 0;
   to->no_explore = (from.flags() & 4U) != 0;
+  to->observed = (from.flags() & 8U) != 0;
+  to->advised = ModelId{from.advised()};
   to->owner_uid = from.owner_uid();
   to->tenant = from.tenant();
   to->expires_at_us = static_cast<std::int64_t>(Wrap(from.expires_after_us()) + Wrap(to->context.decided_at_us));
   to->eligible = from.eligible();
   for (int i = 0; i < candidates; ++i) {
-    to->candidates.push_back({ModelId{from.models(i)}, from.probabilities(i), from.qualities(i), from.costs_usd(i),
-                              from.utilities(i)});
+    to->candidates.push_back(
+        {ModelId{from.models(i)}, from.probabilities(i), from.qualities(i), from.costs_usd(i), from.utilities(i)});
   }
   for (int i = 0; i < from.tasks_size(); ++i) {
     to->tasks.push_back({from.tasks(i), GetNumber(from.task_probabilities(), from.task_probabilities_float(), i)});

@@ -107,6 +107,10 @@ struct RouteArguments {
   double quality_floor = 0;
   std::uint32_t tokens_in = 0;
   bool no_explore = false;
+  double latency_cap = 0;
+  std::string incumbent;
+  double switch_cost = 0;
+  std::string observed;
   std::string tenant;
   std::uint32_t explain = 3;
   std::uint32_t candidates = 0;
@@ -137,6 +141,10 @@ Result<wire::Route> MakeRoute(Context& context, const RouteArguments& arguments)
   route.set_quality_floor(arguments.quality_floor);
   route.set_tokens_in(arguments.tokens_in);
   route.set_no_explore(arguments.no_explore);
+  route.set_latency_cap_ms(arguments.latency_cap);
+  route.set_incumbent(arguments.incumbent);
+  route.set_switch_cost(arguments.switch_cost);
+  route.set_observed(arguments.observed);
   route.set_tenant(arguments.tenant);
   route.set_explain(arguments.explain);
   route.set_candidates_max(arguments.candidates);
@@ -170,6 +178,8 @@ json RouteJson(const wire::RouteReply& reply) {
           {"gold_probability", reply.gold_probability()},
           {"audit", reply.audit()},
           {"forced", reply.forced()},
+          {"observed", reply.observed()},
+          {"advised", reply.advised()},
           {"generation", reply.generation()},
           {"durability", DurabilityName(reply.durability())},
           {"clusters", NamedJson(reply.clusters())},
@@ -195,6 +205,7 @@ Exit PrintRoute(Context& context, const wire::RouteReply& reply) {
               << "model  " << Printable(reply.model());
   if (reply.audit()) context.out << "  (audit: drawn uniformly)";
   if (reply.forced()) context.out << "  (forced: no model was eligible)";
+  if (reply.observed()) context.out << "  (observed; would have played " << Printable(reply.advised()) << ")";
   context.out << "\n\n";
   using Align = Table::Align;
   Table table({{"MODEL"},
@@ -236,6 +247,15 @@ void AddRoute(CLI::App& app, Context& context) {
   verb->add_option("--quality-floor", arguments->quality_floor, "Lowest predicted quality in [0,1]");
   verb->add_option("--tokens-in", arguments->tokens_in, "Length of the input in tokens; 0: estimated");
   verb->add_flag("--no-explore", arguments->no_explore, "Never audit or explore with this request");
+  verb->add_option("--latency-cap", arguments->latency_cap,
+                   "Leave out models whose latency (95 % quantile, learnt) is above so many ms; 0: none");
+  auto* incumbent =
+      verb->add_option("--incumbent", arguments->incumbent, "The model that answered this conversation so far");
+  verb->add_option("--switch-cost", arguments->switch_cost,
+                   "Another model than the incumbent must gain more utility than this")
+      ->needs(incumbent);
+  verb->add_option("--observe", arguments->observed,
+                   "You use this model; the answer says what would have been played, and feedback is learnt from");
   verb->add_option("--tenant", arguments->tenant, "Who is served; default: your uid");
   verb->add_option("--explain", arguments->explain, "How many clusters and task types to name, at most 8")
       ->check(CLI::Range(0, 8));

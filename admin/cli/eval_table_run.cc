@@ -21,7 +21,7 @@ void TableRun::Declare(EvalOptions& options) {
                "Rating source: a name in the file, agree:MODEL, ref_agree, weak_agree, none; default of e1: the "
                "file's first, else none");
   options.Number("--gold", run_.gold_rate, 0, 1, "Share of decisions with gold");
-  options.OneOf("--gold-choice", gold_choice_, {"random", "planned"}, "Which decisions get gold");
+  options.OneOf("--gold-choice", gold_choice_, {"random", "planned"}, "Which decisions get gold: drawn alike, or where a label is worth most");
   options.OneOf("--policy", policy_, {"greedy", "thompson", "epsilon", "squarecb"}, "How models are drawn");
   options.Count("--passes", run_.passes, 1, 1000, "Passes over the stream; five of e1 are E1L");
   options.Count("--seeds", run_.seeds, 1, 1000, "Seeds, from 1 on");
@@ -37,10 +37,7 @@ void TableRun::Declare(EvalOptions& options) {
 }
 
 Status TableRun::Settle() {
-  if (gold_choice_ == "planned") {
-    return MakeError(Code::kFailedPrecondition, "gold_choice_not_available",
-                     "a run asks for gold at random; planned gold is for a daemon (gold next)");
-  }
+  run_.planned_gold = gold_choice_ == "planned";
   auto warm = eval::WarmFromName(warm_);
   if (!warm.ok()) return warm.error();
   run_.warm = *warm;

@@ -89,6 +89,8 @@ json ToJson(const DecisionMade& event) {
           {"gold_wanted", event.gold_wanted},
           {"forced", event.forced},
           {"no_explore", event.no_explore},
+          {"observed", event.observed},
+          {"advised", event.advised.value},
           {"owner_uid", event.owner_uid},
           {"tenant", event.tenant},
           {"expires_at_us", event.expires_at_us},

@@ -40,6 +40,7 @@ void AddPairs(PairSums& sums, PatternMask mask, const DecayedMoments& m, std::si
 void FinishDifferences(LeafSums& leaf, const std::array<PairSums, kSourcesMax>& pairs, const NoiseTables& noise) {
   if (leaf.gold_weight < kConflictGoldWeight) return;
   for (std::size_t s = 1; s <= noise.sources; ++s) {
+    if ((noise.quarantined >> s & 1U) != 0) continue;
     const PairSums& sums = pairs[s - 1];
     const double c1 = noise.response[s - 1];
     const double rr = noise.covariance(0, 0);
@@ -100,11 +101,11 @@ LeafSums SumLeaf(const Cell& cell, const NoiseTables& noise, const ReadTime& now
       leaf.valid = false;
       return leaf;
     }
-    if (m.weight == 0) continue;
+    if (m.weight == 0 || noise.patterns[mask].silent) continue;
     leaf.weight += m.weight;
     leaf.overlap += m.overlap;
     if (gold) leaf.gold_weight += m.weight;
-    if ((mask >> 1) != 0) leaf.rating_weight += m.weight;
+    if (((mask & ~noise.quarantined) >> 1) != 0) leaf.rating_weight += m.weight;
     AddPattern(leaf, noise.patterns[mask], m, mask, noise, mean_prior);
     for (std::size_t s = 1; s <= noise.sources; ++s) {
       AddPairs(pairs[s - 1], mask, m, s, noise.response[s - 1], mean_prior);

@@ -91,12 +91,18 @@ NoiseTables MakeNoiseTables(const NoiseModel& noise, std::size_t sources) {
   tables.sources = sources;
   tables.covariance = NoiseCovariance(noise, sources);
   tables.response = noise.response;
+  tables.quarantined = noise.quarantined;
   const std::size_t channels = sources + 1;
   for (std::size_t mask = 1; mask < (std::size_t{1} << channels); ++mask) {
     std::array<std::size_t, kChannelsMax> present{};
     std::size_t n = 0;
     for (std::size_t c = 0; c < channels; ++c) {
-      if ((mask >> c & 1U) != 0) present[n++] = c;
+      if ((mask & ~std::size_t{noise.quarantined}) >> c & 1U) present[n++] = c;
+    }
+    if (n == 0) {
+      tables.patterns[mask].valid = true;
+      tables.patterns[mask].silent = true;
+      continue;
     }
     SmallMatrix observed;
     for (std::size_t i = 0; i < n; ++i) {

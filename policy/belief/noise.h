@@ -41,6 +41,7 @@ std::vector<double> SeenCovariance(const NoiseModel& noise, const Counters& coun
 // state t = (D, b_1..b_S), rows of H_o: gold e0, source c1 e0 + e_s.
 struct PatternGain {
   bool valid = false;
+  bool silent = false;       // no channel of it is read: all its sources are quarantined
   SmallMatrix channel_gain;  // (1 + S) x (1 + S), columns of absent channels 0
   SmallMatrix information;   // A
 };
@@ -49,6 +50,7 @@ struct NoiseTables {
   std::size_t sources = 0;
   SmallMatrix covariance;
   std::array<double, kSourcesMax> response{1, 1, 1, 1};  // c1
+  PatternMask quarantined = 0;                           // channels that count as absent
   std::array<PatternGain, 1U << kChannelsMax> patterns;  // by mask; [0] unused
 };
 

@@ -29,6 +29,8 @@ Widths WidthsInForce(const State& state, const Bundle& bundle) {
   Widths widths = state.options.widths_overridden ? state.options.widths : bundle.widths;
   if (state.model_width > 0) widths.model = state.model_width;
   if (state.trust_width > 0) widths.trust = state.trust_width;
+  widths.source_model *= std::sqrt(state.guard.bias_factor);
+  widths.source_cell *= std::sqrt(state.guard.bias_factor);
   return UsableWidths(widths);
 }
 
@@ -307,7 +309,8 @@ std::map<CellKey, PreferenceEvidence> Publisher::Impl::GatherPreferences(const S
       PreferenceMoments decayed;
       const bool readable = DecayPreference(at->second, gold ? now.gold : now.rating, &decayed);
       bad_preferences += readable ? 0 : 1;
-      if (!readable || !(decayed.information > 0) || at->first.cluster.value >= blocks.size()) continue;
+      const bool believed = (inputs.noise.quarantined >> key.channel & 1U) == 0;
+      if (!readable || !believed || !(decayed.information > 0) || at->first.cluster.value >= blocks.size()) continue;
       information += decayed.information;
       pair.emplace_back(at->first.cluster, decayed);
     }
@@ -395,6 +398,8 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
   snapshot->counters = state.counters;
   snapshot->frozen = state.frozen;
   snapshot->pacers = state.pacers;
+  snapshot->guard = state.guard;
+  snapshot->source_watches = state.source_watches;
   for (std::size_t s = 0; s < inputs.layout.sources; ++s) {
     snapshot->source_bias[s] = root.mean[s];
     snapshot->source_variance[s] = root.covariance(s, s);
@@ -419,6 +424,9 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
     const TokenStatistics offline =
         entry.column >= 0 ? inputs.bundle->tokens[static_cast<std::size_t>(entry.column)] : TokenStatistics{};
     TokenPosterior(offline, view.tally, &view.token_mean_log, &view.token_variance_log);
+    const Latency latency = LearntLatency(view.tally);
+    view.latency_median_ms = latency.median_ms;
+    view.latency_high_ms = latency.high_ms;
   }
   return snapshot;
 }

@@ -67,6 +67,8 @@ struct ModelView {
   std::array<double, kModelStateMax * kModelStateMax> covariance{};  // N, row-major, stride kModelStateMax
   double token_mean_log = 5.0;                                       // posterior of ln(1 + tokens_out)
   double token_variance_log = 0.5;                                   // predictive, with the mean's uncertainty
+  double latency_median_ms = 0;                                      // 0: not known
+  double latency_high_ms = 0;                                        // 95 % quantile of the next call; 0: not known
   ModelTally tally;
 };
 
@@ -86,6 +88,8 @@ struct Snapshot {
   std::uint64_t quarantined_cells = 0;
   bool frozen = false;
   std::map<std::string, Pacer> pacers;  // by tenant; "" is the common one
+  CalibrationGuard guard;
+  std::array<SourceWatch, kSourcesMax> source_watches{};
 
   const ModelView* FindLive(std::string_view name) const;
 };

@@ -66,6 +66,10 @@ struct ModelTally {
   double token_rows = 0;
   double token_sum = 0;
   double token_squares = 0;
+  // Moments of ln(1 + latency in ms) of calls that succeeded; the latest 256 or so count.
+  double latency_rows = 0;
+  double latency_sum = 0;
+  double latency_squares = 0;
   RowMark dirty;
   bool operator==(const ModelTally&) const = default;
 };
@@ -100,6 +104,7 @@ struct NoiseModel {
   std::vector<double> covariance;                        // (1+S)^2 row-major, or empty
   std::array<double, kSourcesMax> response{1, 1, 1, 1};  // c1 per source
   std::array<bool, kChannelsMax> graded{};               // a value other than 0 and 1 was seen
+  PatternMask quarantined = 0;                           // channels that are not read (learning/source_watch.h)
   bool operator==(const NoiseModel&) const = default;
 };
 
@@ -150,6 +155,34 @@ struct ModelWatch {
   std::uint32_t new_rows_left = 0;  // while above 0 the model's width is doubled
   RowMark dirty;
   bool operator==(const ModelWatch&) const = default;
+};
+
+// Whether a source can be believed (learning/source_watch.h).
+enum class Quarantine : std::uint8_t { kNone = 0, kStuck = 1, kContrary = 2 };
+struct SourceWatch {
+  double last = 0;           // its latest value
+  std::uint64_t run = 0;     // how often it said that in a row
+  double surprise = 0;       // -ln of the chance of such a run if values followed quality
+  std::uint64_t others = 0;  // while stuck: values unlike the stuck one
+  // Rows with gold and this source: weight, and moments of value - prediction of both.
+  double pairs = 0;
+  double gold = 0;
+  double rating = 0;
+  double gold_squares = 0;
+  double rating_squares = 0;
+  double products = 0;
+  Quarantine quarantine = Quarantine::kNone;
+  LogSeq since;  // of the quarantine
+  bool operator==(const SourceWatch&) const = default;
+};
+
+// Predictions of random-audit gold against what came (cascal_meta_router C.6).
+struct CalibrationGuard {
+  double z_squared = 1;      // exponentially weighted over 200 labels; 1 is honest
+  std::uint64_t labels = 0;  // since the last step
+  double bias_factor = 1;    // on the variances of biases in force, 1 to 16
+  std::uint64_t steps = 0;
+  bool operator==(const CalibrationGuard&) const = default;
 };
 
 // What the pacer of one budget knows (choice/pacing.h).
@@ -214,6 +247,9 @@ struct State {
   std::map<DecisionId, IrregularRow> irregular;
   std::map<ModelId, std::vector<Discount>> discounts;  // ascending
   std::map<ModelId, ModelWatch> watches;
+  std::array<SourceWatch, kSourcesMax> source_watches{};
+  CalibrationGuard guard;
+  RowMark sources_dirty;
   std::vector<Alarm> alarms;              // the latest, ascending
   std::map<std::string, Pacer> pacers;    // by tenant; "" is the common one
   std::map<ModelId, ModelHealth> health;  // models with failures in a row
@@ -229,7 +265,7 @@ struct State {
 // Version of the fold and of the rows it leaves. It grows with every change by
 // which the same log gives other bytes: a checkpoint of another version is no
 // prefix of what the fold does now, so a store folds its log anew instead.
-inline constexpr std::uint8_t kFoldVersion = 3;
+inline constexpr std::uint8_t kFoldVersion = 4;
 
 // Visits every persisted row in ascending key order.
 void ForEachStateRow(const State& state,

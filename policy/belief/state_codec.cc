@@ -47,6 +47,7 @@ ParsedKey ParseKey(std::string_view key) {
     case 'b':
     case 'd':
     case 'n':
+    case 's':
     case 'y': break;
     case 'c':
       parsed.first = in.BigEndian32();
@@ -164,6 +165,7 @@ bool LoadValue(const ParsedKey& parsed, ByteReader& in, State& state) {
     }
     case 'q': DecodePreference(in, state.preferences[PreferenceKeyOf(parsed)]); break;
     case 'j': DecodeHeld(in, state.irregular_preferences[PreferenceIdOf(parsed)]); break;
+    case 's': DecodeSources(in, state); break;
     case 't': DecodeTally(in, state.tallies[ModelId{parsed.first}]); break;
     case 'w': DecodeWatch(in, state.watches[ModelId{parsed.first}]); break;
     case 'x': DecodeDiscounts(in, state.discounts[ModelId{parsed.first}]); break;
@@ -254,6 +256,7 @@ void ForEachStateRow(const State& state,
   visit(kNoiseRow, EncodeNoise(state.noise));
   for (const auto& [key, tally] : state.pairs) visit(PairRow(key), EncodePair(tally));
   for (const auto& [key, moments] : state.preferences) visit(PreferenceRow(key), EncodePreference(moments));
+  visit(kSourcesRow, EncodeSources(state));
   for (const auto& [model, tally] : state.tallies) visit(TallyRow(model), EncodeTally(tally));
   for (const auto& [model, watch] : state.watches) visit(WatchRow(model), EncodeWatch(watch));
   for (const auto& [model, discounts] : state.discounts) visit(DiscountsRow(model), EncodeDiscounts(discounts));
@@ -285,6 +288,7 @@ std::string StateRow(const State& state, std::string_view key) {
     case 'p': return FindAndEncode(state.pairs, PairKey{model, ModelId{parsed.second}, parsed.channel}, EncodePair);
     case 'q': return FindAndEncode(state.preferences, PreferenceKeyOf(parsed), EncodePreference);
     case 'j': return FindAndEncode(state.irregular_preferences, PreferenceIdOf(parsed), EncodeHeld);
+    case 's': return EncodeSources(state);
     case 't': return FindAndEncode(state.tallies, model, EncodeTally);
     case 'w': return FindAndEncode(state.watches, model, EncodeWatch);
     case 'x': return FindAndEncode(state.discounts, model, EncodeDiscounts);

@@ -31,14 +31,17 @@
 //  'h' u32 model              health: u8 V, u32 failures in a row, u32 pauses, i64 retry_at_us
 //  'l' text tenant            pacer: u8 V, f64 lambda, mean_cost, bucket, spent, u64 decisions, settled
 //  'm' u32 model              pool: u8 V, text name, u32 epoch, u8 state, f64 input and output price, u32 context
-//  'n'                        noise: u8 V, u8 n, n f64 covariance, 4 f64 response, 5 u8 graded
+//  'n'                        noise: u8 V, u8 n, n f64 covariance, 4 f64 response, 5 u8 graded, u8 quarantined
 //  'j' 16 bytes decision 16 bytes decision u8 channel u64 subject   irregular preference: u8 V, u8 folded,
 //                             f64 outcome, u64 folded_at
 //  'p' u32 model u32 other u8 channel   preferences for people: u8 V, f64 wins, u64 count
 //  'q' u32 model u32 other u8 channel u32 cluster   preferences: u8 V, u32 rows, i32 base, f64 information, score,
 //                             prior, trust of model, trust of other
+//  's'                        sources: u8 V, 4 x (f64 last, u64 run, f64 surprise, u64 others, f64 pairs, gold, rating,
+//                             gold squares, rating squares, products, u8 quarantine, u64 since), f64 z squared,
+//                             u64 labels, f64 bias factor, u64 steps
 //  't' u32 model              tally: u8 V, u64 decisions, outcomes, failures, ratings, gold, f64 token_rows,
-//                             token_sum, token_squares
+//                             token_sum, token_squares, latency_rows, latency_sum, latency_squares
 //  'w' u32 model              watch: u8 V, 5 x (f64 up, down, u64 rows, f64 sum, u8 centred), u64 rows, u32 new rows
 //  'x' u32 model              discounts: u8 V, u8 n, n x (u64 seq, i64 stamp, u8 halvings)
 //  'y'                        alarms: u8 V, u8 n, n x (u32 model, u8 cell, u32 cluster, u8 direction, u8 judge,
@@ -56,6 +59,7 @@ inline constexpr char kOptionsRow[] = "b";
 inline constexpr char kCountersRow[] = "d";
 inline constexpr char kNoiseRow[] = "n";
 inline constexpr char kAlarmsRow[] = "y";
+inline constexpr char kSourcesRow[] = "s";
 
 std::string CellRow(const CellKey& key);
 std::string ExcludedRow(SubjectHash subject);

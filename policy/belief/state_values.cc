@@ -274,6 +274,7 @@ std::string EncodeNoise(const NoiseModel& noise) {
   for (const double value : noise.covariance) out.F64(value);
   for (const double value : noise.response) out.F64(value);
   for (const bool value : noise.graded) out.Bool(value);
+  out.U8(noise.quarantined);
   return out.Take();
 }
 
@@ -283,6 +284,7 @@ void DecodeNoise(ByteReader& in, NoiseModel& noise) {
   for (std::uint8_t i = 0; i < size; ++i) noise.covariance.push_back(in.F64());
   for (double& value : noise.response) value = in.F64();
   for (bool& value : noise.graded) value = in.Bool();
+  noise.quarantined = in.U8();
 }
 
 std::string EncodePair(const PairTally& tally) {
@@ -326,12 +328,55 @@ void DecodeHeld(ByteReader& in, HeldPreference& held) {
   held.folded_at.value = in.U64();
 }
 
+std::string EncodeSources(const State& state) {
+  ByteWriter out = Begin();
+  for (const SourceWatch& watch : state.source_watches) {
+    out.F64(watch.last);
+    out.U64(watch.run);
+    out.F64(watch.surprise);
+    out.U64(watch.others);
+    for (const double sum :
+         {watch.pairs, watch.gold, watch.rating, watch.gold_squares, watch.rating_squares, watch.products}) {
+      out.F64(sum);
+    }
+    out.U8(static_cast<std::uint8_t>(watch.quarantine));
+    out.U64(watch.since.value);
+  }
+  out.F64(state.guard.z_squared);
+  out.U64(state.guard.labels);
+  out.F64(state.guard.bias_factor);
+  out.U64(state.guard.steps);
+  return out.Take();
+}
+
+void DecodeSources(ByteReader& in, State& state) {
+  for (SourceWatch& watch : state.source_watches) {
+    watch.last = in.F64();
+    watch.run = in.U64();
+    watch.surprise = in.F64();
+    watch.others = in.U64();
+    for (double* sum :
+         {&watch.pairs, &watch.gold, &watch.rating, &watch.gold_squares, &watch.rating_squares, &watch.products}) {
+      *sum = in.F64();
+    }
+    watch.quarantine = static_cast<Quarantine>(in.U8());
+    watch.since.value = in.U64();
+  }
+  state.guard.z_squared = in.F64();
+  state.guard.labels = in.U64();
+  state.guard.bias_factor = in.F64();
+  state.guard.steps = in.U64();
+}
+
 std::string EncodeTally(const ModelTally& tally) {
   ByteWriter out = Begin();
   for (const std::uint64_t count : {tally.decisions, tally.outcomes, tally.failures, tally.ratings, tally.gold}) {
     out.U64(count);
   }
-  for (const double sum : {tally.token_rows, tally.token_sum, tally.token_squares}) out.F64(sum);
+  for (const double sum : {tally.token_rows, tally.token_sum, tally.token_squares, tally.latency_rows,
+                           tally.latency_sum, tally.latency_squares}) {
+    out.F64(sum);
+  }
   return out.Take();
 }
 
@@ -339,7 +384,10 @@ void DecodeTally(ByteReader& in, ModelTally& tally) {
   for (std::uint64_t* count : {&tally.decisions, &tally.outcomes, &tally.failures, &tally.ratings, &tally.gold}) {
     *count = in.U64();
   }
-  for (double* sum : {&tally.token_rows, &tally.token_sum, &tally.token_squares}) *sum = in.F64();
+  for (double* sum : {&tally.token_rows, &tally.token_sum, &tally.token_squares, &tally.latency_rows,
+                      &tally.latency_sum, &tally.latency_squares}) {
+    *sum = in.F64();
+  }
 }
 
 std::string EncodeDiscounts(const std::vector<Discount>& discounts) {

@@ -33,6 +33,8 @@ std::string EncodePreference(const PreferenceMoments& moments);
 void DecodePreference(ByteReader& in, PreferenceMoments& moments);
 std::string EncodeHeld(const HeldPreference& held);
 void DecodeHeld(ByteReader& in, HeldPreference& held);
+std::string EncodeSources(const State& state);
+void DecodeSources(ByteReader& in, State& state);
 std::string EncodeTally(const ModelTally& tally);
 void DecodeTally(ByteReader& in, ModelTally& tally);
 std::string EncodeDiscounts(const std::vector<Discount>& discounts);

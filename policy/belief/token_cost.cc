@@ -35,6 +35,18 @@ CostEstimate PredictCost(const ModelView& model, std::uint32_t tokens_in) {
   return {.expected_usd = ExpectedCost(model, tokens_in), .high_usd = Cost(model.model.price, tokens_in, high_out)};
 }
 
+Latency LearntLatency(const ModelTally& tally) {
+  // Spread that a handful of calls is taken to have until they show their own.
+  constexpr double kSpreadRows = 5;
+  constexpr double kSpread = 0.25;
+  const double rows = tally.latency_rows;
+  if (rows < kLatencyRowsMin) return {};
+  const double mean = tally.latency_sum / rows;
+  const double squares = std::max(0.0, tally.latency_squares - rows * mean * mean);
+  const double variance = (kSpreadRows * kSpread + squares) / (kSpreadRows + rows) * (1 + 1 / rows);
+  return {.median_ms = std::exp(mean) - 1, .high_ms = std::exp(mean + kNormal95 * std::sqrt(variance)) - 1};
+}
+
 void TokenPosterior(const TokenStatistics& offline, const ModelTally& tally, double* mean, double* variance) {
   REQUIRE(mean != nullptr && variance != nullptr, "outputs");
   // Normal with unknown mean and variance, conjugate prior of n0 observations.

@@ -50,10 +50,12 @@ bool Allows(const Query& query, const std::string& name) {
   return query.allowed.empty() || std::find(query.allowed.begin(), query.allowed.end(), name) != query.allowed.end();
 }
 
+bool InSession(const Query& query) { return !query.incumbent.empty() && query.switch_cost > 0; }
+
 // The share of decisions that are audits now (online_learner 4b).
 double AuditRate(const Snapshot& snapshot, const Query& query) {
   const Options& options = snapshot.options;
-  if (query.no_explore || options.exploration != Exploration::kGreedyAudits) return 0;
+  if (query.no_explore || InSession(query) || options.exploration != Exploration::kGreedyAudits) return 0;
   const bool starting = snapshot.counters.decisions < options.audit_start_decisions;
   return std::min(options.gold_rate, starting ? options.audit_rate_start : options.audit_rate);
 }
@@ -95,6 +97,7 @@ class Forecast {
       candidate.utility = Utility(query_.weights, candidate.predicted_mean, candidate.cost_usd, reference_cost);
       if (pacing.pacer != nullptr) candidate.utility -= pacing.pacer->lambda * candidate.cost_usd / pacing.budget_usd;
     }
+    if (InSession(query_)) ChargeSwitches(considered);
     return considered;
   }
 
@@ -112,6 +115,15 @@ class Forecast {
     candidate.predicted_variance = estimate.variance;
     candidate.quality = std::clamp(estimate.mean, 0.0, 1.0);
     candidate.quality_deviation = std::sqrt(std::max(estimate.variance, 0.0));
+  }
+
+  // A gain that equals the cost is no reason to switch: the next smaller number loses the tie.
+  void ChargeSwitches(std::vector<Considered>& considered) const {
+    const auto stays = [&](const Considered& one) { return one.view->model.name == query_.incumbent; };
+    if (std::none_of(considered.begin(), considered.end(), stays)) return;
+    for (Considered& one : considered) {
+      if (!stays(one)) one.candidate.utility = std::nextafter(one.candidate.utility - query_.switch_cost, -1e9);
+    }
   }
 
   // All models that the bundle does not know share one prior, a mean over all columns.
@@ -145,6 +157,7 @@ std::vector<const Considered*> Eligible(std::span<const Considered> considered, 
       continue;
     if (model.context_tokens > 0 && query.tokens_in > model.context_tokens) continue;
     if (query.cost_cap_usd > 0 && one.candidate.cost_usd > query.cost_cap_usd) continue;
+    if (query.latency_cap_ms > 0 && one.view->latency_high_ms > query.latency_cap_ms) continue;
     any_above_floor = any_above_floor || one.candidate.quality >= query.quality_floor;
     eligible.push_back(&one);
   }
@@ -294,12 +307,41 @@ void AskGold(const Query& query, double gold_rate, double audit_rate, const Paci
   decision.gold_probability = std::min(1.0, (by_audit + by_choice) / decision.propensity);
 }
 
+// The caller's own choice takes the place of the draw.
+Status Observe(std::span<const Considered> considered, const Query& query, double gold_rate, Decision& decision) {
+  const auto at = std::find_if(considered.begin(), considered.end(),
+                               [&](const Considered& one) { return one.view->model.name == query.observed; });
+  if (at == considered.end()) {
+    return MakeError(Code::kNotFound, "unknown_model",
+                     "the observed model is not in the pool, or not among the allowed ones");
+  }
+  decision.observed = true;
+  decision.advised = decision.chosen;
+  const auto same = [&](const Candidate& one) { return one.model == at->candidate.model; };
+  const auto ranked = std::find_if(decision.ranked.begin(), decision.ranked.end(), same);
+  decision.chosen = static_cast<std::size_t>(ranked - decision.ranked.begin());
+  if (ranked == decision.ranked.end()) {
+    decision.ranked.push_back(at->candidate);
+    decision.ranked.back().name = at->view->model.name;
+    decision.ranked.back().probability = 0;
+  }
+  decision.audit = false;
+  decision.audit_rate = 0;
+  decision.propensity = 1;
+  AskGold(query, gold_rate, 0, {}, decision);
+  return {};
+}
+
 }  // namespace
 
 Result<Decision> Decide(const Snapshot& snapshot, const Query& query) { return Decide(snapshot, query, nullptr); }
 
 Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const SearchIndex* index) {
   if (Status status = ValidateWeights(query.weights); !status.ok()) return status.error();
+  if (!(query.switch_cost >= 0 && query.switch_cost <= 1e6) || !(query.latency_cap_ms >= 0)) {
+    return MakeError(Code::kOutOfRange, "constraint_out_of_range",
+                     "the switch cost and the latency cap must be finite and not negative");
+  }
   if (snapshot.models.empty()) {
     return MakeError(Code::kFailedPrecondition, "empty_pool", "there is no model in the pool; add one and route again");
   }
@@ -322,6 +364,8 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
     decision.ranked[0].name = fallback.view->model.name;
     decision.ranked[0].probability = 1;
     AskGold(query, snapshot.options.gold_rate, 0, {}, decision);
+    if (query.observed.empty()) return decision;
+    if (Status s = Observe(considered, query, snapshot.options.gold_rate, decision); !s.ok()) return s.error();
     return decision;
   }
   const Pacing pacing = PacingOf(snapshot, query);
@@ -330,7 +374,10 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
   const double audit_rate = any_auditable ? AuditRate(snapshot, query) : 0;
   Rank(eligible, Distribution(snapshot, query, eligible, audit_rate, pacing), decision);
   DrawModel(query, audit_rate, pacing, decision);
+  decision.audit_rate = audit_rate;
   AskGold(query, snapshot.options.gold_rate, audit_rate, pacing, decision);
+  if (query.observed.empty()) return decision;
+  if (Status s = Observe(considered, query, snapshot.options.gold_rate, decision); !s.ok()) return s.error();
   return decision;
 }
 
@@ -370,6 +417,8 @@ DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decisio
   event.gold_wanted = decision.gold_wanted;
   event.forced = decision.forced;
   event.no_explore = query.no_explore;
+  event.observed = decision.observed;
+  if (decision.observed) event.advised = decision.ranked[decision.advised].model;
   event.eligible = decision.forced ? 0 : static_cast<std::uint32_t>(decision.ranked.size());
   // The best ones; the chosen one takes the last place when it is not among them.
   const std::size_t logged = std::min(decision.ranked.size(), kLoggedCandidatesMax);

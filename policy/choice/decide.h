@@ -25,14 +25,14 @@ namespace pointsman::policy {
 struct Candidate {
   ModelId model;
   std::string name;
-  double quality = 0;             // predicted, clipped to [0,1]
-  double quality_deviation = 0;   // standard deviation of the expected quality
-  double cost_usd = 0;            // expected
+  double quality = 0;            // predicted, clipped to [0,1]
+  double quality_deviation = 0;  // standard deviation of the expected quality
+  double cost_usd = 0;           // expected
   double utility = 0;
-  double probability = 0;         // of being chosen
-  double prior = 0;               // f_m(q)
+  double probability = 0;  // of being chosen
+  double prior = 0;        // f_m(q)
   double prior_centred = 0;
-  double predicted_mean = 0;      // not clipped
+  double predicted_mean = 0;  // not clipped
   double predicted_variance = 0;
 };
 
@@ -46,7 +46,12 @@ struct Decision {
   // models and gold rate g it is (a/n + [chosen is greedy] (g - a)) / propensity;
   // without audits g.
   double gold_probability = 0;
+  double audit_rate = 0;  // with which this decision could have been an audit
   bool forced = false;  // the fallback answered
+  // The caller chose (Query::observed): `chosen` is its model, with propensity 1;
+  // `advised` indexes what would have been drawn.
+  bool observed = false;
+  std::size_t advised = 0;
   Membership membership;
   TaskProbabilities tasks;
   Generation generation;
@@ -58,6 +63,8 @@ struct Decision {
 // eligible models (1), or the greedy one.
 // Fallback: options.fallback_model where it is active and allowed, else the
 // cheapest allowed one. The context records the unclipped prediction.
+// A model that the caller observes and that is not eligible ranks last, with
+// probability 0.
 // Errors: FAILED_PRECONDITION empty_pool; NOT_FOUND unknown_model when `allowed`
 // names only models that the pool lacks; OUT_OF_RANGE weights.
 Result<Decision> Decide(const Snapshot& snapshot, const Query& query);

@@ -17,9 +17,10 @@ static_assert(std::is_same_v<std::variant_alternative_t<18, Payload>, Refitted>)
 bool DecisionMade::operator==(const DecisionMade& other) const {
   return context == other.context && weights.quality == other.weights.quality && weights.cost == other.weights.cost &&
          lambda == other.lambda && tokens_in == other.tokens_in && gold_wanted == other.gold_wanted &&
-         forced == other.forced && no_explore == other.no_explore && owner_uid == other.owner_uid &&
-         tenant == other.tenant && expires_at_us == other.expires_at_us && eligible == other.eligible &&
-         candidates == other.candidates && tasks == other.tasks;
+         forced == other.forced && no_explore == other.no_explore && observed == other.observed &&
+         advised == other.advised && owner_uid == other.owner_uid && tenant == other.tenant &&
+         expires_at_us == other.expires_at_us && eligible == other.eligible && candidates == other.candidates &&
+         tasks == other.tasks;
 }
 
 std::uint8_t EventType(const Payload& payload) {

@@ -82,6 +82,10 @@ struct DecisionMade {
   bool gold_wanted = false;
   bool forced = false;  // no model was eligible; the fallback answered
   bool no_explore = false;
+  // The caller chose the model itself: context has that one, with propensity 1, and
+  // `advised` is what this policy would have played. Probabilities are the policy's.
+  bool observed = false;
+  ModelId advised;
   std::uint32_t owner_uid = 0;
   std::string tenant;
   std::int64_t expires_at_us = 0;

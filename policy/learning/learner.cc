@@ -6,12 +6,14 @@
 #include "base/exact_math.h"
 #include "policy/belief/noise.h"
 #include "policy/belief/state_codec.h"
+#include "policy/belief/token_cost.h"
 #include "policy/choice/pacing.h"
 #include "policy/learning/change_detector.h"
 #include "policy/learning/event_check.h"
 #include "policy/learning/preference_fold.h"
 #include "policy/learning/row_fold.h"
 #include "policy/learning/row_translation.h"
+#include "policy/learning/source_watch.h"
 
 namespace pointsman::policy {
 
@@ -94,6 +96,7 @@ class FoldingLearner final : public Learner {
   Status ApplyRow(const Event& event, const RowChanged& change, bool retracted);
   static Result<bool> FoldPair(State& state, const PreferenceGiven& preference, RowTranslator& translator);
   void SettleCost(const OutcomeReported& outcome);
+  static void LearnLatency(ModelTally& tally, double latency_ms);
   void WatchHealth(const Event& event, const OutcomeReported& outcome);
   void CountRow(const RowChanged& change, bool retracted);
   void ScoreAudit(const RowChanged& change);
@@ -145,6 +148,7 @@ Status FoldingLearner::Apply(const Event& event, const OutcomeReported& outcome)
     ++state_.counters.outcomes;
     SettleCost(outcome);
     WatchHealth(event, outcome);
+    if (!outcome.failed) LearnLatency(tally, outcome.latency_ms);
   }
   // A failed call says nothing about the length of an answer.
   if (outcome.failed) {
@@ -154,6 +158,16 @@ Status FoldingLearner::Apply(const Event& event, const OutcomeReported& outcome)
   }
   MarkCounters();
   return {};
+}
+
+// Of the first report; 0 is a caller that did not measure. Old calls fade, because
+// providers change.
+void FoldingLearner::LearnLatency(ModelTally& tally, double latency_ms) {
+  if (!(latency_ms > 0)) return;
+  const double z = exact::Log(1 + latency_ms);
+  tally.latency_rows = kLatencyMemory * tally.latency_rows + 1;
+  tally.latency_sum = kLatencyMemory * tally.latency_sum + z;
+  tally.latency_squares = kLatencyMemory * tally.latency_squares + z * z;
 }
 
 // The first report of an outcome pays for it; what a revision changes is not charged.
@@ -211,7 +225,9 @@ void FoldingLearner::ScoreAudit(const RowChanged& change) {
   const double error = change.value - change.context.predicted_quality;
   ++state_.counters.audited_gold;
   state_.counters.audited_squared_error += error * error;
-  state_.counters.audited_z_squared += error * error / (change.context.predicted_variance + GoldVariance(state_.noise));
+  const double z_squared = error * error / (change.context.predicted_variance + GoldVariance(state_.noise));
+  state_.counters.audited_z_squared += z_squared;
+  GuardCalibration(state_, z_squared);
 }
 
 Status FoldingLearner::ApplyRow(const Event& event, const RowChanged& change, bool retracted) {
@@ -221,6 +237,7 @@ Status FoldingLearner::ApplyRow(const Event& event, const RowChanged& change, bo
   const bool excluded = state_.excluded.contains(change.subject);
   if (!excluded && !retracted && change.channel == 0) ScoreAudit(change);
   CountRow(change, retracted);
+  if (!excluded && !retracted && !state_.frozen) WatchSources(state_, change, event.seq);
   if (state_.options.change_detection && !excluded && !retracted && !state_.frozen) {
     WatchForChange(state_, change, row.value().clusters, event.seq, event.at_us);
   }

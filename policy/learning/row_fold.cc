@@ -105,7 +105,7 @@ bool ApplyToCell(Cell& cell, int sign, const Channels& channels, RowTerms terms,
   return finite;
 }
 
-void Quarantine(Cell& cell) {
+void PutInQuarantine(Cell& cell) {
   cell.patterns.clear();
   cell.audits = AuditMoments{};
   cell.quarantined = true;
@@ -166,7 +166,7 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
       terms.arrival_weight = next.weight;
       const Channels visible = Without(next.folded, next.hidden[index]);
       finite = ApplyToCell(cell, +1, visible, terms, times, LogSeq{}, gold_probability) && finite;
-      if (!finite) Quarantine(cell);
+      if (!finite) PutInQuarantine(cell);
     }
     MarkCell(state, key, cell);
     if (IsBlank(cell)) state.cells.erase(at);

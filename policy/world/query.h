@@ -37,8 +37,15 @@ struct Query {
   double quality_floor = 0;     // predicted quality below this is not eligible, unless none is left
   std::uint32_t tokens_in = 0;  // length of the input; 0: unknown
   bool no_explore = false;      // never audit or explore with this request
-  std::string_view tenant;      // whose budget pays; decides nothing else
-  DecisionId id;                // keys the draws, so that they can be repeated
+  double latency_cap_ms = 0;    // a model whose latency's 95 % quantile is above is not eligible; 0: no cap
+  // A conversation: the model that answered so far, and what a switch costs in utility.
+  // Another is chosen only if it gains more; such a request is not audited.
+  std::string_view incumbent;
+  double switch_cost = 0;  // >= 0
+  // Observe: the caller chooses this model whatever comes back; empty: Decide chooses.
+  std::string_view observed;
+  std::string_view tenant;  // whose budget pays; decides nothing else
+  DecisionId id;            // keys the draws, so that they can be repeated
 };
 
 // Scales `vector` to unit length in place.

@@ -146,7 +146,7 @@ void Watch(const SoakOptions& options, const Folder& folder, DaemonProcess& daem
         minutes >= options.bootstrap_minutes * (static_cast<double>(bootstraps) + 0.5)) {
       StartBootstrap(daemon, folder, ++bootstraps, report);
     }
-    if (Http(daemon.admin_path(), "GET", "/v1/status").status != 200) report->fault = "no status";
+    if (Http(daemon.admin_path(), "GET", "/status").status != 200) report->fault = "no status";
     if (options.progress && minutes >= told_minutes + 1) {
       told_minutes = minutes;
       std::fprintf(stderr, "minute %.0f: %.1f MB, %lld descriptors\n", minutes, report->memory_mb,

@@ -1,5 +1,3 @@
-#include "eval/run.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -11,10 +9,11 @@
 #include "base/unit_draw.h"
 #include "eval/arm_factory.h"
 #include "eval/baselines.h"
-#include "eval/tally.h"
 #include "eval/learner_arm.h"
+#include "eval/run.h"
 #include "eval/socket_arm.h"
 #include "eval/table_world.h"
+#include "eval/tally.h"
 
 namespace pointsman::eval {
 namespace {
@@ -197,6 +196,20 @@ TEST(LearnerArm, IsNotFooledByFlatteryAndKeepsToTheRatesOfGoldRatingsAndAudits) 
   EXPECT_NEAR(static_cast<double>(arm.audits), .01 * decisions, 5 * std::sqrt(.01 * decisions));
 }
 
+TEST(LearnerArm, PlannedGoldKeepsToTheRateToo) {
+  const auto table = SmallTable(3000, 6);
+  RunOptions options = ColdOptions();
+  options.gold_rate = .05;
+  options.planned_gold = true;
+  options.arms = {"pointsman", "best_single"};
+  const auto report = RunProtocol(table, options, SystemClock());
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  const auto& arm = Of(*report, "pointsman");
+  EXPECT_NEAR(static_cast<double>(arm.gold), .05 * static_cast<double>(arm.decisions),
+              .01 * static_cast<double>(arm.decisions));
+  EXPECT_GT(arm.second_half.mean, Of(*report, "best_single").second_half.mean - .05);
+}
+
 TEST(E1, GivesTheSameReportForAnyNumberOfThreads) {
   const auto table = SmallTable(200, 5);
   RunOptions options = ColdOptions();
@@ -205,10 +218,11 @@ TEST(E1, GivesTheSameReportForAnyNumberOfThreads) {
   auto one = RunProtocol(table, options, SystemClock());
   options.threads = 3;
   int calls = 0;
-  auto three = RunProtocol(table, options, SystemClock(), [&](std::string_view, std::uint64_t done, std::uint64_t total) {
-    ++calls;
-    EXPECT_LE(done, total);
-  });
+  auto three =
+      RunProtocol(table, options, SystemClock(), [&](std::string_view, std::uint64_t done, std::uint64_t total) {
+        ++calls;
+        EXPECT_LE(done, total);
+      });
   ASSERT_TRUE(one.ok() && three.ok());
   EXPECT_EQ(calls, 3 * 16) << "a bundle and fifteen arms a seed";
   one->seconds = three->seconds = 0;

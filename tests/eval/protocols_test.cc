@@ -185,6 +185,7 @@ TEST(ConfigurationHash, CoversEveryOptionButThreads) {
       [](RunOptions& o) { o.budget_usd = 1e-9; },
       [](RunOptions& o) { o.variant = Variant::kDrift; },
       [](RunOptions& o) { o.rating_probability = .4; },
+      [](RunOptions& o) { o.planned_gold = true; },
       [](RunOptions& o) {
         o.pointsman_factory = [](const ArmSetup&) -> Result<std::unique_ptr<Arm>> { return MakeFixedArm(0); };
       },

@@ -145,6 +145,14 @@ TEST_P(Contract, StampsNeverDecreaseWhateverTheWallClockDoes) {
   EXPECT_EQ(CommitOne(Ask(DecisionOf(3)), kNoonUs + 5)->at_us, kNoonUs + 5);
 }
 
+TEST_P(Contract, ADecisionIsOpenUntilTheMicrosecondWhenItsTimeIsOver) {
+  Commit({Ask(DecisionOf(1, kNoonUs + 10))});
+  Commit({AskTick()}, kNoonUs + 9);
+  EXPECT_TRUE(store->FindDecision(IdOf(1)).ok());
+  Commit({AskTick()}, kNoonUs + 10);
+  EXPECT_FALSE(store->FindDecision(IdOf(1)).ok());
+}
+
 // Fault row 28: ten years ahead for one event, then right again.
 TEST_P(Contract, AClockThatWasAheadLeavesNewDecisionsTheirTimeForFeedback) {
   constexpr std::int64_t kYearsUs = 10 * 365 * 24 * kHourUs;
@@ -262,6 +270,28 @@ TEST_P(Contract, ACheckpointComesBackWithItsHashAndFoldingOnEqualsFoldingAll) {
   EXPECT_EQ(store->Statistics().state_hash, StateHash(whole));
   EXPECT_EQ(store->Statistics().checkpoint_seq, store->LastSeq());
   ASSERT_TRUE(store->LoadState().ok());
+}
+
+// All that was said is taken back, so the cells are gone and their rows must go.
+TEST_P(Contract, ACheckpointRemovesTheRowsThatAreGone) {
+  Commit(WorldRequests());
+  Commit({Ask(DecisionOf(1)), Ask(RatingOf(1, 1))});
+  auto learner = policy::Learner::Create(*store, *store, policy::State{});
+  ASSERT_TRUE(learner.ok());
+  const auto checkpoint = [&] {
+    const Status folded = store->ReadLog(LogSeq{(*learner)->state().last_seq.value + 1}, 0,
+                                         [&](const policy::Event& event) { return (*learner)->Learn(event); });
+    EXPECT_TRUE(folded.ok()) << folded.error().message;
+    EXPECT_TRUE(store->WriteCheckpoint((*learner)->mutable_state()).ok());
+    auto loaded = store->LoadState();
+    EXPECT_TRUE(loaded.ok()) << loaded.error().message;
+    return loaded.ok() ? loaded->cells.size() : 99U;
+  };
+  EXPECT_EQ(checkpoint(), 1u);
+  policy::FeedbackReport retraction = RatingOf(1, 0, 0, /*revision=*/1);
+  retraction.value.reset();
+  Commit({Ask(retraction)});
+  EXPECT_EQ(checkpoint(), 0u);
 }
 
 TEST_P(Contract, WithoutACheckpointTheStateIsEmpty) {

@@ -152,10 +152,13 @@ class Client:
     # ---- requests ----
 
     def route(self, text=None, *, embedding=None, preset=None, weights=None, allowed=None, cost_cap_usd=0.0,
-              quality_floor=0.0, tokens_in=0, no_explore=False, tenant="", explain=0, candidates_max=0):
-        """Which model should answer. `weights`: (quality, cost); `allowed`: names."""
+              quality_floor=0.0, tokens_in=0, no_explore=False, tenant="", explain=0, candidates_max=0,
+              latency_cap_ms=0.0, incumbent="", switch_cost=0.0, observed=""):
+        """Which model should answer. `weights`: (quality, cost); `allowed`: names. In a conversation `incumbent` is
+        the model so far, and another must gain more utility than `switch_cost`. `observed`: you use that model, and
+        the decision's `advised` says what would have been played."""
         request = _route(text, embedding, preset, weights, allowed, cost_cap_usd, quality_floor, tokens_in, no_explore,
-                         tenant, explain, candidates_max)
+                         tenant, explain, candidates_max, latency_cap_ms, incumbent, switch_cost, observed)
         try:
             return Decision(self._exchange(1, wire.encode(wire.ROUTE, request)), tenant)
         except Unavailable:
@@ -341,7 +344,8 @@ class Client:
 
 
 def _route(text=None, embedding=None, preset=None, weights=None, allowed=None, cost_cap_usd=0.0, quality_floor=0.0,
-           tokens_in=0, no_explore=False, tenant="", explain=0, candidates_max=0):
+           tokens_in=0, no_explore=False, tenant="", explain=0, candidates_max=0, latency_cap_ms=0.0, incumbent="",
+           switch_cost=0.0, observed=""):
     request = {}
     if text:
         request["text"] = text
@@ -367,6 +371,14 @@ def _route(text=None, embedding=None, preset=None, weights=None, allowed=None, c
         request["explain"] = explain
     if candidates_max:
         request["candidates_max"] = candidates_max
+    if latency_cap_ms:
+        request["latency_cap_ms"] = latency_cap_ms
+    if incumbent:
+        request["incumbent"] = incumbent
+    if switch_cost:
+        request["switch_cost"] = switch_cost
+    if observed:
+        request["observed"] = observed
     return request
 
 

@@ -40,6 +40,10 @@ ROUTE = {
     10: ("tenant", "str"),
     11: ("explain", "uint"),
     12: ("candidates_max", "uint"),
+    13: ("latency_cap_ms", "double"),
+    14: ("incumbent", "str"),
+    15: ("switch_cost", "double"),
+    16: ("observed", "str"),
 }
 ROUTE_REPLY = {
     1: ("token", "bytes"),
@@ -56,6 +60,8 @@ ROUTE_REPLY = {
     12: ("clusters", ("many", NAMED_WEIGHT)),
     13: ("tasks", ("many", NAMED_WEIGHT)),
     14: ("expires_at_us", "int64"),
+    15: ("observed", "bool"),
+    16: ("advised", "str"),
 }
 ERROR = {
     1: ("code", "uint"),

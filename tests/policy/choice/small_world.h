@@ -10,6 +10,7 @@
 #include "base/unit_draw.h"
 #include "policy/belief/prior.h"
 #include "policy/belief/snapshot.h"
+#include "policy/choice/decide.h"
 #include "policy/world/bundle.h"
 
 namespace pointsman::policy::testing {
@@ -85,6 +86,17 @@ inline Snapshot FreshSnapshot(const std::shared_ptr<const Bundle>& bundle) {
     snapshot.models.push_back(view);
   }
   return snapshot;
+}
+
+// Moves each model so that a query about which nothing is known is predicted `levels`.
+inline void SetLevels(Snapshot& snapshot, const std::vector<double>& levels) {
+  Query query;
+  query.weights = {.quality = 1, .cost = 0};
+  const Decision decision = Decide(snapshot, query).value();
+  for (const Candidate& candidate : decision.ranked) {
+    const std::size_t m = candidate.model.value - 1;
+    snapshot.models[m].mean[0] += levels[m] - candidate.predicted_mean;
+  }
 }
 
 inline DecisionId IdOf(std::uint64_t number) {

@@ -1,0 +1,66 @@
+#include "policy/judgement/gold_planner.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/contract.h"
+
+namespace pointsman::policy {
+
+namespace {
+
+constexpr double kMemory = 1 - 1.0 / 200;
+// Part of the rate that no worth decides, and the step that holds the rate where a few
+// decisions are worth nearly all and cannot take more than one label.
+constexpr double kEven = 0.1;
+constexpr double kStep = 0.02;
+
+double Density(double z) { return 0.3989422804014327 * std::exp(-0.5 * z * z); }
+double Above(double z) { return 0.5 * std::erfc(z * 0.7071067811865476); }
+
+}  // namespace
+
+double GoldWorth(const Decision& decision, double label_variance) {
+  REQUIRE(label_variance > 0, "a label has noise");
+  if (decision.ranked.size() < 2) return 0;
+  const Candidate& chosen = decision.ranked[decision.chosen];
+  double best_other = -1e300;
+  for (std::size_t i = 0; i < decision.ranked.size(); ++i) {
+    if (i != decision.chosen) best_other = std::max(best_other, decision.ranked[i].utility);
+  }
+  const double variance = std::max(chosen.predicted_variance, 0.0);
+  const double deviation = variance / std::sqrt(variance + label_variance);
+  if (!(deviation > 0)) return 0;
+  const double z = std::abs(chosen.utility - best_other) / deviation;
+  return deviation * std::max(0.0, Density(z) - z * Above(z));
+}
+
+double GoldPlanner::Probability(double worth, double rate, double random) {
+  REQUIRE(rate >= 0 && rate <= 1 && random >= 0 && random <= rate, "shares");
+  mean_worth_ = kMemory * mean_worth_ + (1 - kMemory) * worth;
+  weight_ = kMemory * weight_ + (1 - kMemory);
+  const double mean = mean_worth_ / weight_;
+  if (!(mean > 0) || !(rate > 0) || rate >= 1) return rate;
+  const double relative = (worth / mean + kEven) / (1 + kEven);
+  const double planned = std::min(1.0, (rate - random) / (1 - random) * relative * scale_);
+  const double probability = random + (1 - random) * planned;
+  scale_ = std::clamp(scale_ * (1 + kStep * std::clamp((rate - probability) / rate, -1.0, 1.0)), 0.01, 100.0);
+  return probability;
+}
+
+void PlanGold(GoldPlanner& planner, double gold_rate, double label_variance, double unit, Decision& decision) {
+  const double audit_rate = decision.audit_rate;
+  if (decision.forced || audit_rate >= 1) return;
+  const double rate = std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0);
+  const double random = std::clamp(std::min(kRandomGoldShare, gold_rate) - audit_rate, 0.0, rate);
+  const double probability = planner.Probability(GoldWorth(decision, label_variance), rate, random);
+  if (!decision.audit) decision.gold_wanted = unit < probability;
+  if (audit_rate == 0) {
+    decision.gold_probability = probability;
+  } else if (decision.chosen == 0) {
+    const double by_choice = (1 - audit_rate) * (probability - rate) / decision.propensity;
+    decision.gold_probability = std::clamp(decision.gold_probability + by_choice, 0.0, 1.0);
+  }
+}
+
+}  // namespace pointsman::policy
