@@ -14,18 +14,18 @@ constexpr std::size_t kBlockRows = 1024;
 
 using Matrix = Eigen::MatrixXd;
 
-// Z'Z and Z'S over rows z = (q, 1).
+// Z'WZ and Z'WS over rows z = (q, 1).
 struct Moments {
   Matrix gram;
   Matrix cross;
   Moments(Eigen::Index width, Eigen::Index columns)
       : gram(Matrix::Zero(width, width)), cross(Matrix::Zero(width, columns)) {}
-  double rows() const { return gram(gram.rows() - 1, gram.cols() - 1); }
+  double weight() const { return gram(gram.rows() - 1, gram.cols() - 1); }
 };
 
 // Rows `of` with the scores of `columns`, added to `to` block by block.
-void Add(const Rows& rows, const Scores& scores, std::span<const std::size_t> of, std::span<const std::size_t> columns,
-         Moments& to) {
+void Add(const Rows& rows, const Scores& scores, std::span<const double> weight, std::span<const std::size_t> of,
+         std::span<const std::size_t> columns, Moments& to) {
   const auto width = static_cast<Eigen::Index>(rows.dimension + 1);
   for (std::size_t begin = 0; begin < of.size(); begin += kBlockRows) {
     const std::size_t count = std::min(kBlockRows, of.size() - begin);
@@ -34,10 +34,11 @@ void Add(const Rows& rows, const Scores& scores, std::span<const std::size_t> of
     for (std::size_t i = 0; i < count; ++i) {
       const auto at = static_cast<Eigen::Index>(i);
       const std::span<const float> row = rows.row(of[begin + i]);
-      for (std::size_t j = 0; j < row.size(); ++j) block(static_cast<Eigen::Index>(j), at) = row[j];
-      block(width - 1, at) = 1;
+      const double root = weight.empty() ? 1 : std::sqrt(weight[of[begin + i]]);
+      for (std::size_t j = 0; j < row.size(); ++j) block(static_cast<Eigen::Index>(j), at) = root * row[j];
+      block(width - 1, at) = root;
       for (std::size_t c = 0; c < columns.size(); ++c) {
-        target(static_cast<Eigen::Index>(c), at) = scores.at(of[begin + i], columns[c]);
+        target(static_cast<Eigen::Index>(c), at) = root * scores.at(of[begin + i], columns[c]);
       }
     }
     to.gram.selfadjointView<Eigen::Lower>().rankUpdate(block);
@@ -60,9 +61,10 @@ struct RidgeMoments::Impl {
 };
 
 RidgeMoments::RidgeMoments(const Rows& rows, const Scores& scores, std::span<const std::uint32_t> fold,
-                           std::size_t folds)
+                           std::size_t folds, std::span<const double> weight)
     : impl_(std::make_unique<Impl>()) {
   REQUIRE(rows.count() == scores.items && fold.size() == scores.items && folds > 0, "one score row and fold per row");
+  REQUIRE(weight.empty() || weight.size() == scores.items, "one weight per row");
   impl_->models = scores.models;
   impl_->dimension = rows.dimension;
   const auto gather = [&](std::vector<std::size_t> columns, std::span<const std::size_t> use) {
@@ -73,7 +75,7 @@ RidgeMoments::RidgeMoments(const Rows& rows, const Scores& scores, std::span<con
     for (std::size_t f = 0; f < folds; ++f) {
       group.folds.emplace_back(static_cast<Eigen::Index>(rows.dimension + 1),
                                static_cast<Eigen::Index>(group.columns.size()));
-      Add(rows, scores, members[f], group.columns, group.folds.back());
+      Add(rows, scores, weight, members[f], group.columns, group.folds.back());
     }
     impl_->groups.push_back(std::move(group));
   };
@@ -112,7 +114,7 @@ RidgeHead RidgeMoments::Fit(double lambda, std::size_t left_out) const {
       sum.gram += group.folds[f].gram;
       sum.cross += group.folds[f].cross;
     }
-    const double n = sum.rows();
+    const double n = sum.weight();
     if (!(n > 0)) continue;
     // The intercept is eliminated: moments about the mean.
     const Eigen::VectorXd mean = sum.gram.row(width).head(width).transpose() / n;

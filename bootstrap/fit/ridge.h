@@ -4,7 +4,8 @@
 // penalised. The moments are additive over rows, so cross-validation takes a fold
 // out by subtraction. Missing scores (NaN): a model with some has its own moments,
 // from at most kSparseRowsMax of its rows, so that sparse tables stay affordable.
-// Double arithmetic, deterministic; one thread.
+// Rows may have weights; the squares are then weighted, and lambda is to be chosen
+// for their sum. Double arithmetic, deterministic; one thread.
 #pragma once
 
 #include <cstddef>
@@ -31,8 +32,10 @@ struct RidgeHead {
 class RidgeMoments {
  public:
   // `fold[i]` in [0, folds): where row i is left out. `models` columns of scores.
+  // `weight[i]` >= 0 of row i; empty: 1 each.
   // Memory: (folds + 1) * (d + 1)^2 doubles, and as much again per sparse model.
-  RidgeMoments(const Rows& rows, const Scores& scores, std::span<const std::uint32_t> fold, std::size_t folds);
+  RidgeMoments(const Rows& rows, const Scores& scores, std::span<const std::uint32_t> fold, std::size_t folds,
+               std::span<const double> weight = {});
   ~RidgeMoments();
   // Fitted without `left_out` (>= folds: on all rows). A model without any row
   // gets weights 0 and the mean bias of the others. REQUIREs lambda > 0.
