@@ -218,6 +218,34 @@ json ToJson(const GenerationReport& report) {
           {"live", report.live}};
 }
 
+json ToJson(const GenerationDiff& diff) {
+  json clusters = json::array();
+  for (const GenerationDiff::Cluster& cluster : diff.clusters) {
+    clusters.push_back({{"kind", cluster.kind},
+                        {"number", cluster.number},
+                        {"name", cluster.name},
+                        {"size", cluster.size},
+                        {"from", cluster.from},
+                        {"cosine", Finite(cluster.cosine)}});
+  }
+  json models = json::array();
+  for (const GenerationDiff::Model& model : diff.models) {
+    models.push_back({{"name", model.name},
+                      {"prior_from", Finite(model.prior_from)},
+                      {"prior_to", Finite(model.prior_to)},
+                      {"share_from", Finite(model.share_from)},
+                      {"share_to", Finite(model.share_to)}});
+  }
+  return {{"comparable", diff.comparable},
+          {"clusters", std::move(clusters)},
+          {"models", std::move(models)},
+          {"decisions", Number64(diff.decisions)},
+          {"value_from", Finite(diff.value_from)},
+          {"value_from_error", Finite(diff.value_from_error)},
+          {"value_to", Finite(diff.value_to)},
+          {"value_to_error", Finite(diff.value_to_error)}};
+}
+
 json ToJson(const BootstrapReport& report) {
   return {{"state", report.state},
           {"stage", report.stage},
@@ -226,7 +254,11 @@ json ToJson(const BootstrapReport& report) {
           {"bundle", report.bundle},
           {"generation", report.generation},
           {"started_at_us", report.started_at_us},
-          {"ended_at_us", report.ended_at_us}};
+          {"ended_at_us", report.ended_at_us},
+          {"cost_usd", Finite(report.cost_usd)},
+          {"asked", Number64(report.asked)},
+          {"reused", Number64(report.reused)},
+          {"gate", report.gate}};
 }
 
 json ToJson(const Explanation& explanation) {
@@ -404,17 +436,24 @@ Result<GoldBody> ParseGold(std::string_view body) {
 
 Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
   Result<BootstrapRequest> parsed = ParseInto<BootstrapRequest>(body, [](Fields& fields, BootstrapRequest& out) {
-    fields.Text("table_path", &out.table_path, true);
+    fields.Text("table_path", &out.table_path, false);
+    fields.Text("plan_path", &out.plan_path, false);
     fields.Text("labels", &out.labels, false);
     fields.Whole("clusters_max", &out.clusters_max, false);
     fields.Whole("seed", &out.seed, false);
     fields.Flag("refit_embedder", &out.refit_embedder, false);
+    fields.Text("embedder", &out.embedder, false);
     fields.Flag("activate", &out.activate, false);
+    fields.Flag("force", &out.force, false);
   });
   if (!parsed.ok()) return parsed;
   const BootstrapRequest& request = parsed.value();
-  if (request.table_path.empty() || request.table_path.front() != '/') {
-    return BadInput("relative_path", "field 'table_path' must be an absolute path that the daemon can read");
+  if (request.table_path.empty() == request.plan_path.empty()) {
+    return BadInput("table_or_plan", "give one of the fields 'table_path' and 'plan_path'");
+  }
+  if ((request.table_path + request.plan_path).front() != '/') {
+    return BadInput("relative_path", "field '" + std::string(request.plan_path.empty() ? "table_path" : "plan_path") +
+                                    "' must be an absolute path that the daemon can read");
   }
   if (request.labels != "consensus" && request.labels != "scores") {
     return BadInput("unknown_labels", "field 'labels' must be consensus or scores");
@@ -423,6 +462,11 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
     return MakeError(Code::kOutOfRange, "out_of_range", "field 'clusters_max' must be between 1 and 4096");
   }
   return parsed;
+}
+
+Result<std::string> ParsePlanPath(std::string_view body) {
+  return ParseInto<std::string>(body,
+                                [](Fields& fields, std::string& out) { fields.Text("plan_path", &out, true); });
 }
 
 Status ParseNothing(std::string_view body) {

@@ -33,6 +33,7 @@ nlohmann::json ToJson(const ModelReport& report);
 nlohmann::json ToJson(const ClusterReport& report);
 nlohmann::json ToJson(const ClusterDetail& detail);
 nlohmann::json ToJson(const GenerationReport& report);
+nlohmann::json ToJson(const GenerationDiff& diff);
 nlohmann::json ToJson(const BootstrapReport& report);
 nlohmann::json ToJson(const Explanation& explanation);
 nlohmann::json ToJson(const TrafficReport& report);
@@ -82,6 +83,7 @@ Result<LearningBody> ParseLearning(std::string_view body);
 Result<GoldBody> ParseGold(std::string_view body);
 Result<BootstrapRequest> ParseBootstrap(std::string_view body);
 // For requests that take nothing: empty, or "{}".
+Result<std::string> ParsePlanPath(std::string_view body);
 Status ParseNothing(std::string_view body);
 
 }  // namespace pointsman::admin

@@ -120,12 +120,22 @@ constexpr std::array kSchemas = {
            true},
     Schema{"ActivateRequest", "target:any"},
     Schema{"BootstrapRequest",
-           "table_path:text labels?:consensus|scores clusters_max?:int seed?:int refit_embedder?:bool activate?:bool",
+           "table_path?:text plan_path?:text labels?:consensus|scores clusters_max?:int seed?:int embedder?:text "
+           "refit_embedder?:bool activate?:bool force?:bool",
            true},
     Schema{"Bootstrap",
            "state:text stage:text progress:real message:text bundle:text generation:int started_at_us:int "
-           "ended_at_us:int",
+           "ended_at_us:int cost_usd:real asked:big reused:big gate:text",
            true},
+    Schema{"PlanRequest", "plan_path:text"},
+    Schema{"PlanEstimate",
+           "name:text queries:int cost_usd:real worst_cost_usd:real budget_usd:real stages:[PlanStage]"},
+    Schema{"PlanStage", "stage:text model:text calls:int tokens_in:real tokens_out:real cost_usd:real"},
+    Schema{"GenerationDiff",
+           "comparable:bool clusters:[ClusterChange] models:[ModelChange] decisions:big value_from:real "
+           "value_from_error:real value_to:real value_to_error:real"},
+    Schema{"ClusterChange", "kind:text number:int name:text size:int from:[text] cosine:real"},
+    Schema{"ModelChange", "name:text prior_from:real prior_to:real share_from:real share_to:real"},
     Schema{"Explanation",
            "decision:text sequence:big decided_at_us:int generation:int chosen:text propensity:real audit:bool "
            "forced:bool gold_wanted:bool prior:real predicted_quality:real predicted_deviation:real clusters:[Named] "

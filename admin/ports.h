@@ -138,13 +138,40 @@ struct GenerationReport {
   bool live = false;
 };
 
+// Two bundles compared (daemon/job_diff.h has the rules).
+struct GenerationDiff {
+  struct Cluster {
+    std::string kind;                  // same, moved, merged, born, gone
+    std::uint32_t number = 0;          // in the second; 0: gone
+    std::string name;
+    std::uint32_t size = 0;
+    std::vector<std::string> from;     // of the first
+    double cosine = 0;                 // to the nearest of the other
+  };
+  struct Model {
+    std::string name;
+    double prior_from = -1, prior_to = -1;  // mean prior; -1: not in that bundle
+    double share_from = 0, share_to = 0;    // of decisions that the prior alone would give it
+  };
+  bool comparable = false;             // one embedder: clusters can be set side by side
+  std::vector<Cluster> clusters;
+  std::vector<Model> models;
+  std::uint64_t decisions = 0;         // of the log that were looked at
+  // Off-policy value of either prior's choices, and its error; -1: no gold tells.
+  double value_from = -1, value_from_error = 0, value_to = -1, value_to_error = 0;
+};
+
 struct BootstrapRequest {
-  std::string table_path;            // absolute; readable by the daemon
-  std::string labels = "consensus";  // consensus, scores
+  std::string table_path;              // absolute; readable by the daemon; or
+  std::string plan_path;               // the same: queries and answers are bought by it
+  std::string labels = "consensus";    // consensus, scores
   std::uint32_t clusters_max = 32;
   std::uint64_t seed = 0;
-  bool refit_embedder = false;  // default: keep the live embedder
-  bool activate = true;         // else: stored, not live
+  bool refit_embedder = false;         // default: keep the live embedder
+  std::string embedder = "lsa";        // of the first bundle, or with refit_embedder: lsa,
+                                       // static:FILE, http:URL|MODEL|KEY_ENV
+  bool activate = true;                // else: stored, not live
+  bool force = false;                  // activate although the gate refuses
 };
 struct BootstrapReport {
   std::string state;             // none, running, done, failed, cancelled
@@ -154,6 +181,10 @@ struct BootstrapReport {
   std::string bundle;            // hash when done
   std::uint32_t generation = 0;  // when activated
   std::int64_t started_at_us = 0, ended_at_us = 0;
+  double cost_usd = 0;                 // of a plan: so far, with its earlier runs
+  std::uint64_t asked = 0;             // answers bought in this run
+  std::uint64_t reused = 0;            // answers that an earlier run had bought
+  std::string gate;                    // verdict and its numbers, when it was reached
 };
 
 struct Explanation {
@@ -299,6 +330,9 @@ class Ports {
   virtual Result<ClusterDetail> Cluster(std::uint32_t number) const = 0;
 
   virtual std::vector<GenerationReport> Generations() const = 0;
+  // Targets as for Activate.
+  virtual Result<GenerationReport> Generation(const std::string& target) const = 0;
+  virtual Result<GenerationDiff> DiffGenerations(const std::string& from, const std::string& to) const = 0;
   // `target`: a generation number, or a bundle hash (prefix of at least 8 digits).
   virtual Result<GenerationReport> Activate(const Caller& caller, const std::string& target) = 0;
   // Back to the bundle of the generation before the live one, under a new number.
@@ -307,6 +341,8 @@ class Ports {
   // Starts the job process. Errors: BUSY when one runs.
   virtual Result<BootstrapReport> StartBootstrap(const Caller& caller, const BootstrapRequest& request) = 0;
   virtual BootstrapReport BootstrapStatus() const = 0;
+  // What a plan would ask for, as a JSON object; asks nobody.
+  virtual Result<std::string> PlanBootstrap(const std::string& plan_path) const = 0;
   virtual Result<BootstrapReport> CancelBootstrap(const Caller& caller) = 0;
 
   // `decision`: hexadecimal id, or a token's text form (only its id part is used).

@@ -94,6 +94,19 @@ RouteReply ShowTraffic(Ports& ports, const RouteRequest&) { return ReplyWith(por
 
 RouteReply ListGenerations(Ports& ports, const RouteRequest&) { return ReplyList("generations", ports.Generations()); }
 
+RouteReply ShowGeneration(Ports& ports, const RouteRequest& request) {
+  return ReplyWith(ports.Generation(request.capture));
+}
+
+// The capture is FROM..TO.
+RouteReply DiffGenerations(Ports& ports, const RouteRequest& request) {
+  const std::size_t dots = request.capture.find("..");
+  if (dots == std::string::npos) {
+    return Refuse(MakeError(Code::kInvalidArgument, "from_to", "give two generations as FROM..TO, for example 1..2"));
+  }
+  return ReplyWith(ports.DiffGenerations(request.capture.substr(0, dots), request.capture.substr(dots + 2)));
+}
+
 RouteReply Activate(Ports& ports, const RouteRequest& request) {
   const Result<ActivateBody> body = ParseActivate(request.body);
   if (!body.ok()) return Refuse(body.error());
@@ -113,6 +126,14 @@ RouteReply StartBootstrap(Ports& ports, const RouteRequest& request) {
 }
 
 RouteReply BootstrapStatus(Ports& ports, const RouteRequest&) { return Reply(ToJson(ports.BootstrapStatus())); }
+
+RouteReply PlanBootstrap(Ports& ports, const RouteRequest& request) {
+  const Result<std::string> path = ParsePlanPath(request.body);
+  if (!path.ok()) return Refuse(path.error());
+  const Result<std::string> estimate = ports.PlanBootstrap(path.value());
+  if (!estimate.ok()) return Refuse(estimate.error());
+  return RouteReply{200, "application/json", estimate.value() + "\n", ""};
+}
 
 RouteReply CancelBootstrap(Ports& ports, const RouteRequest& request) {
   if (const Status body = ParseNothing(request.body); !body.ok()) return Refuse(body.error());
@@ -187,13 +208,20 @@ constexpr std::array kRoutes = {
              "Traffic"},
     RouteRow{"GET", "/v1/generations", "Every generation that was activated.", kReads, kApi, ListGenerations, "",
              "Generations"},
+    RouteRow{"GET", "/v1/generation-details/{target}", "One generation, by number or bundle hash.", kReads, kApi,
+             ShowGeneration, "", "Generation"},
+    RouteRow{"GET", "/v1/generation-diffs/{from..to}",
+             "Two generations: clusters, priors, predicted shares and value on the log.", kReads, kAdmin,
+             DiffGenerations, "", "GenerationDiff"},
     RouteRow{"POST", "/v1/generations/activate", "Makes a bundle live: generation number or bundle hash.", kChanges,
              kAdmin, Activate, "ActivateRequest", "Generation"},
     RouteRow{"POST", "/v1/generations/rollback", "Back to the previous bundle, under a new number.", kChanges, kAdmin,
              Rollback, "Nothing", "Generation"},
     RouteRow{"GET", "/v1/bootstrap", "State of the bootstrap job.", kReads, kAdmin, BootstrapStatus, "", "Bootstrap"},
-    RouteRow{"POST", "/v1/bootstrap", "Starts a job that makes a bundle from a table.", kChanges, kAdmin,
+    RouteRow{"POST", "/v1/bootstrap", "Starts a job that makes a bundle from a table or by a plan.", kChanges, kAdmin,
              StartBootstrap, "BootstrapRequest", "Bootstrap", 202},
+    RouteRow{"POST", "/v1/bootstrap/plan", "What a plan would ask for and cost; asks nobody.", kReads, kAdmin,
+             PlanBootstrap, "PlanRequest", "PlanEstimate"},
     RouteRow{"POST", "/v1/bootstrap/cancel", "Stops the running job.", kChanges, kAdmin, CancelBootstrap, "Nothing",
              "Bootstrap"},
     RouteRow{"GET", "/v1/explain/{decision}", "Why a decision was made and what came back.", kReads, kAdmin, Explain,

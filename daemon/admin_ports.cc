@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "daemon/hex.h"
+#include "daemon/job_diff.h"
 #include "daemon/transport_metrics.h"
 #include "daemon/version.h"
 #include "policy/belief/posterior.h"
@@ -324,7 +325,7 @@ std::vector<admin::GenerationReport> AdminPorts::Generations() const {
   return reports;
 }
 
-Result<admin::GenerationReport> AdminPorts::ReportOf(Generation generation) const {
+Result<admin::GenerationReport> AdminPorts::ReportOf(pointsman::Generation generation) const {
   for (admin::GenerationReport& report : Generations()) {
     if (report.number == generation.value) return std::move(report);
   }
@@ -352,6 +353,27 @@ Result<BundleHash> AdminPorts::FindTarget(const std::string& target) const {
                    "was never live is named by its whole hash");
 }
 
+Result<admin::GenerationReport> AdminPorts::Generation(const std::string& target) const {
+  const auto hash = FindTarget(target);
+  if (!hash.ok()) return hash.error();
+  const std::string wanted = Hex(hash->bytes);
+  auto reports = Generations();
+  for (auto it = reports.rbegin(); it != reports.rend(); ++it) {
+    if (it->bundle == wanted && (target.size() >= 8 || std::to_string(it->number) == target)) return std::move(*it);
+  }
+  return MakeError(Code::kNotFound, "unknown_generation", "this bundle was never live");
+}
+
+Result<admin::GenerationDiff> AdminPorts::DiffGenerations(const std::string& from, const std::string& to) const {
+  const auto first = FindTarget(from);
+  if (!first.ok()) return first.error();
+  const auto second = FindTarget(to);
+  if (!second.ok()) return second.error();
+  const auto pool = learner_.Query<policy::Pool>(kLookLimit, [](const policy::State& state) { return state.pool; });
+  if (!pool.ok()) return pool.error();
+  return DiffBundles(context_.store, pool.value(), first.value(), second.value());
+}
+
 Result<admin::GenerationReport> AdminPorts::Activate(const admin::Caller& caller, const std::string& target) {
   const auto hash = FindTarget(target);
   if (!hash.ok()) return hash.error();
@@ -372,6 +394,8 @@ Result<admin::BootstrapReport> AdminPorts::StartBootstrap(const admin::Caller& c
 }
 
 admin::BootstrapReport AdminPorts::BootstrapStatus() const { return jobs_.Report(); }
+
+Result<std::string> AdminPorts::PlanBootstrap(const std::string& plan_path) const { return jobs_.Estimate(plan_path); }
 
 Result<admin::BootstrapReport> AdminPorts::CancelBootstrap(const admin::Caller&) { return jobs_.Cancel(); }
 

@@ -56,12 +56,15 @@ class AdminPorts final : public admin::Ports {
   Result<admin::ClusterDetail> Cluster(std::uint32_t number) const override;
 
   std::vector<admin::GenerationReport> Generations() const override;
+  Result<admin::GenerationReport> Generation(const std::string& target) const override;
+  Result<admin::GenerationDiff> DiffGenerations(const std::string& from, const std::string& to) const override;
   Result<admin::GenerationReport> Activate(const admin::Caller& caller, const std::string& target) override;
   Result<admin::GenerationReport> Rollback(const admin::Caller& caller) override;
 
   Result<admin::BootstrapReport> StartBootstrap(const admin::Caller& caller,
                                                 const admin::BootstrapRequest& request) override;
   admin::BootstrapReport BootstrapStatus() const override;
+  Result<std::string> PlanBootstrap(const std::string& plan_path) const override;
   Result<admin::BootstrapReport> CancelBootstrap(const admin::Caller& caller) override;
 
   Result<admin::Explanation> Explain(const std::string& decision) const override;
@@ -72,7 +75,7 @@ class AdminPorts final : public admin::Ports {
   template <typename Reply, typename Request>
   Result<Reply> Ask(const admin::Caller& caller, FrameKind kind, const Request& request);
   Result<admin::ModelReport> ReportOf(const std::string& name) const;
-  Result<admin::GenerationReport> ReportOf(Generation generation) const;
+  Result<admin::GenerationReport> ReportOf(pointsman::Generation generation) const;
   Result<BundleHash> FindTarget(const std::string& target) const;
 
   ServiceContext& context_;

@@ -266,8 +266,9 @@ Step App::StartServices() {
                                     .default_weights = config_.default_weights,
                                     .decision_ttl_us = std::int64_t{60'000'000} * config_.decision_ttl_minutes});
   dispatcher_ = std::make_unique<ServiceDispatcher>(*context_, *learner_);
-  jobs_ = std::make_unique<JobRunner>(JobRunnerOptions{.work_directory = config_.store_directory + "/job"}, clock_,
-                                      cell_, *mutations_);
+  jobs_ = std::make_unique<JobRunner>(JobRunnerOptions{.work_directory = config_.store_directory + "/job",
+                                                       .plans_directory = config_.store_directory + "/plans"}, clock_,
+                                      *store_, cell_, *mutations_);
   TransportOptions options;
   options.socket_path = config_.route_socket;
   options.socket_group = config_.group;
@@ -453,11 +454,15 @@ Action ParseCommandLine(int argc, const char* const* argv) {
 
   JobOptions options;
   CLI::App* job = app.add_subcommand("job", "make a bundle file from a table; started by the daemon");
-  job->add_option("--table", options.table_path, "table of outcomes, JSON lines, plain or gzip")->required();
-  job->add_option("--out", options.out_path, "bundle file to write")->required();
+  job->add_option("--table", options.table_path, "table of outcomes, JSON lines, plain or gzip");
+  job->add_option("--plan", options.plan_path, "plan to carry out (TOML), instead of a table");
+  job->add_option("--work", options.work_directory, "folder of the call logs of plans");
+  job->add_flag("--estimate", options.estimate, "print what the plan would ask for as JSON, and end");
+  job->add_option("--out", options.out_path, "bundle file to write");
   job->add_option("--labels", options.labels, "consensus (no labels needed) or scores")->capture_default_str();
   job->add_option("--clusters", options.clusters_max, "most clusters to make")->capture_default_str();
   job->add_option("--seed", options.seed, "same seed, same bytes")->capture_default_str();
+  job->add_option("--embedder", options.embedder, "lsa, static:FILE or http:URL|MODEL|KEY_ENV")->capture_default_str();
   job->add_option("--keep-embedder-of", options.keep_embedder_of, "bundle file whose embedder is kept");
   job->add_option("--parent", options.parent, "end with this process");
   app.footer("Example: pointsmand --config /etc/pointsman/pointsman.toml");
@@ -467,7 +472,14 @@ Action ParseCommandLine(int argc, const char* const* argv) {
     const int code = app.CLI::App::exit(fault);
     return EndAction{code == 0 ? 0 : static_cast<int>(Exit::kUsage)};
   }
-  if (job->parsed()) return JobAction{options};
+  if (job->parsed()) {
+    const bool one = options.table_path.empty() != options.plan_path.empty();
+    const bool whole = options.estimate || (!options.out_path.empty() &&
+                                            (options.plan_path.empty() || !options.work_directory.empty()));
+    if (one && whole) return JobAction{options};
+    std::fprintf(stderr, "pointsmand job: give --table or --plan, and --out; with --plan also --work\n");
+    return EndAction{static_cast<int>(Exit::kUsage)};
+  }
   if (check->parsed()) return CheckAction{config_path};
   return RunAction{config_path};
 }

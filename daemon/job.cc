@@ -8,13 +8,21 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <mutex>
+#include <optional>
+#include <span>
 
 #include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "bootstrap/data/table_reader.h"
 #include "bootstrap/job/bundle_builder.h"
+#include "bootstrap/job/collection.h"
+#include "daemon/job_plan.h"
+#include "embed/http_embedder.h"
+#include "embed/static_vectors.h"
 #include "store/bundle_file.h"
 
 namespace pointsman::daemon {
@@ -43,6 +51,85 @@ bool Prepare(const JobOptions& options) {
   return getppid() == static_cast<pid_t>(options.parent);
 }
 
+// At most ten lines a second; the first and the last of a stage always.
+class PaidProgress {
+ public:
+  void Show(std::string_view stage, std::uint64_t done, std::uint64_t total, const bootstrap::MeterReading& meter) {
+    const std::lock_guard lock(mutex_);
+    const std::int64_t now = clock_.MonotonicNanos();
+    constexpr std::int64_t kApartNanos = 100'000'000;
+    if (done != 0 && done != total && now - last_nanos_ < kApartNanos) return;
+    last_nanos_ = now;
+    Report({std::string(stage), done, total, "", meter.spent_usd, meter.asked, meter.reused});
+  }
+
+ private:
+  const SystemClock clock_;
+  std::mutex mutex_;
+  std::int64_t last_nanos_ = 0;
+};
+
+Status Estimate(const JobOptions& options) {
+  const auto plan = LoadPlan(options.plan_path);
+  if (!plan.ok()) return plan.error();
+  const auto forecast = bootstrap::ForecastQueries(plan.value());
+  if (!forecast.ok()) return forecast.error();
+  const auto estimate = bootstrap::EstimatePlan(plan.value(), forecast->queries, forecast->mean_bytes);
+  std::printf("%s\n", EstimateJson(plan.value(), estimate).c_str());
+  return {};
+}
+
+// Carries the plan out up to its table of labelled answers. `message` tells what came of it.
+Result<std::string> BuyTable(const JobOptions& options, std::string* message) {
+  const auto plan = LoadPlan(options.plan_path);
+  if (!plan.ok()) return plan.error();
+  PaidProgress progress;
+  bootstrap::CollectionInputs inputs;
+  inputs.directory = options.work_directory + "/" + plan->name;
+  inputs.environment = [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr) return std::nullopt;
+    return value;
+  };
+  inputs.progress = [&](std::string_view stage, std::uint64_t done, std::uint64_t total,
+                        const bootstrap::MeterReading& meter) { progress.Show(stage, done, total, meter); };
+  const SystemClock clock;
+  const auto collection = bootstrap::CollectByPlan(plan.value(), inputs, clock);
+  if (!collection.ok()) return collection.error();
+  const bootstrap::LabelCounts& labels = collection->labels;
+  *message = fmt::format(
+      "{} queries; {} answers bought, {} reused, {:.4f} dollars in all; labels: {} reference, {} "
+      "judge, {} consensus, {} none",
+      collection->queries, collection->meter.asked, collection->meter.reused, collection->meter.spent_usd,
+      labels.reference, labels.judge, labels.consensus, labels.none);
+  for (const std::string& warning : collection->warnings) *message += "; " + warning;
+  return collection->table_path;
+}
+
+// Errors: INVALID_ARGUMENT embedder.
+Status ChooseEmbedder(const std::string& wanted, bootstrap::BuildOptions* build) {
+  if (wanted == "lsa" || wanted.empty()) return {};
+  if (wanted.starts_with("static:")) {
+    build->make_embedder = [path = wanted.substr(7)](std::span<const std::string> texts) {
+      return embed::MakeStatic(path, texts);
+    };
+    return {};
+  }
+  if (wanted.starts_with("http:")) {
+    embed::HttpEmbedderOptions http;
+    const std::string rest = wanted.substr(5);
+    const std::size_t first = rest.find('|');
+    const std::size_t second = first == std::string::npos ? first : rest.find('|', first + 1);
+    http.base_url = rest.substr(0, first);
+    if (first != std::string::npos) http.model = rest.substr(first + 1, second - first - 1);
+    if (second != std::string::npos) http.key_env = rest.substr(second + 1);
+    build->make_embedder = [http](std::span<const std::string>) { return embed::MakeHttpEmbedder(http); };
+    return {};
+  }
+  return MakeError(Code::kInvalidArgument, "embedder",
+                   "--embedder must be lsa, static:/absolute/file or http:URL|MODEL|KEY_ENV");
+}
+
 Status Build(const JobOptions& options) {
   bootstrap::BuildOptions build;
   if (options.labels == "scores") {
@@ -50,6 +137,7 @@ Status Build(const JobOptions& options) {
   } else if (options.labels != "consensus") {
     return MakeError(Code::kInvalidArgument, "labels", "--labels must be consensus or scores");
   }
+  if (const Status chosen = ChooseEmbedder(options.embedder, &build); !chosen.ok()) return chosen;
   build.clusters_max = options.clusters_max;
   build.seed = options.seed;
   build.made_at_us = SystemClock().WallMicros();
@@ -64,7 +152,12 @@ Status Build(const JobOptions& options) {
   }
   Report({"read", 0, 1, ""});
   FAULT_POINT("daemon.job.started");
-  const auto table = bootstrap::ReadTable(options.table_path);
+  std::string bought;
+  Result<std::string> path = options.table_path;
+  if (!options.plan_path.empty()) path = BuyTable(options, &bought);
+  if (!path.ok()) return path.error();
+  FAULT_POINT("daemon.job.bought");
+  const auto table = bootstrap::ReadTable(path.value());
   if (!table.ok()) return table.error();
   Report({"read", 1, 1, ""});
   auto bundle = bootstrap::BuildBundle(table.value(), build);
@@ -73,6 +166,7 @@ Status Build(const JobOptions& options) {
   if (!written.ok()) return written;
   std::string message =
       fmt::format("{} clusters from {} rows of {}", bundle->cluster_count(), bundle->rows, table->name);
+  if (!bought.empty()) message += "; " + bought;
   if (table->broken_lines > 0) {
     message += fmt::format("; {} broken lines left out, the first is line {}: {}", table->broken_lines,
                            table->errors.empty() ? 0 : table->errors.front().line,
@@ -87,7 +181,8 @@ Status Build(const JobOptions& options) {
 int RunJob(const JobOptions& options) {
   if (!Prepare(options)) return static_cast<int>(Exit::kOk);
   try {
-    const Status built = Build(options);
+    std::signal(SIGPIPE, SIG_IGN);  // a connection that breaks is an error of one request
+    const Status built = options.estimate ? Estimate(options) : Build(options);
     if (!built.ok()) return Complain(built.error());
     return static_cast<int>(Exit::kOk);
   } catch (const std::bad_alloc&) {

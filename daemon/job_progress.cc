@@ -34,9 +34,10 @@ std::optional<std::string> Field(std::string_view line, std::string_view key) {
   return std::nullopt;
 }
 
-std::uint64_t NumberField(std::string_view line, std::string_view key) {
+template <typename Number>
+Number NumberField(std::string_view line, std::string_view key) {
   const auto text = Field(line, key);
-  std::uint64_t value = 0;
+  Number value = 0;
   if (text) std::from_chars(text->data(), text->data() + text->size(), value);
   return value;
 }
@@ -46,6 +47,10 @@ std::uint64_t NumberField(std::string_view line, std::string_view key) {
 std::string ProgressLine(const JobProgress& progress) {
   std::string line =
       fmt::format("{{\"stage\":{},\"done\":{},\"total\":{}", Quoted(progress.stage), progress.done, progress.total);
+  if (progress.asked > 0 || progress.reused > 0 || progress.cost_usd > 0) {
+    line += fmt::format(",\"cost_usd\":{:.6f},\"asked\":{},\"reused\":{}", progress.cost_usd, progress.asked,
+                        progress.reused);
+  }
   if (!progress.message.empty()) line += ",\"message\":" + Quoted(progress.message);
   return line + "}";
 }
@@ -56,8 +61,11 @@ std::optional<JobProgress> ParseProgressLine(std::string_view line) {
   if (!stage) return std::nullopt;
   JobProgress progress;
   progress.stage = *stage;
-  progress.done = NumberField(line, "done");
-  progress.total = NumberField(line, "total");
+  progress.done = NumberField<std::uint64_t>(line, "done");
+  progress.total = NumberField<std::uint64_t>(line, "total");
+  progress.cost_usd = NumberField<double>(line, "cost_usd");
+  progress.asked = NumberField<std::uint64_t>(line, "asked");
+  progress.reused = NumberField<std::uint64_t>(line, "reused");
   progress.message = Field(line, "message").value_or("");
   return progress;
 }

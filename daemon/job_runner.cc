@@ -1,21 +1,13 @@
 #include "daemon/job_runner.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <cerrno>
-#include <csignal>
-#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <mutex>
-#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -24,122 +16,51 @@
 #include "base/log.h"
 #include "daemon/hex.h"
 #include "daemon/job.h"
+#include "daemon/job_gate.h"
+#include "daemon/job_process.h"
 #include "store/bundle_file.h"
-
-extern char** environ;
 
 namespace pointsman::daemon {
 namespace {
-
-constexpr std::size_t kLineBytesMax = 4096;
-
-// The read ends of a job's stdout and stderr, and its process.
-struct Child {
-  pid_t pid = -1;
-  int out = -1;
-  int err = -1;
-
-  Child() = default;
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-  ~Child() {
-    if (out >= 0) close(out);
-    if (err >= 0) close(err);
-  }
-};
 
 Error SystemError(std::string_view what, int code) {
   return MakeError(Code::kUnavailable, "job_start", fmt::format("{}: {}", what, std::generic_category().message(code)));
 }
 
-Status Spawn(const std::string& program, const std::vector<std::string>& arguments, Child* child) {
-  std::array<int, 2> out{-1, -1};
-  std::array<int, 2> err{-1, -1};
-  if (pipe2(out.data(), O_CLOEXEC) != 0) return SystemError("no pipe for the job", errno);
-  child->out = out[0];
-  if (pipe2(err.data(), O_CLOEXEC) != 0) {
-    const int fault = errno;
-    close(out[1]);
-    return SystemError("no pipe for the job", fault);
+Status Readable(const char* field, const std::string& path) {
+  if (path.empty() || path.front() != '/') {
+    return MakeError(Code::kInvalidArgument, field, std::string(field) + ": give an absolute path");
   }
-  child->err = err[0];
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, err[1], STDERR_FILENO);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigset_t defaults;
-  sigemptyset(&none);
-  sigemptyset(&defaults);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) sigaddset(&defaults, number);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &defaults);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::vector<char*> argv;
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  const int failed = posix_spawn(&child->pid, program.c_str(), &actions, &attributes, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  close(out[1]);
-  close(err[1]);
-  if (failed != 0) {
-    child->pid = -1;
-    return SystemError("the job process cannot be started", failed);
-  }
-  return {};
+  if (access(path.c_str(), R_OK) == 0) return {};
+  return MakeError(Code::kNotFound, field,
+                   fmt::format("{}: the daemon cannot read {}: {}", field, log::Escape(path),
+                               std::generic_category().message(errno)));
 }
-
-// Cuts bytes into lines; a longer line is cut at kLineBytesMax.
-class Lines {
- public:
-  template <typename Take>
-  void Feed(std::string_view bytes, const Take& take) {
-    for (const char c : bytes) {
-      if (c == '\n') {
-        take(line_);
-        line_.clear();
-      } else if (line_.size() < kLineBytesMax) {
-        line_ += c;
-      }
-    }
-  }
-
- private:
-  std::string line_;
-};
 
 }  // namespace
 
 struct JobRunner::Impl {
-  Impl(const JobRunnerOptions& options_in, const Clock& clock_in, SnapshotCell& cell_in, Mutations& mutations_in)
-      : options(options_in), clock(clock_in), cell(cell_in), mutations(mutations_in) {}
+  Impl(const JobRunnerOptions& options_in, const Clock& clock_in, const store::Store& store_in, SnapshotCell& cell_in,
+       Mutations& mutations_in)
+      : options(options_in), clock(clock_in), store(store_in), cell(cell_in), mutations(mutations_in) {}
 
   const JobRunnerOptions options;
   const Clock& clock;
+  const store::Store& store;
   SnapshotCell& cell;
   Mutations& mutations;
 
   mutable std::mutex mutex;
-  admin::BootstrapReport report{.state = "none",
-                                .stage = "",
-                                .progress = 0,
-                                .message = "",
-                                .bundle = "",
-                                .generation = 0,
-                                .started_at_us = 0,
-                                .ended_at_us = 0};
+  admin::BootstrapReport report{
+      .state = "none", .stage = "", .progress = 0, .message = "", .bundle = "", .generation = 0, .gate = ""};
   bool stopping = false;
   std::atomic<bool> cancel{false};
   std::thread thread;
 
   void Run(std::uint32_t uid, const admin::BootstrapRequest& request);
   Status Work(std::uint32_t uid, const admin::BootstrapRequest& request);
-  Status RunProcess(const std::vector<std::string>& arguments);
-  Status Watch(Child& child);
+  Status Judge(std::uint32_t uid, const admin::BootstrapRequest& request, const BundleHash& hash);
+  std::vector<std::string> Arguments(const admin::BootstrapRequest& request, const std::string& out_path) const;
   void Show(const JobProgress& progress);
   std::string InWork(std::string_view name) const { return fmt::format("{}/{}", options.work_directory, name); }
 };
@@ -149,66 +70,27 @@ void JobRunner::Impl::Show(const JobProgress& progress) {
   report.stage = progress.stage;
   report.progress = progress.total == 0 ? 0 : static_cast<double>(progress.done) / static_cast<double>(progress.total);
   if (!progress.message.empty()) report.message = progress.message;
+  if (progress.asked + progress.reused == 0) return;
+  report.cost_usd = progress.cost_usd;
+  report.asked = progress.asked;
+  report.reused = progress.reused;
 }
 
-// Reads until the process has closed both pipes, then takes its end.
-Status JobRunner::Impl::Watch(Child& child) {
-  Lines out;
-  Lines err;
-  std::string last_complaint;
-  std::int64_t asked_nanos = 0;
-  bool open_out = true;
-  bool open_err = true;
-  std::array<char, 4096> buffer{};
-  const auto drain = [&](int descriptor, bool* open, const auto& feed) {
-    const ssize_t got = read(descriptor, buffer.data(), buffer.size());
-    if (got > 0) {
-      feed(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
-    } else if (got == 0 || errno != EINTR) {
-      *open = false;
-    }
-  };
-  while (open_out || open_err) {
-    std::array<pollfd, 2> polled{{{open_out ? child.out : -1, POLLIN, 0}, {open_err ? child.err : -1, POLLIN, 0}}};
-    poll(polled.data(), polled.size(), 100);
-    if (polled[0].revents != 0) {
-      drain(child.out, &open_out, [&](std::string_view bytes) {
-        out.Feed(bytes, [&](const std::string& line) {
-          const auto progress = ParseProgressLine(line);
-          if (progress) Show(*progress);
-        });
-      });
-    }
-    if (polled[1].revents != 0) {
-      drain(child.err, &open_err,
-            [&](std::string_view bytes) { err.Feed(bytes, [&](const std::string& line) { last_complaint = line; }); });
-    }
-    if (!cancel.load()) continue;
-    const std::int64_t now = clock.MonotonicNanos();
-    if (asked_nanos == 0) {
-      kill(child.pid, SIGTERM);
-      asked_nanos = now;
-    } else if (now - asked_nanos > static_cast<std::int64_t>(options.kill_after_ms) * 1'000'000) {
-      kill(child.pid, SIGKILL);
-    }
+std::vector<std::string> JobRunner::Impl::Arguments(const admin::BootstrapRequest& request,
+                                                    const std::string& out_path) const {
+  std::vector<std::string> arguments{"pointsmand", "job",
+                                     "--labels",   request.labels,
+                                     "--clusters", std::to_string(request.clusters_max),
+                                     "--seed",     std::to_string(request.seed),
+                                     "--embedder", request.embedder,
+                                     "--out",      out_path,
+                                     "--parent",   std::to_string(getpid())};
+  if (request.plan_path.empty()) {
+    arguments.insert(arguments.end(), {"--table", request.table_path});
+  } else {
+    arguments.insert(arguments.end(), {"--plan", request.plan_path, "--work", options.plans_directory});
   }
-  int state = 0;
-  while (waitpid(child.pid, &state, 0) < 0 && errno == EINTR) {
-  }
-  if (cancel.load()) return MakeError(Code::kUnavailable, "cancelled", "cancelled");
-  if (WIFEXITED(state) && WEXITSTATUS(state) == 0) return {};
-  const std::string end =
-      WIFEXITED(state) ? fmt::format("exit code {}", WEXITSTATUS(state)) : fmt::format("signal {}", WTERMSIG(state));
-  return MakeError(Code::kFailedPrecondition, "job_failed",
-                   fmt::format("the job ended with {}: {}", end,
-                               log::Escape(last_complaint).empty() ? "it gave no reason" : last_complaint));
-}
-
-Status JobRunner::Impl::RunProcess(const std::vector<std::string>& arguments) {
-  Child child;
-  const Status started = Spawn(options.program, arguments, &child);
-  if (!started.ok()) return started;
-  return Watch(child);
+  return arguments;
 }
 
 Status JobRunner::Impl::Work(std::uint32_t uid, const admin::BootstrapRequest& request) {
@@ -220,13 +102,7 @@ Status JobRunner::Impl::Work(std::uint32_t uid, const admin::BootstrapRequest& r
   fs::permissions(options.work_directory, fs::perms::owner_all, fault);
 
   const std::string out_path = InWork("out.bundle");
-  std::vector<std::string> arguments{"pointsmand", "job",
-                                     "--table",    request.table_path,
-                                     "--labels",   request.labels,
-                                     "--clusters", std::to_string(request.clusters_max),
-                                     "--seed",     std::to_string(request.seed),
-                                     "--out",      out_path,
-                                     "--parent",   std::to_string(getpid())};
+  std::vector<std::string> arguments = Arguments(request, out_path);
   const auto view = cell.Load();
   if (!request.refit_embedder && view->snapshot->generation.value > 0) {
     policy::Bundle live = *view->snapshot->bundle;
@@ -235,7 +111,11 @@ Status JobRunner::Impl::Work(std::uint32_t uid, const admin::BootstrapRequest& r
     if (!kept.ok()) return kept;
     arguments.insert(arguments.end(), {"--keep-embedder-of", keep_path});
   }
-  const Status ran = RunProcess(arguments);
+  const Status ran = RunJobProcess({options.program, options.kill_after_ms}, clock, arguments, cancel,
+                                   [this](const std::string& line) {
+                                     const auto progress = ParseProgressLine(line);
+                                     if (progress) Show(*progress);
+                                   });
   if (!ran.ok()) return ran;
 
   Show({"store", 0, 1, ""});
@@ -247,6 +127,8 @@ Status JobRunner::Impl::Work(std::uint32_t uid, const admin::BootstrapRequest& r
     const std::lock_guard lock(mutex);
     report.bundle = Hex(bundle->hash.bytes);
   }
+  const Status judged = Judge(uid, request, bundle->hash);
+  if (!judged.ok()) return judged;
   if (!request.activate) return {};
   Show({"activate", 0, 1, ""});
   const auto generation =
@@ -255,6 +137,26 @@ Status JobRunner::Impl::Work(std::uint32_t uid, const admin::BootstrapRequest& r
   const std::lock_guard lock(mutex);
   report.generation = generation->value;
   return {};
+}
+
+// The verdict is noted whatever it is; a refused bundle stays stored, and may be
+// activated by its hash.
+Status JobRunner::Impl::Judge(std::uint32_t uid, const admin::BootstrapRequest& request, const BundleHash& hash) {
+  Show({"gate", 0, 1, ""});
+  const auto verdict = JudgeBundle(store, hash);
+  if (!verdict.ok()) return verdict.error();
+  const bool overruled = verdict->refused() && request.force;
+  const std::string text =
+      fmt::format("bundle {}: {}{}", Hex(hash.bytes).substr(0, 12), verdict->Text(), overruled ? "; forced" : "");
+  const Status noted = mutations.Note({policy::Origin::kOperator, uid}, text);
+  if (!noted.ok()) return noted;
+  {
+    const std::lock_guard lock(mutex);
+    report.gate = verdict->Text();
+  }
+  if (!verdict->refused() || request.force) return {};
+  return MakeError(Code::kFailedPrecondition, "gate_refused",
+                   verdict->Text() + "; the live generation stays. --force activates it all the same");
 }
 
 void JobRunner::Impl::Run(std::uint32_t uid, const admin::BootstrapRequest& request) {
@@ -279,8 +181,9 @@ void JobRunner::Impl::Run(std::uint32_t uid, const admin::BootstrapRequest& requ
   }
 }
 
-JobRunner::JobRunner(const JobRunnerOptions& options, const Clock& clock, SnapshotCell& cell, Mutations& mutations)
-    : impl_(std::make_unique<Impl>(options, clock, cell, mutations)) {}
+JobRunner::JobRunner(const JobRunnerOptions& options, const Clock& clock, const store::Store& store, SnapshotCell& cell,
+                     Mutations& mutations)
+    : impl_(std::make_unique<Impl>(options, clock, store, cell, mutations)) {}
 
 JobRunner::~JobRunner() { Stop(); }
 
@@ -292,14 +195,13 @@ Result<admin::BootstrapReport> JobRunner::Start(std::uint32_t uid, const admin::
   if (request.clusters_max < 1 || request.clusters_max > kClustersMax) {
     return MakeError(Code::kInvalidArgument, "clusters", fmt::format("clusters must be from 1 to {}", kClustersMax));
   }
-  if (request.table_path.empty() || request.table_path.front() != '/') {
-    return MakeError(Code::kInvalidArgument, "table_path", "give the table's absolute path");
+  const bool planned = !request.plan_path.empty();
+  if (planned && !request.table_path.empty()) {
+    return MakeError(Code::kInvalidArgument, "plan_path", "give a table or a plan, not both");
   }
-  if (access(request.table_path.c_str(), R_OK) != 0) {
-    return MakeError(Code::kNotFound, "table_path",
-                     fmt::format("the daemon cannot read {}: {}", log::Escape(request.table_path),
-                                 std::generic_category().message(errno)));
-  }
+  const Status readable =
+      Readable(planned ? "plan_path" : "table_path", planned ? request.plan_path : request.table_path);
+  if (!readable.ok()) return readable.error();
   const std::lock_guard lock(impl_->mutex);
   if (impl_->stopping) return MakeError(Code::kUnavailable, "shutting_down", "the daemon is shutting down");
   if (impl_->report.state == "running") {
@@ -324,6 +226,19 @@ Result<admin::BootstrapReport> JobRunner::Start(std::uint32_t uid, const admin::
 admin::BootstrapReport JobRunner::Report() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->report;
+}
+
+Result<std::string> JobRunner::Estimate(const std::string& plan_path) {
+  const Status readable = Readable("plan_path", plan_path);
+  if (!readable.ok()) return readable.error();
+  std::string answer;
+  const std::atomic<bool> never{false};
+  const Status ran =
+      RunJobProcess({impl_->options.program, impl_->options.kill_after_ms}, impl_->clock,
+                    {"pointsmand", "job", "--estimate", "--plan", plan_path, "--parent", std::to_string(getpid())},
+                    never, [&](const std::string& line) { answer = line; });
+  if (!ran.ok()) return ran.error();
+  return answer;
 }
 
 Result<admin::BootstrapReport> JobRunner::Cancel() {

@@ -149,6 +149,12 @@ Result<Generation> Mutations::Rollback(const Actor& actor) {
                    "no other bundle was live before this one; there is nothing to roll back to");
 }
 
+Status Mutations::Note(const Actor& actor, const std::string& text) {
+  constexpr std::size_t kNoteBytesMax = 1024;
+  const std::lock_guard lock(mutex_);
+  return Append(actor, policy::AdminNote{text.substr(0, kNoteBytesMax)});
+}
+
 Status Mutations::PutBundle(const policy::Bundle& bundle) {
   return queue_.RunExclusive([&bundle](store::Store& store) { return store.PutBundle(bundle); });
 }

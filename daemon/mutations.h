@@ -56,6 +56,9 @@ class Mutations {
   // Errors: FAILED_PRECONDITION no_earlier_generation.
   Result<Generation> Rollback(const Actor& actor);
 
+  // Something for the audit trail, at most 1,024 bytes of it.
+  Status Note(const Actor& actor, const std::string& text);
+
   // Stores a bundle, synced, on the commit thread.
   Status PutBundle(const policy::Bundle& bundle);
 

@@ -3,7 +3,9 @@
 #include <string>
 #include <utility>
 
+#include "embed/http_embedder.h"
 #include "embed/lsa.h"
+#include "embed/static_vectors.h"
 
 namespace pointsman::embed {
 namespace {
@@ -23,9 +25,22 @@ class NoTextEmbedder final : public Embedder {
 
 }  // namespace
 
+Result<std::vector<std::vector<float>>> Embedder::EmbedMany(std::span<const std::string> texts) const {
+  std::vector<std::vector<float>> vectors;
+  vectors.reserve(texts.size());
+  for (const std::string& text : texts) {
+    auto vector = Embed(text);
+    if (!vector.ok() && vector.error().code != Code::kInvalidArgument) return vector.error();
+    vectors.push_back(vector.ok() ? std::move(vector).value() : std::vector<float>{});
+  }
+  return vectors;
+}
+
 Result<std::shared_ptr<const Embedder>> EmbedderFor(const policy::Bundle& bundle) {
   const policy::EmbedderIdentity& identity = bundle.embedder;
   if (identity.kind == "lsa") return LoadLsa(identity, bundle.embedder_model);
+  if (identity.kind == "static") return LoadStatic(identity, bundle.embedder_model);
+  if (identity.kind == "http") return LoadHttpEmbedder(identity, bundle.embedder_model);
   if (identity.kind == "caller") {
     return std::shared_ptr<const Embedder>(std::make_shared<NoTextEmbedder>(
         identity, MakeError(Code::kFailedPrecondition, "embedding_required",
@@ -40,7 +55,7 @@ Result<std::shared_ptr<const Embedder>> EmbedderFor(const policy::Bundle& bundle
   }
   return MakeError(Code::kFailedPrecondition, "unknown_embedder",
                    "the bundle needs an embedder of kind \"" + identity.kind.substr(0, 64) +
-                       "\", which this build does not have; it knows lsa, caller and none");
+                       "\", which this build does not have; it knows lsa, static, http, caller and none");
 }
 
 }  // namespace pointsman::embed

@@ -3,8 +3,10 @@
 // Threads: Embed is const and may run on any number of threads at once.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,11 +24,23 @@ class Embedder {
   // Errors: INVALID_ARGUMENT for empty text or invalid UTF-8; FAILED_PRECONDITION
   // for kind "caller", where the caller must send the vector.
   virtual Result<std::vector<float>> Embed(std::string_view text) const = 0;
+  // The same for many, as fast as it goes; a text that cannot be embedded (invalid, no
+  // known words) gives an empty vector. Never a fallback: an endpoint that does not
+  // answer is an error here. Errors: FAILED_PRECONDITION, UNAVAILABLE, DEADLINE_EXCEEDED.
+  virtual Result<std::vector<std::vector<float>>> EmbedMany(std::span<const std::string> texts) const;
 };
 
-// The embedder that a bundle names. "caller" and "none" refuse text with a clear
-// message. Errors: FAILED_PRECONDITION unknown kind; DATA_LOSS malformed or
-// mismatching parameters.
+// An embedder with what a bundle keeps of it.
+struct FittedEmbedder {
+  policy::EmbedderIdentity identity;
+  std::vector<std::uint8_t> model;  // Bundle::embedder_model
+  std::shared_ptr<const Embedder> embedder;
+};
+
+// The embedder that a bundle names: lsa, static (word vectors in a file), http (an
+// endpoint); "caller" and "none" refuse text with a clear message.
+// Errors: FAILED_PRECONDITION unknown kind, or vectors that are not there; DATA_LOSS
+// malformed or mismatching parameters.
 Result<std::shared_ptr<const Embedder>> EmbedderFor(const policy::Bundle& bundle);
 
 }  // namespace pointsman::embed

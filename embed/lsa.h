@@ -25,11 +25,7 @@ struct LsaOptions {
   std::uint64_t seed = 0;
 };
 
-struct LsaFit {
-  policy::EmbedderIdentity identity;
-  std::vector<std::uint8_t> model;  // Bundle::embedder_model
-  std::shared_ptr<const Embedder> embedder;
-};
+using LsaFit = FittedEmbedder;
 
 // Fits on `texts` (at least 2, not empty). Randomised truncated SVD.
 // Errors: INVALID_ARGUMENT for too few texts, naming how many there are.

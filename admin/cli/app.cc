@@ -16,11 +16,13 @@
 #include "admin/cli/demo.h"
 #include "admin/cli/offline_bootstrap_report.h"
 #include "admin/cli/offline_verbs.h"
+#include "admin/cli/offline_whatif.h"
 #include "admin/cli/operator_verbs.h"
 #include "admin/cli/render.h"
 #include "admin/cli/shell_help.h"
 #include "daemon/config.h"
 #include "daemon/config_text.h"
+#include "daemon/target_file.h"
 #include "daemon/version.h"
 
 namespace pointsman::cli {
@@ -107,6 +109,7 @@ int Run(int argc, char** argv) {
   AddClientVerbs(app, context);
   AddOperatorVerbs(app, context);
   AddOfflineVerbs(app, context);
+  AddWhatIf(app, context, daemon::ParseTargetPolicy);
   AddBootstrapReport(app, context);
   AddConfig(app, context);
   AddEval(app, context);

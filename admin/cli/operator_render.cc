@@ -205,16 +205,83 @@ void ShowGeneration(Context& context, const json& generation) {
   table.Print(context.out, context.colour);
 }
 
+void ShowDiff(Context& context, const json& diff) {
+  Table models({{"MODEL"},
+                {"PRIOR", Align::kRight},
+                {"THEN", Align::kRight},
+                {"SHARE", Align::kRight},
+                {"THEN", Align::kRight}});
+  const auto prior = [](const json& model, const char* name) {
+    return FieldNumber(model, name) < 0 ? std::string("-") : Number(model, name, 3);
+  };
+  for (const json& model : List(diff, "models")) {
+    models.Row({Printable(FieldText(model, "name")), prior(model, "prior_from"), prior(model, "prior_to"),
+                Fixed(FieldNumber(model, "share_from") * 100, 1) + "%",
+                Fixed(FieldNumber(model, "share_to") * 100, 1) + "%"});
+  }
+  models.Print(context.out, context.colour);
+  if (Flag(diff, "comparable")) {
+    Table clusters({{"CLUSTER", Align::kRight}, {"KIND"}, {"SIZE", Align::kRight}, {"COSINE", Align::kRight}, {"NAME"}, {"FROM"}});
+    for (const json& cluster : List(diff, "clusters")) {
+      std::string sources;
+      for (const json& name : List(cluster, "from")) {
+        sources += (sources.empty() ? "" : "; ") + Printable(name.get<std::string>());
+      }
+      clusters.Row({FieldText(cluster, "number"), FieldText(cluster, "kind"), FieldText(cluster, "size"),
+                    Number(cluster, "cosine", 2), Printable(FieldText(cluster, "name")), sources});
+    }
+    context.out << "\n";
+    clusters.Print(context.out, context.colour);
+  } else {
+    context.out << "\nthe bundles embed differently: their clusters cannot be set side by side\n";
+  }
+  context.out << "\nshares and value by the priors alone, on " << FieldText(diff, "decisions") << " logged decisions";
+  if (FieldNumber(diff, "value_from") >= 0 && FieldNumber(diff, "value_to") >= 0) {
+    context.out << ": value " << Number(diff, "value_from", 3) << " +- " << Number(diff, "value_from_error", 3)
+                << ", then " << Number(diff, "value_to", 3) << " +- " << Number(diff, "value_to_error", 3);
+  } else {
+    context.out << "; no gold tells the value";
+  }
+  context.out << "\n";
+}
+
 void ShowBootstrap(Context& context, const json& report) {
   context.out << "bootstrap " << Printable(FieldText(report, "state")) << ": " << Printable(FieldText(report, "stage"))
               << ", " << Fixed(FieldNumber(report, "progress") * 100, 0) << "%\n";
   const std::string message = FieldText(report, "message");
   if (message != "-") context.out << Printable(message) << "\n";
+  if (FieldNumber(report, "asked") + FieldNumber(report, "reused") > 0) {
+    context.out << FieldText(report, "asked") << " answers bought, " << FieldText(report, "reused") << " reused, "
+                << Fixed(FieldNumber(report, "cost_usd"), 4) << " dollars so far\n";
+  }
+  const std::string gate = FieldText(report, "gate");
+  if (gate != "-" && message.find(gate) == std::string::npos) context.out << Printable(gate) << "\n";
   const std::string bundle = FieldText(report, "bundle");
   if (bundle != "-") context.out << "bundle " << Printable(bundle) << "\n";
   if (FieldNumber(report, "generation") > 0) {
     context.out << "live as generation " << FieldText(report, "generation") << "\n";
   }
+}
+
+void ShowPlan(Context& context, const json& plan) {
+  context.out << "plan " << Printable(FieldText(plan, "name")) << ": at most " << FieldText(plan, "queries")
+              << " queries\n";
+  Table table({{"STAGE"},
+               {"MODEL"},
+               {"CALLS", Align::kRight},
+               {"TOKENS IN", Align::kRight},
+               {"TOKENS OUT", Align::kRight},
+               {"DOLLARS", Align::kRight}});
+  for (const json& stage : List(plan, "stages")) {
+    table.Row({Printable(FieldText(stage, "stage")), Printable(FieldText(stage, "model")), FieldText(stage, "calls"),
+               Fixed(FieldNumber(stage, "tokens_in"), 0), Fixed(FieldNumber(stage, "tokens_out"), 0),
+               Fixed(FieldNumber(stage, "cost_usd"), 4)});
+  }
+  table.Print(context.out, context.colour);
+  context.out << "expected " << Fixed(FieldNumber(plan, "cost_usd"), 4) << " dollars, at worst "
+              << Fixed(FieldNumber(plan, "worst_cost_usd"), 4);
+  const double budget = FieldNumber(plan, "budget_usd");
+  context.out << (budget > 0 ? "; the budget is " + Fixed(budget, 4) : std::string("; no budget is set")) << "\n";
 }
 
 void ShowExplanation(Context& context, const json& e) {

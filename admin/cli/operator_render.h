@@ -15,7 +15,9 @@ void ShowClusters(Context& context, const nlohmann::json& answer);
 void ShowCluster(Context& context, const nlohmann::json& cluster);
 void ShowGenerations(Context& context, const nlohmann::json& answer);
 void ShowGeneration(Context& context, const nlohmann::json& generation);
+void ShowDiff(Context& context, const nlohmann::json& diff);
 void ShowBootstrap(Context& context, const nlohmann::json& report);
+void ShowPlan(Context& context, const nlohmann::json& plan);
 void ShowExplanation(Context& context, const nlohmann::json& explanation);
 void ShowLearning(Context& context, const nlohmann::json& answer);
 

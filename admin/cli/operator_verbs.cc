@@ -109,6 +109,21 @@ void AddGenerations(CLI::App& app, Context& context) {
   CLI::App* family = AddFamily(app, "generations", "Bundles that were or are live", kGroup);
   AddGet(*family, context, "list", "Lists the generations", "pointsman generations list", "/v1/generations",
          ShowGenerations);
+  CLI::App* show = AddVerb(*family, context, "show", "Shows one generation", "pointsman generations show 2");
+  auto shown = std::make_shared<std::string>();
+  show->add_option("target", *shown, "Its number, or 8 or more digits of its bundle's hash")->required();
+  show->callback(
+      [&context, shown] { context.exit = Get(context, "/v1/generation-details/" + PathPart(*shown), ShowGeneration); });
+  CLI::App* diff = AddVerb(*family, context, "diff",
+                           "Compares two: clusters, priors, what either would have chosen on the log and its value",
+                           "pointsman generations diff 1 2");
+  auto from = std::make_shared<std::string>();
+  auto to = std::make_shared<std::string>();
+  diff->add_option("from", *from, "A generation's number, or its bundle's hash")->required();
+  diff->add_option("to", *to, "The other one; a bundle that was never live by its whole hash")->required();
+  diff->callback([&context, from, to] {
+    context.exit = Get(context, "/v1/generation-diffs/" + PathPart(*from + ".." + *to), ShowDiff);
+  });
   CLI::App* activate = AddVerb(*family, context, "activate", "Makes a bundle live under a new number",
                                "pointsman generations activate 2");
   auto target = std::make_shared<std::string>();
@@ -132,7 +147,9 @@ Exit WaitForBootstrap(Context& context) {
     }
     const json& report = std::get<json>(answer);
     const std::string state = FieldText(report, "state");
-    progress.Show(state == "done" ? 1.0 : FieldNumber(report, "progress"), FieldText(report, "stage"));
+    const double cost = FieldNumber(report, "cost_usd");
+    progress.Show(state == "done" ? 1.0 : FieldNumber(report, "progress"),
+                  FieldText(report, "stage") + (cost > 0 ? ", " + Fixed(cost, 4) + " dollars" : ""));
     if (state == "running") {
       ::poll(nullptr, 0, kPollMillis);
       continue;
@@ -146,24 +163,38 @@ Exit WaitForBootstrap(Context& context) {
 
 struct BootstrapArguments {
   std::string table;
+  std::string plan;
   std::string labels = "consensus";
   std::uint32_t clusters = 32;
   std::uint64_t seed = 0;
   bool no_activate = false;
+  bool force = false;
   bool refit_embedder = false;
+  std::string embedder = "lsa";
   bool wait = false;
 };
 
-Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
+// As the daemon will read it.
+std::string AbsolutePath(const std::string& path) {
   std::error_code failed;
-  const std::filesystem::path table = std::filesystem::absolute(arguments.table, failed);
-  if (failed) return context.Fail(MakeError(Code::kNotFound, "no_file", "cannot find " + arguments.table));
-  const json body = {{"table_path", table.lexically_normal().string()},
+  const std::filesystem::path absolute = std::filesystem::absolute(path, failed);
+  return failed ? path : absolute.lexically_normal().string();
+}
+
+Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
+  if (arguments.table.empty() == arguments.plan.empty()) {
+    return context.Fail(MakeError(Code::kInvalidArgument, "table_or_plan", "give --table or --plan"), Exit::kUsage);
+  }
+  const bool planned = !arguments.plan.empty();
+  const std::string path = AbsolutePath(planned ? arguments.plan : arguments.table);
+  const json body = {{planned ? "plan_path" : "table_path", path},
                      {"labels", arguments.labels},
                      {"clusters_max", arguments.clusters},
                      {"seed", arguments.seed},
                      {"refit_embedder", arguments.refit_embedder},
-                     {"activate", !arguments.no_activate}};
+                     {"embedder", arguments.embedder},
+                     {"activate", !arguments.no_activate},
+                     {"force", arguments.force}};
   const auto answer = AskAdmin(context, "POST", "/v1/bootstrap", admin::Dump(body));
   if (!arguments.wait || !std::holds_alternative<json>(answer)) return Finish(context, answer, ShowBootstrap);
   return WaitForBootstrap(context);
@@ -171,17 +202,30 @@ Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
 
 void AddBootstrap(CLI::App& app, Context& context) {
   CLI::App* family = AddFamily(app, "bootstrap", "Makes a new bundle while the daemon serves", kGroup);
-  CLI::App* run = AddVerb(*family, context, "run", "Builds a bundle from a table of answers and makes it live",
+  CLI::App* plan = AddVerb(*family, context, "plan", "Shows what a plan would ask for and cost; asks nobody",
+                           "pointsman bootstrap plan first.toml");
+  auto planned = std::make_shared<std::string>();
+  plan->add_option("plan", *planned, "The plan; the daemon must be able to read it")->required();
+  plan->callback([&context, planned] {
+    context.exit = Post(context, "/v1/bootstrap/plan", {{"plan_path", AbsolutePath(*planned)}}, ShowPlan);
+  });
+  CLI::App* run = AddVerb(*family, context, "run", "Builds a bundle from a table or by a plan and makes it live",
                           "pointsman bootstrap run --table answers.jsonl.gz --wait");
   auto arguments = std::make_shared<BootstrapArguments>();
-  run->add_option("--table", arguments->table, "JSON lines, plain or gzip; the daemon must be able to read it")
-      ->required();
+  run->add_option("--table", arguments->table, "JSON lines, plain or gzip; the daemon must be able to read it");
+  run->add_option("--plan", arguments->plan,
+                  "Instead of a table: a plan (TOML) by which queries and answers are bought; run it again to go on "
+                  "where it stopped, nothing is paid twice");
   run->add_option("--labels", arguments->labels, "Where quality comes from: consensus or scores")
       ->check(CLI::IsMember({"consensus", "scores"}));
   run->add_option("--clusters", arguments->clusters, "Most clusters to make")->check(CLI::Range(1, 4096));
   run->add_option("--seed", arguments->seed, "Seed of the fit");
   run->add_flag("--no-activate", arguments->no_activate, "Store the bundle; activate it later");
-  run->add_flag("--refit-embedder", arguments->refit_embedder, "Fit the embedder anew on the table's queries");
+  run->add_flag("--force", arguments->force, "Activate although the gate refuses it");
+  run->add_flag("--refit-embedder", arguments->refit_embedder, "Make the embedder anew");
+  run->add_option("--embedder", arguments->embedder,
+                  "Of the first bundle, or with --refit-embedder: lsa, static:/file/of/vectors, or "
+                  "http:URL|MODEL|KEY_ENV");
   run->add_flag("--wait", arguments->wait, "Wait for the end and show progress");
   run->callback([&context, arguments] { context.exit = RunBootstrap(context, *arguments); });
   AddGet(*family, context, "status", "Shows the running or last job", "pointsman bootstrap status", "/v1/bootstrap",

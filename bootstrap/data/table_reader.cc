@@ -1,7 +1,6 @@
 #include "bootstrap/data/table_reader.h"
 
 #include <simdjson.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,9 @@
 #include <memory>
 #include <tuple>
 #include <utility>
+
+#include "bootstrap/data/csv_source.h"
+#include "bootstrap/data/line_source.h"
 
 namespace pointsman::bootstrap {
 namespace {
@@ -22,59 +24,6 @@ constexpr std::size_t kNameBytesMax = 128;
 constexpr std::size_t kSourcesMax = 64;
 constexpr double kOptionsMax = 20;  // letters A to T
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
-
-// Lines of a plain or gzip file, one at a time, whatever their length: a line
-// beyond the limit is skipped, not held.
-class LineSource {
- public:
-  LineSource(gzFile file, std::uint64_t line_bytes_max)
-      : file_(file), line_bytes_max_(line_bytes_max), buffer_(1U << 16) {}
-  ~LineSource() { gzclose_r(file_); }
-  LineSource(const LineSource&) = delete;
-  LineSource& operator=(const LineSource&) = delete;
-
-  enum class Got { kLine, kTooLong, kEnd, kDamaged };
-  Got Next(std::string& line) {
-    line.clear();
-    bool too_long = false;
-    bool any = false;
-    while (true) {
-      if (at_ == end_) {
-        const int read = gzread(file_, buffer_.data(), static_cast<unsigned>(buffer_.size()));
-        if (read < 0) return Got::kDamaged;
-        if (read == 0) {
-          int code = Z_OK;
-          gzerror(file_, &code);
-          if (code != Z_OK) return Got::kDamaged;  // a gzip file that ends in the middle
-          if (!any) return Got::kEnd;
-          return too_long ? Got::kTooLong : Got::kLine;
-        }
-        at_ = 0;
-        end_ = static_cast<std::size_t>(read);
-      }
-      any = true;
-      const char* begin = buffer_.data() + at_;
-      const char* stop = std::find(begin, static_cast<const char*>(buffer_.data() + end_), '\n');
-      const auto length = static_cast<std::size_t>(stop - begin);
-      if (!too_long && line.size() + length > line_bytes_max_) {
-        too_long = true;
-        line.clear();
-      }
-      if (!too_long) line.append(begin, length);
-      at_ += length;
-      if (at_ == end_) continue;
-      ++at_;  // the newline
-      return too_long ? Got::kTooLong : Got::kLine;
-    }
-  }
-
- private:
-  gzFile file_;
-  const std::uint64_t line_bytes_max_;
-  std::vector<char> buffer_;
-  std::size_t at_ = 0;
-  std::size_t end_ = 0;
-};
 
 // A row before the table's columns are known.
 struct LooseRow {
@@ -151,12 +100,14 @@ Fault ReadOptions(const dom::object& object, std::uint32_t* options) {
 Fault ReadCell(const dom::object& object, TableCell* cell) {
   *cell = TableCell{true, kMissing, kMissing, kMissing, kMissing, {}};
   constexpr double kAny = std::numeric_limits<double>::max();
-  Fault fault = ReadNumber(object, "score", 0, 1, &cell->score);
+  Fault fault = ReadNumber(object, "reward", 0, 1, &cell->score);
+  if (fault.empty()) fault = ReadNumber(object, "score", 0, 1, &cell->score);
   if (fault.empty()) fault = ReadNumber(object, "cost", 0, kAny, &cell->cost_usd);
   if (fault.empty()) fault = ReadNumber(object, "tokens_in", 0, kAny, &cell->tokens_in);
   if (fault.empty()) fault = ReadNumber(object, "tokens_out", 0, kAny, &cell->tokens_out);
   if (fault.empty()) fault = ReadNumber(object, "logprob", -kAny, 0, &cell->log_probability);
   if (fault.empty()) fault = ReadText(object, "answer", &cell->answer);
+  if (fault.empty()) fault = ReadText(object, "label", &cell->label);
   return fault;
 }
 
@@ -174,9 +125,12 @@ class TableBuilder {
     if (parsed != simdjson::SUCCESS) return std::string("not a JSON object: ") + simdjson::error_message(parsed);
     LooseRow loose;
     Fault fault = ReadText(object, "query", &loose.row.query);
+    // ParetoBandit's names for the same: prompt, source, arms and their reward.
+    if (fault.empty() && loose.row.query.empty()) fault = ReadText(object, "prompt", &loose.row.query);
     if (fault.empty() && loose.row.query.empty()) fault = "query is missing or empty";
     if (fault.empty()) fault = ReadText(object, "id", &loose.row.id);
     if (fault.empty()) fault = ReadText(object, "task", &loose.row.task);
+    if (fault.empty() && loose.row.task.empty()) fault = ReadText(object, "source", &loose.row.task);
     if (fault.empty()) fault = ReadText(object, "gold", &loose.row.gold);
     if (fault.empty()) fault = ReadText(object, "generator", &loose.row.generator);
     if (fault.empty()) fault = ReadOptions(object, &loose.row.options);
@@ -227,7 +181,9 @@ class TableBuilder {
  private:
   Fault ReadModels(const dom::object& object, std::vector<std::pair<std::string, TableCell>>* cells) {
     dom::object models;
-    if (object["models"].get(models) != simdjson::SUCCESS) return "models is missing or not an object";
+    if (object["models"].get(models) != simdjson::SUCCESS && object["arms"].get(models) != simdjson::SUCCESS) {
+      return "models is missing or not an object";
+    }
     for (const auto [name, element] : models) {
       if (!GoodName(name)) return "a model's name is empty, longer than 128 bytes or not printable ASCII";
       dom::object fields;
@@ -303,18 +259,18 @@ Result<Table> ReadTable(const std::string& path, const TableLimits& limits) {
   if (!std::filesystem::is_regular_file(path, ignored)) {
     return MakeError(Code::kNotFound, "table_not_found", "there is no table file " + path + "; check the path");
   }
-  gzFile file = gzopen(path.c_str(), "rb");
-  if (file == nullptr) {
+  LineSource source(path, limits.line_bytes_max);
+  if (!source.opened()) {
     return MakeError(Code::kNotFound, "table_not_readable", "the table file " + path + " cannot be opened for reading");
   }
-  gzbuffer(file, 1U << 17);
-  LineSource source(file, limits.line_bytes_max);
+  CsvSource csv(source, limits.line_bytes_max);
+  const bool comma_separated = path.ends_with(".csv") || path.ends_with(".csv.gz");
   TableBuilder builder;
   Table table;
   table.name = Stem(path);
   std::string line;
   for (std::uint64_t number = 1;; ++number) {
-    const LineSource::Got got = source.Next(line);
+    const LineSource::Got got = comma_separated ? csv.Next(line) : source.Next(line);
     if (got == LineSource::Got::kEnd) break;
     Fault fault;
     if (got == LineSource::Got::kDamaged) {
@@ -331,7 +287,8 @@ Result<Table> ReadTable(const std::string& path, const TableLimits& limits) {
     }
     if (!fault.empty()) {
       ++table.broken_lines;
-      if (table.errors.size() < kErrorsKept) table.errors.push_back({number, std::move(fault)});
+      const std::uint64_t place = comma_separated ? csv.line_number() : number;
+      if (table.errors.size() < kErrorsKept) table.errors.push_back({place, std::move(fault)});
     }
     if (builder.model_count() > limits.models_max) {
       return BeyondLimit(path, std::to_string(limits.models_max) + " models");

@@ -1,8 +1,10 @@
-// Tables of outcomes: JSON lines, plain or gzip.
+// Tables of outcomes: JSON lines, or CSV by the file's name; plain or gzip.
 //
 // One object a line: id, query, task, models: {name: {score in [0,1], answer?,
-// cost?, tokens_in?, tokens_out?, logprob?}}, ratings: {source: {model: value}}?,
+// cost?, tokens_in?, tokens_out?, logprob?, label?}}, ratings: {source: {model: value}}?,
 // gold?, options? (answers to choose from), generator? (what wrote the query).
+// ParetoBandit's lines (prompt, source, arms: {name: {reward, cost}}) are read too, and
+// the CSV of RouteLLM and RouterBench (data/csv_source.h).
 // A broken line is reported by its number and left out; the rest is used.
 #pragma once
 
@@ -26,6 +28,7 @@ struct TableCell {
   std::string answer;
   // Mean log-probability of the answer's tokens, <= 0; NaN: not given.
   double log_probability = std::numeric_limits<double>::quiet_NaN();
+  std::string label{};  // where the score comes from: "reference", "judge", "consensus"; empty: not given
 };
 
 struct TableRow {

@@ -146,20 +146,25 @@ Status BundleBuilder::EmbedRows() {
     Report("embedder", 0);
     embed::LsaOptions lsa;
     lsa.seed = options_.seed;
-    auto fit = embed::FitLsa(texts, lsa);
+    auto fit = options_.make_embedder ? options_.make_embedder(texts) : embed::FitLsa(texts, lsa);
     if (!fit.ok()) return fit.error();
     embedder_ = fit->embedder;
     bundle_.embedder_model = std::move(fit->model);
   }
   bundle_.embedder = embedder_->identity();
   std::vector<std::size_t> kept;
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    if (options_.progress && i % 256 == 0) options_.progress("embed", i, rows_.size());
-    const auto vector = embedder_->Embed(texts[i]);
-    if (!vector.ok() && vector.error().code != Code::kInvalidArgument) return vector.error();
-    if (!vector.ok() || vector->empty()) continue;  // no words: it would lie in the background
-    vectors_.insert(vectors_.end(), vector->begin(), vector->end());
-    kept.push_back(rows_[i]);
+  constexpr std::size_t kBatch = 256;
+  for (std::size_t begin = 0; begin < rows_.size(); begin += kBatch) {
+    if (options_.progress) options_.progress("embed", begin, rows_.size());
+    const auto batch = std::span(texts).subspan(begin, std::min(kBatch, rows_.size() - begin));
+    const auto vectors = embedder_->EmbedMany(batch);
+    if (!vectors.ok()) return vectors.error();
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const std::vector<float>& vector = vectors.value()[i];
+      if (vector.empty()) continue;  // no words: it would lie in the background
+      vectors_.insert(vectors_.end(), vector.begin(), vector.end());
+      kept.push_back(rows_[begin + i]);
+    }
   }
   rows_ = std::move(kept);
   if (rows_.size() < 2) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,8 +62,10 @@ struct BuildOptions {
   std::uint64_t seed = 0;
   std::int64_t made_at_us = 0;
   // Reused when given (a re-bootstrap keeps the embedder, so that anchors stay
-  // comparable); otherwise LSA is fitted on the queries.
+  // comparable).
   const policy::Bundle* keep_embedder_of = nullptr;
+  // Otherwise this, where it is given, makes the embedder from the queries; else LSA.
+  std::function<Result<embed::FittedEmbedder>(std::span<const std::string>)> make_embedder;
   // With a newly fitted embedder: an earlier bundle (its hash set) whose anchors
   // get images in the new embedding, so that evidence can cross. Null: no bridge.
   const policy::Bundle* bridge_from = nullptr;

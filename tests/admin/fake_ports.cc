@@ -242,6 +242,10 @@ BootstrapReport FakePorts::BootstrapStatus() const {
   report.generation = 3;
   report.started_at_us = 1;
   report.ended_at_us = 2;
+  report.cost_usd = 0.5;
+  report.asked = 7;
+  report.reused = 3;
+  report.gate = "gate pass";
   return report;
 }
 

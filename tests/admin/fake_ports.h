@@ -47,10 +47,27 @@ class FakePorts final : public Ports {
   std::vector<ClusterReport> Clusters() const override;
   Result<ClusterDetail> Cluster(std::uint32_t number) const override;
   std::vector<GenerationReport> Generations() const override { return {Generation(1), Generation(2)}; }
+  Result<GenerationReport> Generation(const std::string& target) const override {
+    return Generation(target == "1" ? 1U : 2U);
+  }
+  Result<GenerationDiff> DiffGenerations(const std::string& from, const std::string& to) const override {
+    GenerationDiff diff;
+    diff.comparable = true;
+    diff.clusters.push_back({"merged", 1, "cook oven", 40, {"cluster " + from, "cluster " + to}, 0.9});
+    diff.models.push_back({"small", 0.5, 0.6, 0.25, 0.75});
+    diff.decisions = 100;
+    diff.value_from = 0.5;
+    diff.value_to = 0.6;
+    return diff;
+  }
   Result<GenerationReport> Activate(const Caller& caller, const std::string& target) override;
   Result<GenerationReport> Rollback(const Caller& caller) override;
   Result<BootstrapReport> StartBootstrap(const Caller& caller, const BootstrapRequest& request) override;
   BootstrapReport BootstrapStatus() const override;
+  Result<std::string> PlanBootstrap(const std::string& plan_path) const override {
+    return "{\"name\":\"" + plan_path + "\",\"queries\":3,\"cost_usd\":1.5,\"worst_cost_usd\":4,\"budget_usd\":2,\"stages\":"
+           "[{\"stage\":\"collect\",\"model\":\"m\",\"calls\":3,\"tokens_in\":30,\"tokens_out\":60,\"cost_usd\":1.5}]}";
+  }
   Result<BootstrapReport> CancelBootstrap(const Caller& caller) override;
   Result<Explanation> Explain(const std::string& decision) const override;
   Status SetFrozen(const Caller& caller, bool frozen) override;

@@ -187,5 +187,67 @@ TEST_F(TableReader, ABadLogProbabilityOrNumberOfOptionsIsNamedWithItsLine) {
   EXPECT_THAT(table->errors[4].message, HasSubstr("whole"));
 }
 
+TEST_F(TableReader, ReadsTheCsvOfRouteLlm) {
+  const auto table = ReadTable(Write("gsm8k.csv",
+                                     "prompt,mixtral,gpt-4,mixtral_response,gpt-4_response\r\n"
+                                     "\"A \"\"robe\"\", two\nlines\",True,False,It is 3.,\"#### 4\"\r\n"
+                                     "Second?,False,True,,x\r\n"));
+  ASSERT_TRUE(table.ok()) << table.error().message;
+  EXPECT_THAT(table->models, ElementsAre("gpt-4", "mixtral"));
+  ASSERT_EQ(table->rows.size(), 2U);
+  EXPECT_EQ(table->rows[0].query, "A \"robe\", two\nlines");
+  EXPECT_EQ(table->rows[0].models[0].score, 0);
+  EXPECT_EQ(table->rows[0].models[1].score, 1);
+  EXPECT_EQ(table->rows[0].models[0].answer, "#### 4");
+  EXPECT_EQ(table->rows[1].models[1].answer, "");
+}
+
+TEST_F(TableReader, ReadsTheCsvOfRouterBench) {
+  const auto table = ReadTable(WriteGzip("rb.csv.gz",
+                                         ",sample_id,prompt,eval_name,WizardLM/13B,gpt-4,WizardLM/13B|model_response,"
+                                         "gpt-4|model_response,WizardLM/13B|total_cost,gpt-4|total_cost,"
+                                         "oracle_model_to_route_to\n"
+                                         "0,mmlu.1,Which?,mmlu,0.0,0.75,A,B,7e-05,0.0013,gpt-4\n"
+                                         "1,mmlu.2,Why?,mmlu,1.0,True,A,B,0,0.1,WizardLM/13B\n"));
+  ASSERT_TRUE(table.ok()) << table.error().message;
+  EXPECT_THAT(table->models, ElementsAre("WizardLM/13B", "gpt-4"));
+  EXPECT_EQ(table->rows[0].id, "mmlu.1");
+  EXPECT_EQ(table->rows[0].task, "mmlu");
+  EXPECT_DOUBLE_EQ(table->rows[0].models[1].score, 0.75);
+  EXPECT_DOUBLE_EQ(table->rows[0].models[0].cost_usd, 7e-05);
+  EXPECT_EQ(table->rows[0].models[1].answer, "B");
+}
+
+TEST_F(TableReader, ReadsTheLinesOfParetoBandit) {
+  const auto table = ReadTable(Write("val.jsonl",
+                                     R"({"prompt":"Prime?","source":"mbpp","best_arm":"b","arms":{"a":{"reward":0.84,)"
+                                     R"("cost":4.5e-05,"near_best":false},"b":{"reward":1.0,"cost":0.03}}})"
+                                     "\n"));
+  ASSERT_TRUE(table.ok()) << table.error().message;
+  EXPECT_EQ(table->rows[0].query, "Prime?");
+  EXPECT_EQ(table->rows[0].task, "mbpp");
+  EXPECT_DOUBLE_EQ(table->rows[0].models[0].score, 0.84);
+  EXPECT_DOUBLE_EQ(table->rows[0].models[0].cost_usd, 4.5e-05);
+}
+
+TEST_F(TableReader, ABrokenRecordOfACsvIsNamedByItsLineAndLeftOut) {
+  const auto table = ReadTable(Write("t.csv",
+                                     "prompt,m,n\n"
+                                     "fine,True,False\n"
+                                     "too few,True\n"
+                                     "\"over\ntwo\",True,1.5\n"
+                                     "fine too,1,0\n"
+                                     "\"open quote,True,False\n"));
+  ASSERT_TRUE(table.ok()) << table.error().message;
+  EXPECT_EQ(table->rows.size(), 2U);
+  EXPECT_EQ(table->broken_lines, 3U);
+  ASSERT_EQ(table->errors.size(), 3U);
+  EXPECT_EQ(table->errors[0].line, 3U);
+  EXPECT_EQ(table->errors[1].line, 4U);
+  EXPECT_EQ(table->errors[2].line, 7U);
+  EXPECT_FALSE(ReadTable(Write("e.csv", "")).ok());
+  EXPECT_FALSE(ReadTable(Write("h.csv", "prompt,m,n\n")).ok());
+}
+
 }  // namespace
 }  // namespace pointsman::bootstrap

@@ -55,7 +55,7 @@ const std::vector<ThirdParty>& ThirdParties() {
       {std::regex("boost/.*"), std::regex("daemon/.*|tests/daemon/.*|bench/.*"), "Asio belongs to daemon/"},
       {std::regex("prometheus/.*"), std::regex("daemon/.*"), "prometheus-cpp belongs to daemon/"},
       {std::regex("toml\\+\\+/.*"), std::regex("daemon/.*"), "TOML belongs to daemon/"},
-      {std::regex("simdjson\\.h"), std::regex("(bootstrap|eval|daemon)/.*|tests/.*"), "simdjson belongs to bootstrap/ and eval/"},
+      {std::regex("simdjson\\.h"), std::regex("(embed|bootstrap|eval|daemon)/.*|tests/.*"), "simdjson belongs to embed/, bootstrap/ and eval/"},
       {std::regex("nlohmann/.*"), std::regex("(admin|eval|daemon)/.*|tests/.*|bench/.*"), "nlohmann-json belongs to admin/, eval/ and the job's report"},
       {std::regex("CLI/.*"), std::regex("admin/cli/.*|daemon/(app|main)\\.(cc|h)|bench/.*"), "CLI11 belongs to the two programs"},
       {std::regex("record\\.pb\\.h"), std::regex("store/.*|tests/store/.*"), "record.proto belongs to store/"},

@@ -1,0 +1,43 @@
+// The gate: may this bundle go live? Judged on gold that it has not seen.
+//
+// The log is folded once more without the gold of every fifth decision (by a hash of
+// its id); the live and the new bundle predict that gold. `worse`: the new one's
+// squared error is larger by more than two standard errors. `contradicted`: where its
+// prior expects more, gold finds less (the slope of gold on the prior is below zero by
+// more than two standard errors), as with labels upside down. `insufficient`: fewer
+// than 50 such labels, so nothing can be said. DESIGN 5, "Gold".
+//
+// Threads: any; folds the whole log on the caller's. Reads the store only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "store/store.h"
+
+namespace pointsman::daemon {
+
+inline constexpr std::uint64_t kGateGoldMin = 50;
+
+struct GateVerdict {
+  std::string verdict;  // pass, worse, contradicted, insufficient
+  std::uint64_t gold = 0;
+  double live_rmse = 0;
+  double candidate_rmse = 0;
+  double difference = 0;  // mean of the candidate's squared error less the live one's
+  double difference_error = 0;
+  double slope = 0;  // of gold on the candidate's prior, means taken out
+  double slope_error = 0;
+  bool refused() const { return verdict == "worse" || verdict == "contradicted"; }
+  std::string Text() const;  // one line, for people and the audit trail
+};
+
+// True for decisions whose gold is kept back.
+bool HeldBack(const DecisionId& decision);
+
+// `candidate` is stored. Errors: of the log, the bundles and the fold.
+Result<GateVerdict> JudgeBundle(const store::Store& store, const BundleHash& candidate);
+
+}  // namespace pointsman::daemon

@@ -1,0 +1,330 @@
+// A bootstrap from nothing: the real daemon and the real job buy queries, answers and
+// labels over HTTP from the stand-in; what they do under SIGKILL, and what the gate says.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/unit_draw.h"
+#include "bootstrap/data/table_writer.h"
+#include "tests/crash/audit.h"
+#include "tests/end_to_end/daemon_process.h"
+#include "tests/support/llm/llm_server.h"
+
+namespace pointsman::testing {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kRows = 120;
+const std::vector<std::string> kModels{"cook", "historian", "mixed", "novice", "physicist"};
+
+LlmServerOptions StandIn(bool idempotency) {
+  LlmServerOptions options;
+  options.table = SmallWorld(kRows, 1);
+  options.key = "sesame";
+  options.idempotency = idempotency;
+  return options;
+}
+
+// Twenty questions a level, two levels a domain.
+std::string PlanText(const LlmServer& server) {
+  const auto endpoint = [&](const std::string& model) {
+    return "model = \"" + model + "\"\nbase_url = \"" + server.base_url() +
+           "\"\nkey_env = \"STAND_IN_KEY\"\ninput_usd_per_million = 1\noutput_usd_per_million = 4\n";
+  };
+  std::string text = "name = \"small\"\nqueries = \"synthesise\"\n[limits]\nbudget_usd = 1\nconcurrency = 2\n" +
+                     ("[generator]\nmax_tokens = 4000\n" + endpoint("writer")) +
+                     "[synthesise]\ntaxonomy = \"grow\"\ndomains = [\"cooking\", \"history\", \"physics\"]\n"
+                     "new_domains = 0\nper_node = 20\nbatch = 5\n";
+  for (const std::string& model : kModels) text += "[[models]]\nname = \"" + model + "\"\n" + endpoint(model);
+  return text;
+}
+
+std::string Pool() {
+  std::string text;
+  for (const std::string& model : kModels) text += "[[models]]\nname = \"" + model + "\"\n";
+  return text;
+}
+
+const std::vector<std::pair<std::string, std::string>> kKey{{"STAND_IN_KEY", "sesame"}};
+
+json WaitForEnd(const DaemonProcess& daemon) {
+  // The job has idle priority: on a loaded machine it waits for everybody.
+  json report;
+  for (int patience = 0; patience < 5; ++patience) {
+    const bool ended = Eventually([&] {
+      report = json::parse(Http(daemon.admin_path(), "GET", "/v1/bootstrap").body, nullptr, false);
+      return report.is_object() && report["state"] != "running";
+    });
+    if (ended) break;
+  }
+  return report;
+}
+
+json Start(const DaemonProcess& daemon, const json& body) {
+  return json::parse(Http(daemon.admin_path(), "POST", "/v1/bootstrap", body.dump()).body, nullptr, false);
+}
+
+wire::Route TextRoute(const std::string& text) {
+  wire::Route route;
+  route.set_text(text);
+  return route;
+}
+
+TEST(BootstrapPlan, IsEstimatedCarriedOutOverHttpAndLive) {
+  Folder folder;
+  LlmServer server(StandIn(false));
+  std::ofstream(folder.File("p.toml")) << PlanText(server);
+  DaemonProcess daemon(folder, BasicConfig(folder, Pool()), kKey);
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  const json plan = {{"plan_path", folder.File("p.toml")}};
+  const HttpAnswer estimate = Http(daemon.admin_path(), "POST", "/v1/bootstrap/plan", plan.dump());
+  ASSERT_EQ(estimate.status, 200) << estimate.body;
+  const json estimated = json::parse(estimate.body);
+  EXPECT_GE(estimated["queries"], 120);
+  EXPECT_GT(estimated["cost_usd"], 0);
+  EXPECT_EQ(server.counts().requests, 0U) << "an estimate asks nobody";
+
+  Start(daemon, plan);
+  const json done = WaitForEnd(daemon);
+  ASSERT_EQ(done["state"], "done") << done.dump(1) << daemon.Log();
+  EXPECT_EQ(done["generation"], 1);
+  EXPECT_GT(done["cost_usd"], 0);
+  EXPECT_GE(done["asked"], 600);
+  EXPECT_NE(done["gate"].get<std::string>().find("insufficient"), std::string::npos);
+  const LlmCounts counts = server.counts();
+  EXPECT_EQ(counts.paid_twice, 0U);
+  auto client = daemon.Connect();
+  ASSERT_TRUE(client.ok());
+  auto routed = client->Call(TextRoute("whisk the butter and the flour, simmer the sauce in the oven"));
+  ASSERT_TRUE(routed.ok());
+  EXPECT_EQ(routed->model(), "cook");
+
+  Start(daemon, plan);
+  const json again = WaitForEnd(daemon);
+  ASSERT_EQ(again["state"], "done") << again.dump(1);
+  EXPECT_EQ(again["asked"], 0) << "nothing is bought twice";
+  EXPECT_EQ(server.counts().answered, counts.answered);
+}
+
+TEST(BootstrapPlan, OfAWrongKeyOrWithoutPricesFailsWithTheFieldNamed) {
+  Folder folder;
+  LlmServer server(StandIn(false));
+  DaemonProcess daemon(folder, BasicConfig(folder, Pool()), {{"STAND_IN_KEY", "wrong"}});
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  const json plan = {{"plan_path", folder.File("p.toml")}};
+  const auto failure = [&](const std::string& text) {
+    std::ofstream(folder.File("p.toml")) << text;
+    Start(daemon, plan);
+    const json report = WaitForEnd(daemon);
+    EXPECT_EQ(report["state"], "failed") << report.dump(1);
+    EXPECT_EQ(report["generation"], 0);
+    return report["message"].get<std::string>();
+  };
+  EXPECT_NE(failure(PlanText(server)).find("key_env"), std::string::npos);
+  std::string free = PlanText(server);
+  free.erase(free.rfind("output_usd_per_million"));
+  EXPECT_NE(failure(free).find("models[4].output_usd_per_million"), std::string::npos);
+  EXPECT_NE(failure("name = \"x\"\nnonsense = 1\n").find("nonsense: unknown key"), std::string::npos);
+  EXPECT_NE(failure("name = ").find("not valid TOML"), std::string::npos);
+  EXPECT_NE(failure(PlanText(server) + "[[models]]\nname = \"cook\"\n").find("models[5]"), std::string::npos);
+  EXPECT_EQ(server.counts().answered, 0U);
+}
+
+#ifdef POINTSMAN_FAULT_POINTS
+std::vector<std::string> JobArguments(const Folder& folder) {
+  return {"job", "--plan", folder.File("p.toml"), "--work", folder.File("work"), "--out", folder.File("out.bundle")};
+}
+
+std::string BytesOf(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The job is killed after every so many answers, from the first check to the last
+// label, and in between the stages; each run goes on where the last one died.
+TEST(BootstrapPlan, KilledAnywhereGoesOnAndPaysForNothingTwice) {
+  Folder folder;
+  LlmServer server(StandIn(true));
+  std::ofstream(folder.File("p.toml")) << PlanText(server);
+  int kills = 0;
+  for (const char* point : {"bootstrap.call_log.after_sync=kill@23", "bootstrap.call_log.before_write=kill@29",
+                            "bootstrap.chat.answered=kill@31", "daemon.job.bought=kill@1"}) {
+    const int rounds = std::string(point).starts_with("daemon.") ? 3 : 7;
+    for (int i = 0; i < rounds; ++i) {
+      const Ran ran = RunProgram("pointsmand", JobArguments(folder), {kKey[0], {"POINTSMAN_FAULT", point}});
+      kills += ran.exit > 128 ? 1 : 0;
+      EXPECT_FALSE(std::filesystem::exists(folder.File("out.bundle"))) << "a killed job leaves no bundle";
+    }
+  }
+  EXPECT_EQ(kills, 24);
+  const Ran last = RunProgram("pointsmand", JobArguments(folder), kKey);
+  ASSERT_EQ(last.exit, 0) << last.out;
+  EXPECT_EQ(server.counts().paid_twice, 0U);
+  const std::string table = BytesOf(folder.File("work") + "/small/table.jsonl");
+
+  Folder calm;
+  LlmServer other(StandIn(true));
+  std::ofstream(calm.File("p.toml")) << PlanText(other);
+  ASSERT_EQ(RunProgram("pointsmand", JobArguments(calm), kKey).exit, 0);
+  EXPECT_EQ(server.counts().answered, other.counts().answered) << "as many answers as without a kill";
+  EXPECT_EQ(BytesOf(calm.File("work") + "/small/table.jsonl"), table);
+}
+
+// Without the endpoint's help only what was on its way when the job died is asked again.
+TEST(BootstrapPlan, AKillCostsAtMostWhatWasUnderWay) {
+  Folder folder;
+  LlmServer server(StandIn(false));
+  std::ofstream(folder.File("p.toml")) << PlanText(server);
+  std::uint64_t kills = 0;
+  for (int i = 0; i < 10; ++i) {
+    const Ran ran = RunProgram("pointsmand", JobArguments(folder),
+                               {kKey[0], {"POINTSMAN_FAULT", "bootstrap.call_log.after_sync=kill@40"}});
+    kills += ran.exit > 128 ? 1 : 0;
+  }
+  ASSERT_EQ(RunProgram("pointsmand", JobArguments(folder), kKey).exit, 0);
+  const std::uint64_t at_once = 2 * (kModels.size() + 1);  // concurrency of every endpoint
+  EXPECT_GT(kills, 5U);
+  EXPECT_LE(server.counts().paid_twice, kills * at_once);
+  ::testing::Test::RecordProperty("paid_twice", static_cast<int>(server.counts().paid_twice));
+}
+
+TEST(BootstrapPlan, CancelledStopsAndTheNextRunGoesOn) {
+  Folder folder;
+  LlmServer server(StandIn(false));
+  std::ofstream(folder.File("p.toml")) << PlanText(server);
+  DaemonProcess daemon(folder, BasicConfig(folder, Pool()), kKey);
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  const json plan = {{"plan_path", folder.File("p.toml")}};
+  server.Fail("cook", LlmFault::kSlow, 1);  // the check never ends by itself
+  Start(daemon, plan);
+  EXPECT_TRUE(Eventually([&] { return server.counts().failed > 0; }));
+  EXPECT_EQ(Http(daemon.admin_path(), "POST", "/v1/bootstrap", plan.dump()).status, 409);
+  EXPECT_EQ(Http(daemon.admin_path(), "POST", "/v1/bootstrap/cancel", "{}").status, 200);
+  EXPECT_EQ(WaitForEnd(daemon)["state"], "cancelled");
+  Start(daemon, plan);
+  const json done = WaitForEnd(daemon);
+  EXPECT_EQ(done["state"], "done") << done.dump(1);
+  EXPECT_GT(done["reused"], 0);
+}
+#endif
+
+// A table whose scores are `world`'s, or upside down.
+void WriteWorld(const std::string& path, bool inverted) {
+  bootstrap::Table table = SmallWorld(600, 7);
+  for (bootstrap::TableRow& row : table.rows) {
+    for (bootstrap::TableCell& cell : row.models) cell.score = inverted ? 1 - cell.score : cell.score;
+  }
+  ASSERT_TRUE(bootstrap::WriteTable(path, table).ok());
+}
+
+TEST(Gate, RefusesABundleFittedOnInvertedLabelsUntilItIsForced) {
+  Folder folder;
+  WriteWorld(folder.File("t.jsonl"), false);
+  WriteWorld(folder.File("i.jsonl"), true);
+  DaemonProcess daemon(folder, BasicConfig(folder, Pool()));
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  const auto run = [&](const std::string& table, bool force) {
+    Start(daemon, {{"table_path", folder.File(table)}, {"labels", "scores"}, {"force", force}});
+    return WaitForEnd(daemon);
+  };
+  const json first = run("t.jsonl", false);
+  ASSERT_EQ(first["state"], "done") << first.dump(1) << daemon.Log();
+  const bootstrap::Table stream = SmallWorld(900, 8);
+  auto client = daemon.Connect();
+  ASSERT_TRUE(client.ok());
+  SplitMix64 random(3);
+  for (const bootstrap::TableRow& row : stream.rows) {
+    // Every model gets its share: what the gate sees is not what one router preferred.
+    wire::Route route = TextRoute(row.query);
+    const std::size_t column = random.Below(kModels.size());
+    route.add_allowed(kModels[column]);
+    auto routed = client->Call(route);
+    ASSERT_TRUE(routed.ok()) << routed.failure().message;
+    wire::Gold gold;
+    gold.set_token(routed->token());
+    gold.set_value(row.models[column].score);
+    ASSERT_TRUE(client->Call(gold).ok());
+  }
+  const json same = run("t.jsonl", false);
+  EXPECT_EQ(same["state"], "done") << same.dump(1);
+  EXPECT_NE(same["gate"].get<std::string>().find("gate pass"), std::string::npos) << same.dump(1);
+  const json refused = run("i.jsonl", false);
+  EXPECT_EQ(refused["state"], "failed") << refused.dump(1);
+  EXPECT_NE(refused["gate"].get<std::string>().find("contradicted"), std::string::npos) << refused.dump(1);
+  auto status = client->Call(wire::Status());
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(status->generation(), 2U) << "the live generation stays";
+  const json forced = run("i.jsonl", true);
+  EXPECT_EQ(forced["state"], "done") << forced.dump(1);
+  EXPECT_EQ(forced["generation"], 3);
+  std::printf("same %s\nrefused %s\n", same["gate"].get<std::string>().c_str(),
+              refused["gate"].get<std::string>().c_str());
+}
+
+// Two bundles with different model sets change places a hundred times.
+TEST(Swaps, AHundredUnderTrafficEachReplyNamesOneGenerationAndItsModels) {
+  Folder folder;
+  for (const bool second : {false, true}) {
+    bootstrap::Table table = SmallWorld(300, 7);
+    for (bootstrap::TableRow& row : table.rows) row.models[second ? 0 : 4].present = false;
+    ASSERT_TRUE(bootstrap::WriteTable(folder.File(second ? "b.jsonl" : "a.jsonl"), table).ok());
+  }
+  DaemonProcess daemon(folder, BasicConfig(folder, Pool()));
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  for (const char* table : {"a.jsonl", "b.jsonl"}) {
+    Start(daemon, {{"table_path", folder.File(table)}, {"labels", "scores"}});
+    const json done = WaitForEnd(daemon);
+    ASSERT_EQ(done["state"], "done") << done.dump(1) << daemon.Log();
+  }
+  std::atomic<bool> stop{false};
+  std::atomic<std::uint64_t> failed{0};
+  std::atomic<std::uint64_t> mixed{0};
+  std::atomic<std::uint64_t> routed{0};
+  std::vector<std::jthread> traffic;
+  for (int t = 0; t < 3; ++t) {
+    traffic.emplace_back([&] {
+      auto client = daemon.Connect();
+      std::uint32_t latest = 0;
+      while (!stop && client.ok()) {
+        wire::Route route = TextRoute("whisk the butter and the flour");
+        route.set_no_explore(true);
+        auto reply = client->Call(route);
+        if (!reply.ok()) {
+          ++failed;
+          continue;
+        }
+        ++routed;
+        ::poll(nullptr, 0, 1);
+        // Odd generations know no physicist, even ones no cook: they rank last there.
+        const std::uint32_t generation = reply->generation();
+        if (generation < latest) ++mixed;
+        latest = generation;
+        const std::string expert = generation % 2 == 1 ? "cook" : "mixed";
+        if (reply->model() != expert) ++mixed;
+      }
+    });
+  }
+  int swaps = 0;
+  for (; swaps < 100; ++swaps) {
+    // A loaded disk may say "later"; a swap that was refused is asked for again.
+    HttpAnswer rolled;
+    Eventually([&] {
+      rolled = Http(daemon.admin_path(), "POST", "/v1/generations/rollback", "{}");
+      return rolled.status != 429;
+    });
+    EXPECT_EQ(rolled.status, 200) << rolled.body;
+    if (rolled.status != 200) break;
+  }
+  EXPECT_EQ(swaps, 100);
+  stop = true;
+  traffic.clear();
+  EXPECT_EQ(failed.load(), 0U);
+  EXPECT_EQ(mixed.load(), 0U) << "of " << routed.load();
+  EXPECT_GT(routed.load(), 100U);
+}
+
+}  // namespace
+}  // namespace pointsman::testing
