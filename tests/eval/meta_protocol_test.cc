@@ -11,14 +11,14 @@ namespace {
 
 TEST(MetaProtocol, BothLearnersBeatPoolingWhichIsNoWorseThanRatingsWhichBeatGoldAlone) {
   MetaProtocolOptions options;
-  options.seeds = 5;
+  options.seeds = 10;
   const auto curves = RunMeta(options);
   ASSERT_TRUE(curves.ok());
   const MetaRouterCurve& pooled = curves->at(2);
   const MetaRouterCurve& ratings = curves->at(3);
   const MetaRouterCurve& gold = curves->at(4);
   const MetaRouterCurve& oracle = curves->at(5);
-  const std::string table = "seeds 42..46\n" + ToTable(*curves);
+  const std::string table = "seeds 42..51\n" + ToTable(*curves);
   for (std::size_t learner = 0; learner < 2; ++learner) {
     EXPECT_GT(curves->at(learner).mean_gain, pooled.mean_gain) << table;
     EXPECT_LT(curves->at(learner).rmse, pooled.rmse) << table;
@@ -27,6 +27,18 @@ TEST(MetaProtocol, BothLearnersBeatPoolingWhichIsNoWorseThanRatingsWhichBeatGold
   EXPECT_GE(pooled.mean_gain, ratings.mean_gain) << table;
   EXPECT_LE(pooled.rmse, ratings.rmse) << table;
   EXPECT_GT(ratings.mean_gain, gold.mean_gain) << table;
+}
+
+TEST(MetaProtocol, ABetterJudgeHelpsAndAWorseOneLeavesTheLearnersAheadOfGoldAlone) {
+  MetaProtocolOptions options;
+  for (const double bias : {0.0, 3.0}) {
+    options.bias = bias;
+    const auto curves = RunMeta(options);
+    ASSERT_TRUE(curves.ok());
+    EXPECT_EQ(curves->at(3).mean_gain > curves->at(4).mean_gain, bias == 0) << ToTable(*curves);
+    EXPECT_GT(curves->at(0).mean_gain, curves->at(4).mean_gain) << ToTable(*curves);
+    EXPECT_GT(curves->at(1).mean_gain, curves->at(4).mean_gain) << ToTable(*curves);
+  }
 }
 
 TEST(MetaProtocol, WithThePublishedClipsTheDrLearnerIsReportedAsFailedAndNotAsANumber) {
