@@ -7,6 +7,7 @@
 #include "admin/cli/eval_cascal.h"
 #include "admin/cli/eval_e1.h"
 #include "admin/cli/eval_e2.h"
+#include "admin/cli/eval_meta.h"
 #include "admin/cli/eval_options.h"
 #include "admin/cli/eval_protocol.h"
 #include "admin/cli/eval_stream.h"
@@ -24,6 +25,7 @@ std::vector<std::unique_ptr<EvalProtocol>> Protocols() {
   protocols.push_back(MakeE2Protocol());
   protocols.push_back(MakeCascalProtocol());
   protocols.push_back(MakeTrouterProtocol());
+  protocols.push_back(MakeMetaProtocol());
   return protocols;
 }
 
@@ -42,15 +44,16 @@ Exit Evaluate(Context& context, const EvalVerb& verb) {
     if (Status read = verb.options.Read(verb.protocol); !read.ok()) return context.Fail(read.error());
     return protocol->Run(context);
   }
-  return context.Fail(MakeError(Code::kInvalidArgument, "unknown_protocol",
-                                "no protocol " + verb.protocol + "; there are " + names));
+  return context.Fail(
+      MakeError(Code::kInvalidArgument, "unknown_protocol", "no protocol " + verb.protocol + "; there are " + names));
 }
 
 }  // namespace
 
 void AddEval(CLI::App& app, Context& context) {
-  CLI::App* added = AddVerb(app, context, "eval", "Plays a protocol on a table of outcomes, all arms on the same stream",
-                            "pointsman eval --protocol e1 --data mmlupro.jsonl.gz --source weak_agree --seeds 10");
+  CLI::App* added =
+      AddVerb(app, context, "eval", "Plays a protocol on a table of outcomes, all arms on the same stream",
+              "pointsman eval --protocol e1 --data mmlupro.jsonl.gz --source weak_agree --seeds 10");
   added->group(kOfflineGroup);
   auto verb = std::make_shared<EvalVerb>(*added);
   std::string purposes;

@@ -28,6 +28,7 @@ json ReportJson(const policy::Judgement& judgement) {
   return {{"decisions", admin::Number64(judgement.decisions)},
           {"without_gold_asked", admin::Number64(judgement.without_gold_asked)},
           {"without_candidates", admin::Number64(judgement.without_candidates)},
+          {"observed", admin::Number64(judgement.observed)},
           {"forced", admin::Number64(judgement.forced)},
           {"asked", admin::Number64(judgement.asked)},
           {"answered", admin::Number64(judgement.answered)},

@@ -11,10 +11,10 @@
 namespace pointsman::bootstrap {
 
 std::vector<double> EfficiencyGain(std::span<const double> predicted, std::span<const double> gold_gain,
-                                   std::span<const double> ratios) {
+                                   std::span<const double> ratios, double unit) {
   REQUIRE(!predicted.empty() && predicted.size() == gold_gain.size(), "one prediction per gain");
   const double total = std::accumulate(gold_gain.begin(), gold_gain.end(), 0.0);
-  REQUIRE(total != 0, "a gain to share out");
+  REQUIRE(unit > 0, "a unit of gain");
   std::vector<std::size_t> order(predicted.size());
   std::iota(order.begin(), order.end(), 0U);
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return predicted[a] > predicted[b]; });
@@ -33,7 +33,7 @@ std::vector<double> EfficiencyGain(std::span<const double> predicted, std::span<
       continue;
     }
     const double reached = sum[below] + (at - static_cast<double>(below)) * (sum[above] - sum[below]);
-    gain.push_back((reached - ratio * total) / std::abs(total));
+    gain.push_back((reached - ratio * total) / unit);
   }
   return gain;
 }

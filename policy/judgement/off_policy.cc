@@ -181,6 +181,7 @@ Status OffPolicyJudge::Add(const Event& event) {
     return MakeError(Code::kNotFound, "unknown_model",
                      "the log has no model \"" + target_.model + "\"; it has: " + known);
   }
+  if (made->observed) return ++counts_.observed, Status();
   const auto seen = Visible(*made);
   if (seen.empty()) return ++counts_.without_candidates, Status();
   const double gold_probability = made->context.gold_probability;
@@ -192,6 +193,7 @@ Status OffPolicyJudge::Add(const Event& event) {
   counts_.forced += made->forced ? 1 : 0;
   counts_.asked += made->gold_wanted ? 1 : 0;
   counts_.support_gap += choice.gap;
+  hidden_ += choice.hidden;
   ratio_ += ratio;
   squared_ratio_ += ratio * ratio;
   AddCost(*made, choice);
@@ -247,7 +249,7 @@ Status OffPolicyJudge::Refusal(const Judgement& judgement) const {
   const double count = static_cast<double>(judgement.decisions);
   if (judgement.decisions == 0) {
     return refuse("no_decisions",
-                  "the log has no decision whose gold could have been asked; route with gold_rate above "
+                  "the log has no decision of its own whose gold could have been asked; route with gold_rate above "
                   "0 and judge again");
   }
   if (judgement.answered == 0) {
@@ -263,8 +265,9 @@ Status OffPolicyJudge::Refusal(const Judgement& judgement) const {
   // With support everywhere the mean of pi/p is 1; hidden candidates may lack it unseen.
   const double mean = ratio_ / count;
   const double error = std::sqrt(std::max(0.0, squared_ratio_ / count - mean * mean) / count);
-  if (judgement.support_gap > kSupportGapMax || mean + 4 * error < 1 - kSupportGapMax) {
-    const double gap = std::max(judgement.support_gap, 1 - mean);
+  const bool unseen_gap = hidden_ > 0 && mean + 4 * error < 1 - kSupportGapMax;
+  if (judgement.support_gap > kSupportGapMax || unseen_gap) {
+    const double gap = unseen_gap ? std::max(judgement.support_gap, 1 - mean) : judgement.support_gap;
     return refuse("support_missing",
                   "in " + std::to_string(std::lround(100 * gap)) +
                       " % of the decisions this policy does what the log never could have done, or could not be "

@@ -53,6 +53,7 @@ struct Judgement {
   std::uint64_t decisions = 0;           // that were judged
   std::uint64_t without_gold_asked = 0;  // left out: gold could not have been asked
   std::uint64_t without_candidates = 0;  // left out: nothing is known of the others
+  std::uint64_t observed = 0;            // left out: the caller chose, by a rule that nobody knows
   std::uint64_t forced = 0;              // of `decisions`: the fallback answered
   std::uint64_t asked = 0;               // gold was asked
   std::uint64_t answered = 0;            // and came
@@ -127,6 +128,7 @@ class OffPolicyJudge {
   double squared_weights_ = 0;
   double ratio_ = 0;  // sum pi/p, whether or not there is gold
   double squared_ratio_ = 0;
+  double hidden_ = 0;  // mass on models that were not logged, whose support is not known
 };
 
 }  // namespace pointsman::policy

@@ -103,7 +103,7 @@ StatusReport FakePorts::GetStatus() const {
   report.audited_rmse = 0.25;
   report.audited_z_squared = 1.5;
   report.uptime_seconds = 61.5;
-  report.sources = {{"thumbs", 4, 0.125, 0.0625}};
+  report.sources = {{"thumbs", 4, 0.125, 0.0625, "", 0}};
   report.alarms = 2;
   report.cell_alarms = 1;
   report.judge_alarms = 1;
