@@ -103,7 +103,10 @@ StatusReport FakePorts::GetStatus() const {
   report.audited_rmse = 0.25;
   report.audited_z_squared = 1.5;
   report.uptime_seconds = 61.5;
-  report.sources = {{"thumbs", 4, 0.125, 0.0625, "", 0}};
+  report.sources = {{"thumbs", 4, 0.125, 0.0625, "stuck", 77, 9}};
+  report.guard_z_squared = 1.25;
+  report.guard_bias_factor = 1.5;
+  report.guard_steps = 2;
   report.alarms = 2;
   report.cell_alarms = 1;
   report.judge_alarms = 1;
@@ -133,6 +136,8 @@ ModelReport FakePorts::Model(const std::string& name, std::uint32_t id) {
   report.ratings = 2;
   report.gold = 1;
   report.biases = {{"thumbs", 0.125, 0.0625}};
+  report.latency_median_ms = 812.5;
+  report.latency_high_ms = 2048;
   return report;
 }
 

@@ -114,7 +114,7 @@ TEST_F(StaticVectors, LoadsFromItsBundleAndRefusesAnotherFile) {
   ASSERT_TRUE(loaded.ok()) << loaded.error().message;
   EXPECT_EQ((*loaded)->Embed("oven treaty").value(), made->embedder->Embed("oven treaty").value());
   auto damaged = made->model;
-  damaged.back() ^= 1;
+  damaged.at(damaged.size() - 1) ^= 1;
   EXPECT_EQ(LoadStatic(made->identity, damaged).error().code, Code::kDataLoss);
   EXPECT_EQ(LoadStatic(made->identity, {}).error().code, Code::kDataLoss);
   Write("v.txt", std::string(kText) + "more 1 1 1 1\n");
