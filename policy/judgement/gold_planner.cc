@@ -13,7 +13,7 @@ constexpr double kMemory = 1 - 1.0 / 200;
 // Part of the rate that no worth decides, and the step that holds the rate where a few
 // decisions are worth nearly all and cannot take more than one label.
 constexpr double kEven = 0.1;
-constexpr double kStep = 0.02;
+constexpr double kStep = 0.2;
 
 double Density(double z) { return 0.3989422804014327 * std::exp(-0.5 * z * z); }
 double Above(double z) { return 0.5 * std::erfc(z * 0.7071067811865476); }
@@ -44,7 +44,8 @@ double GoldPlanner::Probability(double worth, double rate, double random) {
   const double relative = (worth / mean + kEven) / (1 + kEven);
   const double planned = std::min(1.0, (rate - random) / (1 - random) * relative * scale_);
   const double probability = random + (1 - random) * planned;
-  scale_ = std::clamp(scale_ * (1 + kStep * std::clamp((rate - probability) / rate, -1.0, 1.0)), 0.01, 100.0);
+  // Linear in the probability, so that it stands still where the mean is the rate.
+  scale_ = std::clamp(scale_ * (1 + kStep * (rate - probability)), 0.01, 100.0);
   return probability;
 }
 
