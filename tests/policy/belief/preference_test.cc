@@ -307,7 +307,7 @@ TEST(Preference, AnEpochOfEitherModelQuartersItAndAnActivationFoldsItAgain) {
   const auto rows = world.Rows();
   world.Activate(2, 1);
   EXPECT_EQ(world.learner->state().preferences.size(), 1U);
-  const PreferenceMoments& after = world.learner->state().preferences.begin()->second;
+  const PreferenceMoments after = world.learner->state().preferences.begin()->second;
   EXPECT_EQ(std::ldexp(after.information, after.base), std::ldexp(before, base - 2));
   // Revised afterwards, exactly that is taken out.
   world.Prefer(2, 1, 1, 1);
