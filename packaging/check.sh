@@ -27,11 +27,11 @@ debootstrap --variant=minbase --include=ca-certificates,python3-minimal bookworm
 rm -f "$root.log"
 mount -t proc proc "$root/proc"
 cp /etc/apt/apt.conf.d/*proxy* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
-cp "$deb" "$root/root/pointsman.deb"
+cp "$deb" "$root/pointsman.deb"
 
 note "install"
 inside apt-get update -qq
-inside apt-get install -y -qq --no-install-recommends /root/pointsman.deb >/dev/null
+inside apt-get install -y -qq --no-install-recommends /pointsman.deb >/dev/null
 inside pointsman --version
 inside test -e /lib/systemd/system/pointsmand.service
 inside test -e /usr/share/man/man1/pointsman.1.gz
@@ -70,7 +70,7 @@ note "upgrade with data"
 before=$(inside pointsman status --json | sed 's/.*"ratings":\([0-9]*\).*/\1/')
 stop
 inside sh -c 'echo "# kept by the administrator" >> /etc/pointsman/pointsman.toml'
-inside apt-get install -y -qq --reinstall /root/pointsman.deb >/dev/null
+inside apt-get install -y -qq --reinstall /pointsman.deb >/dev/null
 inside grep -q "kept by the administrator" /etc/pointsman/pointsman.toml
 start
 [ "$(inside pointsman status --json | sed 's/.*"ratings":\([0-9]*\).*/\1/')" = "$before" ]

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 SOURCE = os.environ["POINTSMAN_SOURCE"]
@@ -99,12 +98,13 @@ class Reload(unittest.TestCase):
             config.write("[budget]\nusd_per_request = 0.5\n[limits]\nconnections = 99\n")
         daemon.process.send_signal(signal.SIGHUP)
         log = ""
-        for _ in range(600):
-            with open(daemon.folder.name + "/log") as file:
-                log = file.read()
-            if "limits has changed" in log:
-                break
-            time.sleep(0.05)
+        follow = ["timeout", "60", "tail", "-n", "+1", "-f", daemon.folder.name + "/log"]
+        with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as tail:
+            for line in tail.stdout:
+                log += line
+                if "limits has changed" in line:
+                    break
+            tail.terminate()
         self.assertRegex(log, r"changed: budget.usd_per_request: 0.0 -> 0.5")
         self.assertRegex(log, r"changed: limits.connections: 1024 -> 99")
         self.assertRegex(log, r"limits has changed; it needs a restart")
