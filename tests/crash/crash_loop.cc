@@ -201,8 +201,10 @@ class Loop {
     const auto enough = [&] { return acknowledged.load() >= options_.acknowledged_min || daemon.Ended(); };
     const bool bootstrap = options_.bootstraps && (report_.kills % 2 == 1 || !options_.point.empty());
     const auto start_bootstrap = [&] {
+      // Forced: the gold of this load is drawn at random, and so would the gate's verdict be.
       const std::string request = "{\"table_path\":\"" + folder_->File("t.jsonl") +
-                                  "\",\"labels\":\"scores\",\"seed\":" + std::to_string(report_.kills) + "}";
+                                  "\",\"labels\":\"scores\",\"force\":true,\"seed\":" +
+                                  std::to_string(report_.kills) + "}";
       const int status = Http(daemon.admin_path(), "POST", "/v1/bootstrap", request).status;
       // No answer at all: the daemon has reached its fault point already.
       const bool gone = status == 0 && !options_.point.empty();

@@ -225,7 +225,7 @@ TEST_F(Chain, FaultsOfTheEndpointsOnTheWayChangeNothing) {
   ASSERT_TRUE(stormy.ok()) << stormy.error().message;
   std::ifstream file(stormy->table_path);
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), calm_table);
-  EXPECT_EQ(stormy->meter.retries, 40U);
+  EXPECT_GE(stormy->meter.retries, 40U) << "one for each fault; a connection that the faults broke may add its own";
 }
 
 TEST_F(Chain, AModelThatAnswersNonsenseIsLeftOutAndNamed) {
