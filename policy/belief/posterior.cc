@@ -15,6 +15,10 @@ namespace pointsman::policy {
 
 namespace {
 
+// Standard errors between gold and ratings that make a conflict. The specification's 1
+// finds one in a third of the cells by chance (decisions/0016).
+constexpr double kConflictErrors = 2;
+
 // Reading times are whole multiples of the shorter half-life / 2000, so that a
 // snapshot depends on the state alone and not on when others were published.
 std::int64_t ReadingTime(const State& state) {
@@ -56,6 +60,20 @@ Inputs MakeInputs(const State& state, const std::shared_ptr<const Bundle>& bundl
           ReadingTime(state),
           state.options.rating_half_life_days,
           state.options.gold_half_life_days};
+}
+
+// Of one model, which an alarm may have freed.
+Widths WidthsOf(bool changed, const Widths& all) {
+  Widths widths = all;
+  if (changed) widths.model = std::max(2 * widths.model, kChangedWidth);
+  return widths;
+}
+
+void AddMessage(const LeafMessage& message, std::size_t n, LeafMessage* sum) {
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) sum->precision(i, j) += message.precision(i, j);
+    sum->score[i] += message.score[i];
+  }
 }
 
 struct CellEntry {
@@ -106,7 +124,6 @@ struct Publisher::Impl {
 
   void Restart(const State& state, Inputs fresh);
   void TouchCell(const State& state, const CellKey& key);
-  Widths WidthsFor(const ModelEntry& entry, const Widths& all) const;
   LeafMessage SumLeaves(const ModelEntry& entry, Stage stage) const;
   ModelSystem SumModel(ModelEntry& entry, Stage stage) const;
   void SolveUpperLevels(const Pool& pool, bool with_conflicts);
@@ -177,29 +194,19 @@ void Publisher::Impl::TouchCell(const State& state, const CellKey& key) {
   if (cell.leaf.usable && comparable) cell.sums = std::make_unique<LeafSums>(std::move(sums));
 }
 
-Widths Publisher::Impl::WidthsFor(const ModelEntry& entry, const Widths& all) const {
-  Widths widths = all;
-  if (entry.changed) widths.model = std::max(2 * widths.model, kChangedWidth);
-  return widths;
-}
-
 LeafMessage Publisher::Impl::SumLeaves(const ModelEntry& entry, Stage stage) const {
   const std::size_t n = inputs.layout.model_size();
   LeafMessage sum;
   for (const auto& [cluster, cell] : entry.cells) {
     const Leaf& leaf = LeafAt(cell, stage);
-    if (!leaf.usable) continue;
-    for (std::size_t i = 0; i < n; ++i) {
-      for (std::size_t j = 0; j < n; ++j) sum.precision(i, j) += leaf.message.precision(i, j);
-      sum.score[i] += leaf.message.score[i];
-    }
+    if (leaf.usable) AddMessage(leaf.message, n, &sum);
   }
   return sum;
 }
 
 ModelSystem Publisher::Impl::SumModel(ModelEntry& entry, Stage stage) const {
   entry.sum = SumLeaves(entry, stage);
-  return SolveModel(entry.sum, inputs.layout, WidthsFor(entry, inputs.widths));
+  return SolveModel(entry.sum, inputs.layout, WidthsOf(entry.changed, inputs.widths));
 }
 
 void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
@@ -211,8 +218,8 @@ void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
   }
   root = SolveRoot(sums, inputs.layout, inputs.widths);
   for (auto& [id, entry] : models) {
-    entry.posterior =
-        FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.layout, WidthsFor(entry, inputs.widths));
+    entry.posterior = FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.layout,
+                                  WidthsOf(entry.changed, inputs.widths));
   }
 }
 
@@ -235,7 +242,7 @@ bool Publisher::Impl::ApplyConflictRule() {
         if (!(cell.sums->difference_variance[s] >= 0)) continue;
         const double gap = cell.sums->difference[s] - entry.posterior.mean[s + 1];
         const double known = entry.posterior.covariance(s + 1, s + 1) + cell.sums->difference_variance[s];
-        if (!(gap * gap > prior_variance + known)) continue;
+        if (!(gap * gap > kConflictErrors * kConflictErrors * (prior_variance + known))) continue;
         variances[s] = gap * gap - known;
         raised = true;
       }
@@ -353,7 +360,7 @@ void Publisher::Impl::ApplyPreferences(const State& state) {
   }
   for (const ModelId id : compared) {
     ModelEntry& entry = models.at(id);
-    const Widths widths = WidthsFor(entry, inputs.widths);
+    const Widths widths = WidthsOf(entry.changed, inputs.widths);
     entry.posterior = FinishModel(SolveModel(SumLeaves(entry, Stage::kPreferences), inputs.layout, widths), root,
                                   inputs.layout, widths);
   }
@@ -466,18 +473,43 @@ std::shared_ptr<const Snapshot> Publisher::Publish(State& state, const std::shar
   return impl.MakeSnapshot(state);
 }
 
-double Publisher::WidthEvidence(double model_width, double trust_width) const {
+std::vector<Publisher::GoldMessage> Publisher::GoldMessages(const State& state) const {
+  const Impl& impl = *impl_;
+  NoiseModel gold_only = impl.inputs.noise;
+  for (std::size_t s = 1; s <= impl.inputs.layout.sources; ++s) {
+    gold_only.quarantined = static_cast<PatternMask>(gold_only.quarantined | 1U << s);
+  }
+  const NoiseTables tables = MakeNoiseTables(gold_only, impl.inputs.layout.sources);
+  const BiasVariances biases = CellBiasVariances(impl.inputs.layout, impl.inputs.widths.source_cell);
+  const std::size_t n = impl.inputs.layout.model_size();
+  std::vector<GoldMessage> messages;
+  for (const ModelId id : impl.order) {
+    const ModelEntry& entry = impl.models.at(id);
+    GoldMessage message;
+    message.changed = entry.changed;
+    for (const auto& [cluster, published] : entry.cells) {
+      const auto cell = state.cells.find({id, cluster});
+      if (published.bad || cell == state.cells.end()) continue;
+      const LeafSums sums = SumLeaf(cell->second, tables, impl.now, entry.mean_prior);
+      const Leaf leaf = SolveLeaf(sums, impl.inputs.layout, impl.inputs.widths.cell, biases);
+      if (leaf.usable) AddMessage(leaf.message, n, &message.sum);
+    }
+    messages.push_back(message);
+  }
+  return messages;
+}
+
+double Publisher::WidthEvidence(const std::vector<GoldMessage>& gold, double model_width, double trust_width) const {
   const Impl& impl = *impl_;
   Widths all = impl.inputs.widths;
   all.model = model_width;
   all.trust = trust_width;
   double evidence = 0;
   RootSums sums;
-  for (const ModelId id : impl.order) {
-    const ModelEntry& entry = impl.models.at(id);
-    const Widths widths = impl.WidthsFor(entry, all);
-    evidence += ModelEvidence(entry.sum, impl.inputs.layout, widths);
-    AddToRoot(sums, SolveModel(entry.sum, impl.inputs.layout, widths), impl.inputs.layout);
+  for (const GoldMessage& message : gold) {
+    const Widths widths = WidthsOf(message.changed, all);
+    evidence += ModelEvidence(message.sum, impl.inputs.layout, widths);
+    AddToRoot(sums, SolveModel(message.sum, impl.inputs.layout, widths), impl.inputs.layout);
   }
   return evidence + RootEvidence(sums, impl.inputs.layout, all);
 }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "policy/belief/leaf.h"
 #include "policy/belief/snapshot.h"
 #include "policy/belief/state.h"
 #include "policy/learning/event.h"
@@ -30,10 +31,20 @@ class Publisher {
   // state.republish_all. `bundle` is the live generation's.
   // Cost: touched cells * p^3 + models * p^3, p = 2 + sources.
   std::shared_ptr<const Snapshot> Publish(State& state, const std::shared_ptr<const Bundle>& bundle);
-  // What the evidence of the last publication says about widths.model and
-  // widths.trust (> 0): a log marginal likelihood up to a constant (tree.h, ModelEvidence). Only
-  // after a publication. Not for the fold. Cost: models * p^3.
-  double WidthEvidence(double model_width, double trust_width) const;
+
+  // What gold alone tells of a model: the sum of its leaves' messages.
+  struct GoldMessage {
+    bool changed = false;  // an alarm has freed its level already
+    LeafMessage sum;
+  };
+  // In the order of the models' sums. Ratings are left out: where the slope of a source's
+  // answer is not 1, they would be evidence that the prior is wrong. `state` is the one
+  // published last. Cost: cells * p^3.
+  std::vector<GoldMessage> GoldMessages(const State& state) const;
+  // What gold says about widths.model and widths.trust (> 0): a log marginal likelihood up
+  // to a constant (tree.h, ModelEvidence). Only after a publication. Not for the fold.
+  // Cost: models * p^3.
+  double WidthEvidence(const std::vector<GoldMessage>& gold, double model_width, double trust_width) const;
 
  private:
   struct Impl;

@@ -8,6 +8,7 @@
 
 #include "base/contract.h"
 #include "base/unit_draw.h"
+#include "policy/belief/leaf.h"
 #include "policy/belief/posterior.h"
 #include "policy/belief/prior.h"
 #include "policy/belief/token_cost.h"
@@ -47,11 +48,23 @@ bool Allows(const Query& query, const std::string& name) {
 
 bool InSession(const Query& query) { return !query.incumbent.empty() && query.switch_cost > 0; }
 
+// Gold enough to doubt the prior by, and no doubt: no width chosen by its evidence
+// (learning/refit.h) is above the bundle's. Audits are then dearer than what they tell
+// (decisions/0016).
+bool PriorHolds(const Snapshot& snapshot) {
+  const auto& feedback = snapshot.counters.feedback;
+  const std::uint64_t reports = std::accumulate(feedback.begin(), feedback.end(), std::uint64_t{0});
+  if (feedback[0] < kTrustGold || reports < kTrustReports || snapshot.bundle == nullptr) return false;
+  const Widths base =
+      UsableWidths(snapshot.options.widths_overridden ? snapshot.options.widths : snapshot.bundle->widths);
+  return snapshot.widths.model <= base.model && snapshot.widths.trust <= base.trust;
+}
+
 // The share of decisions that are audits now (online_learner 4b).
 double AuditRate(const Snapshot& snapshot, const Query& query) {
   const Options& options = snapshot.options;
   if (query.no_explore || InSession(query) || options.exploration != Exploration::kGreedyAudits) return 0;
-  const bool starting = snapshot.counters.decisions < options.audit_start_decisions;
+  const bool starting = snapshot.counters.decisions < options.audit_start_decisions && !PriorHolds(snapshot);
   return std::min(options.gold_rate, starting ? options.audit_rate_start : options.audit_rate);
 }
 

@@ -64,6 +64,12 @@ struct Decision {
   LogSeq snapshot_seq;
 };
 
+// Gold labels and reports after which audits may become rare before
+// options.audit_start_decisions have been made: when their evidence asks for no wider
+// prior (learning/refit.h looks at 250 reports first).
+inline constexpr std::uint64_t kTrustGold = 20;
+inline constexpr std::uint64_t kTrustReports = 250;
+
 // Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold. With
 // audits the mixture is drawn as: audit or not (2), then uniformly over the
 // eligible models (1), or the greedy one.

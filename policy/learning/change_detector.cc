@@ -92,8 +92,8 @@ void RaiseModelAlarm(State& state, Alarm alarm, std::uint8_t channel) {
   Remember(state, alarm);
 }
 
-// What gold says with its fast sum and a source with its slow one, neither loud enough
-// alone: shares of their thresholds that add up to one.
+// What gold says with its fast sum and a source with its slow one: shares of their
+// thresholds that add up to one, the smaller one gold's.
 int Together(const ModelWatch& watch) {
   const Cusum& gold = watch.channels[0].cusum;
   double up = 0;
@@ -102,8 +102,11 @@ int Together(const ModelWatch& watch) {
     up = std::max(up, watch.channels[c].slow.up);
     down = std::max(down, watch.channels[c].slow.down);
   }
-  if (up > 0 && gold.up / kCusumThreshold + up / kSlowCusumThreshold > 1) return 1;
-  if (down > 0 && gold.down / kCusumThreshold + down / kSlowCusumThreshold > 1) return -1;
+  const auto loud = [](double of_gold, double of_source) {
+    return of_gold >= kCorroboration && of_gold / kCusumThreshold + of_source / kSlowCusumThreshold > 1;
+  };
+  if (up > 0 && loud(gold.up, up)) return 1;
+  if (down > 0 && loud(gold.down, down)) return -1;
   return 0;
 }
 
@@ -169,9 +172,9 @@ void WatchForChange(State& state, const RowChanged& change, std::span<const Clus
   alarm.at_us = at_us;
   alarm.reports = Reports(state);
   if (const auto tally = state.tallies.find(model); tally != state.tallies.end()) alarm.uses = tally->second.decisions;
-  int direction = AddToCusum(seen.cusum, zeta, kCusumAllowance, channel == 0 ? kCusumThreshold : kSourceCusumThreshold);
+  int direction = AddToCusum(seen.cusum, zeta);
   const int slow = AddToCusum(seen.slow, zeta, kSlowCusumAllowance, kSlowCusumThreshold);
-  if (direction == 0) direction = slow;
+  if (direction == 0 && channel == 0) direction = slow;
   if (direction == 0) direction = Together(watch);
   if (direction != 0) {
     alarm.direction = static_cast<std::int8_t>(direction);

@@ -5,17 +5,17 @@
 //   zeta = (value - prediction logged with the decision - usual difference) / sd,
 //   sd^2 = predicted variance + r(1 - r) for channels of 0 and 1, + the channel's
 //          noise variance for graded ones.
-// The fast threshold is 12 for gold (one false alarm in about 2,900 reports; a shift of
-// half a standard deviation is found after about 45) and 20 for rating sources (160,000
-// and about 80): ratings are plentiful, and a false alarm costs as much. The slow
-// threshold is 45 (250,000; a shift of a quarter, which the fast one never finds, after
-// about 290): it is what a large loss leaves in a source that sees quality badly.
-// Gold is compared with the prediction itself; a rating source has a bias, so its
-// usual difference for the model is the mean of its earlier residuals, and it says
-// nothing before there are kUsualRows of them.
+// The fast threshold is 20 (one false alarm in about 160,000 reports; a shift of half a
+// standard deviation is found after about 80; with 12 of the specification one in 2,900, and
+// each costs more than a late alarm: decisions/0016). The slow threshold is 60 (a shift of a
+// quarter, which the fast one never finds, after about 400): it is what a large loss leaves in a source that sees
+// quality badly. Gold is compared with the prediction itself; a rating source has a bias, so its usual difference for
+// the model is the mean of its earlier residuals, and it says nothing before there are kUsualRows of them.
 //
-// Where neither is loud enough, the share of its threshold that gold has reached with the
-// fast sum and a source with the slow one are added.
+// The slow sum of a source alone raises nothing: a mean of 400 rows is not known better
+// than to a twentieth of a standard deviation, and who drifted, model or rater, only
+// gold can tell. An alarm is raised where gold's fast sum has reached kCorroboration and
+// the shares of the thresholds that it and the source's slow sum have add up to one.
 //
 // On an alarm for a model: its evidence so far counts an eighth, and until the next
 // generation its level may move by kChangedWidth, whatever the bundle's widths say:
@@ -38,10 +38,10 @@
 namespace pointsman::policy {
 
 inline constexpr double kCusumAllowance = 0.25;
-inline constexpr double kCusumThreshold = 12;  // of gold
-inline constexpr double kSourceCusumThreshold = 20;
+inline constexpr double kCusumThreshold = 20;
 inline constexpr double kSlowCusumAllowance = 0.1;
-inline constexpr double kSlowCusumThreshold = 45;
+inline constexpr double kSlowCusumThreshold = 60;
+inline constexpr double kCorroboration = 3;
 inline constexpr std::uint32_t kUsualRows = 20;
 inline constexpr std::uint32_t kUsualRowsMost = 400;
 inline constexpr std::uint32_t kModelRows = 30;

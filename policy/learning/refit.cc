@@ -54,14 +54,15 @@ bool RefitDue(const State& state) {
   return !state.frozen && (WidthsDue(state) || NoiseDue(state));
 }
 
-ChosenWidths ChooseWidths(const Publisher& publisher, double model, double trust) {
+ChosenWidths ChooseWidths(const Publisher& publisher, const State& state, double model, double trust) {
+  const std::vector<Publisher::GoldMessage> gold = publisher.GoldMessages(state);
   ChosenWidths best{model, trust};
-  double best_value = publisher.WidthEvidence(model, trust);
+  double best_value = publisher.WidthEvidence(gold, model, trust);
   for (const double trust_factor : {1.0, 2.5, 6.0}) {
     for (const double model_factor : {1.0, 2.0, 4.0, 8.0}) {
       const ChosenWidths widths{model_factor * model, trust_factor * trust};
       const double value =
-          publisher.WidthEvidence(widths.model, widths.trust) - Penalty(model_factor) - Penalty(trust_factor);
+          publisher.WidthEvidence(gold, widths.model, widths.trust) - Penalty(model_factor) - Penalty(trust_factor);
       if (!(value > best_value)) continue;
       best = widths;
       best_value = value;
@@ -77,7 +78,7 @@ std::optional<Refitted> DueRefit(const State& state, const Snapshot& snapshot, c
   if (!state.frozen && WidthsDue(state)) {
     const Widths& base = state.options.widths_overridden ? state.options.widths : snapshot.bundle->widths;
     const ChosenWidths chosen =
-        ChooseWidths(publisher, base.model > 0 ? base.model : kFixed, base.trust > 0 ? base.trust : kFixed);
+        ChooseWidths(publisher, state, base.model > 0 ? base.model : kFixed, base.trust > 0 ? base.trust : kFixed);
     refitted.model_width = chosen.model;
     refitted.trust_width = chosen.trust;
   }

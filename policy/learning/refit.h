@@ -33,12 +33,12 @@ bool RefitDue(const State& state);
 std::optional<Refitted> DueRefit(const State& state, const Snapshot& snapshot, const Publisher& publisher,
                                  const Weights& typical);
 
-// The maximiser of the evidence less .3 ln^2 of each factor, over {1, 2, 4, 8} times the
+// The maximiser of what gold alone says (decisions/0016) less .3 ln^2 of each factor, over {1, 2, 4, 8} times the
 // bundle's tau_alpha and {1, 2.5, 6} times its tau_rho; the smallest of equals.
 struct ChosenWidths {
   double model = 0;
   double trust = 0;
 };
-ChosenWidths ChooseWidths(const Publisher& publisher, double model, double trust);
+ChosenWidths ChooseWidths(const Publisher& publisher, const State& state, double model, double trust);
 
 }  // namespace pointsman::policy
