@@ -104,12 +104,12 @@ Status JobRunner::Impl::Work(std::uint32_t uid, const admin::BootstrapRequest& r
   const std::string out_path = InWork("out.bundle");
   std::vector<std::string> arguments = Arguments(request, out_path);
   const auto view = cell.Load();
-  if (!request.refit_embedder && view->snapshot->generation.value > 0) {
+  if (view->snapshot->generation.value > 0) {
     policy::Bundle live = *view->snapshot->bundle;
-    const std::string keep_path = InWork("live.bundle");
-    const Status kept = store::WriteBundleFile(keep_path, live);
-    if (!kept.ok()) return kept;
-    arguments.insert(arguments.end(), {"--keep-embedder-of", keep_path});
+    const std::string live_path = InWork("live.bundle");
+    const Status written = store::WriteBundleFile(live_path, live);
+    if (!written.ok()) return written;
+    arguments.insert(arguments.end(), {request.refit_embedder ? "--bridge-from" : "--keep-embedder-of", live_path});
   }
   const Status ran = RunJobProcess({options.program, options.kill_after_ms}, clock, arguments, cancel,
                                    [this](const std::string& line) {
