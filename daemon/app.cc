@@ -264,6 +264,7 @@ Step App::StartServices() {
                                     .not_logged = not_logged_,
                                     .rules = rules,
                                     .default_weights = config_.default_weights,
+                                    .planned_gold = config_.planned_gold,
                                     .decision_ttl_us = std::int64_t{60'000'000} * config_.decision_ttl_minutes});
   dispatcher_ = std::make_unique<ServiceDispatcher>(*context_, *learner_);
   jobs_ = std::make_unique<JobRunner>(JobRunnerOptions{.work_directory = config_.store_directory + "/job",
