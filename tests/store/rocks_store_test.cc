@@ -12,6 +12,7 @@
 
 #include "policy/learning/learner.h"
 #include "record.pb.h"
+#include "store/bundle_file.h"
 #include "tests/store/samples.h"
 #include "store/codec.h"
 #include "store/disk_guard.h"
