@@ -22,6 +22,9 @@ namespace {
 constexpr std::uint64_t kHeldBackSeed = 0x67617465;  // "gate"
 constexpr std::uint64_t kHeldBackShare = 5;
 constexpr double kErrors = 2;  // standard errors that a verdict needs
+// In squared error. A new generation starts with its bundle's widths, which costs a
+// little until they are learnt; many labels make that significant.
+constexpr double kDifferenceThatMatters = 0.0025;
 constexpr std::uint8_t kGoldChannel = 0;
 
 policy::Channels WithoutGold(const policy::Channels& channels) {
@@ -170,7 +173,8 @@ GateVerdict Compare(const KeptGold& kept, const std::vector<std::optional<Predic
   FitSlope(priors, golds, &verdict);
   if (verdict.gold < kGateGoldMin) return verdict;
   const bool contradicted = verdict.slope_error > 0 && verdict.slope + kErrors * verdict.slope_error < 0;
-  const bool worse = verdict.difference > kErrors * verdict.difference_error;
+  const bool worse =
+      verdict.difference > kErrors * verdict.difference_error && verdict.difference > kDifferenceThatMatters;
   verdict.verdict = contradicted ? "contradicted" : worse ? "worse" : "pass";
   return verdict;
 }

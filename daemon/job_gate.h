@@ -2,11 +2,11 @@
 //
 // The log is folded once more without the gold of every fifth decision (by a hash of
 // its id); the live and the new bundle predict that gold. `worse`: the new one's
-// squared error is larger by more than two standard errors. `contradicted`: where its
-// prior expects more, gold finds less (the slope of gold on the prior is below zero by
-// more than two standard errors), as with labels upside down. `insufficient`: fewer
-// than 50 such labels, so gold can say nothing, and neither do ratings contradict the
-// bundle (daemon/job_gate_ratings.h). DESIGN 5, "Gold".
+// squared error is larger by more than two standard errors and by .0025. `contradicted`:
+// where its prior expects more, gold finds less (the slope of gold on the prior is below
+// zero by more than two standard errors), as with labels upside down. `insufficient`:
+// fewer than 50 such labels, so gold can say nothing, and neither do ratings contradict
+// the bundle (daemon/job_gate_ratings.h). DESIGN 5, "Gold".
 //
 // Threads: any; folds the whole log on the caller's. Reads the store only.
 #pragma once
