@@ -238,7 +238,7 @@ Step App::StartLearning() {
                                   if (made != nullptr) not_logged_.Add(made->context.decision);
                                 }});
   learner_->Start(*queue_);
-  mutations_ = std::make_unique<Mutations>(*store_, *queue_, *learner_);
+  mutations_ = std::make_unique<Mutations>(*store_, *queue_, *learner_, config_.limits.spare_bundles);
   for (const auto& apply : {ApplyConfig, ActivateFirstBundle}) {
     const Status applied = apply(config_, *learner_, *mutations_);
     if (applied.ok()) continue;
@@ -465,6 +465,7 @@ Action ParseCommandLine(int argc, const char* const* argv) {
   job->add_option("--seed", options.seed, "same seed, same bytes")->capture_default_str();
   job->add_option("--embedder", options.embedder, "lsa, static:FILE or http:URL|MODEL|KEY_ENV")->capture_default_str();
   job->add_option("--keep-embedder-of", options.keep_embedder_of, "bundle file whose embedder is kept");
+  job->add_option("--bridge-from", options.bridge_from, "bundle file whose anchors get images in the new embedding");
   job->add_option("--parent", options.parent, "end with this process");
   app.footer("Example: pointsmand --config /etc/pointsman/pointsman.toml");
   try {

@@ -1,4 +1,5 @@
-// Retention: old events make room, and a base state stands for them.
+// Retention: old events make room, and a base state stands for them. Bundles that were
+// never live make room too.
 //
 // What is dropped   decisions, outcomes, expiries and ticks, oldest first and only up to
 //                   the checkpoint and the last expired decision. All that an activation
@@ -20,6 +21,7 @@
 #include "record.pb.h"
 #include "store/codec.h"
 #include "store/disk_guard.h"
+#include "store/keys.h"
 #include "store/meta_rows.h"
 #include "store/rocks_store.h"
 
@@ -29,12 +31,6 @@ namespace {
 
 constexpr std::uint64_t kDropBatch = 4096;              // events in one write
 constexpr std::uint64_t kDroppedMax = 32 * kDropBatch;  // after one checkpoint; the commit thread waits
-
-bool MayBeDropped(const policy::Payload& payload) {
-  return std::holds_alternative<policy::DecisionMade>(payload) ||
-         std::holds_alternative<policy::OutcomeReported>(payload) ||
-         std::holds_alternative<policy::DecisionExpired>(payload) || std::holds_alternative<policy::Tick>(payload);
-}
 
 std::string BaseRowKey(std::string_view key) { return std::string(kBaseRowPrefix) + std::string(key); }
 
@@ -149,21 +145,65 @@ Result<policy::State> RocksStore::RefoldBase(LogSeq last) const {
 }
 
 Status RocksStore::ForEach(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const {
-  const LogSeq dropped = dropped_up_to();
-  if (dropped.value > 0) {
-    const auto it = database_.Scan(Family::kLog);
-    for (it->SeekToFirst(); it->Valid(); it->Next()) {
-      const auto seq = ParseLogKey(ToView(it->key()));
-      if (!seq) return StoreDamaged("damaged_record", "the log holds a key that is not ours");
-      if (*seq > dropped || *seq >= before) break;
-      const auto event = DecodeEvent(*seq, ToView(it->value()));
-      if (!event.ok()) return event.error();
-      if (const Status visited = visit(*event); !visited.ok()) return visited;
+  return VisitLeft(before, false, visit);
+}
+
+Status RocksStore::ForEachLasting(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const {
+  return VisitLeft(before, true, visit);
+}
+
+Status RocksStore::VisitLeft(LogSeq before, bool lasting_only,
+                             const std::function<Status(const policy::Event&)>& visit) const {
+  const std::uint64_t last = std::min(last_seq_.load(), before.value - std::min<std::uint64_t>(before.value, 1));
+  // The iterator first: what is dropped is announced before it goes.
+  const auto it = database_.Scan(Family::kLog);
+  const std::uint64_t dropped = dropped_up_to().value;
+  std::uint64_t seen = dropped;  // from here on the log is dense
+  const auto missing = [&] {
+    return StoreDamaged("log_gap", "event " + std::to_string(seen + 1) + " is missing from the log");
+  };
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const auto seq = ParseLogKey(ToView(it->key()));
+    if (!seq) return StoreDamaged("damaged_record", "the log holds a key that is not ours");
+    if (seq->value > last) break;
+    if (seq->value > dropped) {
+      if (seq->value != seen + 1) return missing();
+      seen = seq->value;
     }
-    if (!it->status().ok()) return RocksError(it->status(), "read the events that were kept");
+    if (lasting_only && policy::IsPassing(PeekEventType(ToView(it->value())))) continue;
+    const auto event = DecodeEvent(*seq, ToView(it->value()));
+    if (!event.ok()) return event.error();
+    if (const Status visited = visit(*event); !visited.ok()) return visited;
   }
-  if (before.value <= dropped.value + 1) return {};
-  return ReadLog(LogSeq{dropped.value + 1}, before.value - 1 - dropped.value, visit);
+  if (!it->status().ok()) return RocksError(it->status(), "read the log");
+  if (seen < last) return missing();
+  return {};
+}
+
+Result<std::uint64_t> RocksStore::DropSpareBundles(std::span<const BundleHash> needed, std::size_t spares) {
+  if (const Status writable = CheckWritable(); !writable.ok()) return writable.error();
+  std::vector<std::pair<std::int64_t, BundleHash>> found;
+  const auto it = database_.Scan(Family::kBundles);
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    BundleHash hash;
+    if (it->key().size() != hash.bytes.size()) return StoreDamaged("damaged_record", "a bundle has a key of no hash");
+    std::copy_n(it->key().data(), hash.bytes.size(), reinterpret_cast<char*>(hash.bytes.data()));
+    if (std::find(needed.begin(), needed.end(), hash) != needed.end()) continue;
+    const auto bundle = Find(hash);
+    if (!bundle.ok()) return bundle.error();
+    found.emplace_back((*bundle)->made_at_us, hash);
+  }
+  if (!it->status().ok()) return RocksError(it->status(), "read the bundles");
+  if (found.size() <= spares) return std::uint64_t{0};
+  std::sort(found.begin(), found.end());
+  found.resize(found.size() - spares);
+  rocksdb::WriteBatch batch;
+  for (const auto& [made_at, hash] : found) batch.Delete(database_.family(Family::kBundles), ToSlice(KeyOf(hash)));
+  const rocksdb::Status written = database_->Write(Synced(), &batch);
+  if (!written.ok()) return Fail(written, "drop old bundles");
+  const std::lock_guard<std::mutex> guard(bundles_mutex_);
+  for (const auto& [made_at, hash] : found) bundles_.erase(hash);
+  return static_cast<std::uint64_t>(found.size());
 }
 
 Status RocksStore::TrimLog() {
@@ -237,7 +277,7 @@ Status RocksStore::DropEvents(LogSeq last, std::uint64_t target_bytes) {
       ++looked_at;
       mark.dropped_up_to = *seq;
       const std::uint64_t bytes = it->key().size() + it->value().size();
-      if (!MayBeDropped(event->payload)) {
+      if (!policy::IsPassing(policy::EventType(event->payload))) {
         mark.kept_bytes += bytes;
         continue;
       }

@@ -11,6 +11,7 @@
 
 #include "admin/cli/app_doctor.h"
 #include "admin/cli/app_eval.h"
+#include "admin/cli/app_simulate.h"
 #include "admin/cli/client_verbs.h"
 #include "admin/cli/context.h"
 #include "admin/cli/demo.h"
@@ -108,11 +109,16 @@ int Run(int argc, char** argv) {
   AddGlobalOptions(app, context);
   AddClientVerbs(app, context);
   AddOperatorVerbs(app, context);
-  AddOfflineVerbs(app, context);
+  AddOfflineVerbs(app, context, [](std::string_view text, const std::string& name) -> Result<policy::Options> {
+    const auto config = daemon::ParseConfig(text, name);
+    if (!config.ok()) return config.error();
+    return config->options;
+  });
   AddWhatIf(app, context, daemon::ParseTargetPolicy);
   AddBootstrapReport(app, context);
   AddConfig(app, context);
   AddEval(app, context);
+  AddSimulate(app, context);
   AddDemo(app, context);
   AddDoctor(app, context);
   AddShellHelp(app, context, daemon::kVersion);

@@ -2,7 +2,10 @@
 // labels over HTTP from the stand-in; what they do under SIGKILL, and what the gate says.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -264,7 +267,163 @@ TEST(Gate, RefusesABundleFittedOnInvertedLabelsUntilItIsForced) {
               refused["gate"].get<std::string>().c_str());
 }
 
-// Two bundles with different model sets change places a hundred times.
+// A bundle that the gate refuses is stored: the diff shows on the daemon's own log why.
+TEST(Diff, ShowsWhatARefusedBundleWouldHaveChosenAndWhatThatIsWorth) {
+  Folder folder;
+  WriteWorld(folder.File("t.jsonl"), false);
+  bootstrap::Table upside_down = SmallWorld(600, 7);
+  for (bootstrap::TableRow& row : upside_down.rows) {
+    for (bootstrap::TableCell& cell : row.models) cell.score = 1 - cell.score;
+    row.models[3].present = false;  // knows no novice
+  }
+  ASSERT_TRUE(bootstrap::WriteTable(folder.File("i.jsonl"), upside_down).ok());
+  std::string config = BasicConfig(folder, Pool());
+  config.insert(config.find("[[models]]"), "gold_rate = 1\nexploration = \"epsilon\"\nepsilon = 0.5\n");
+  DaemonProcess daemon(folder, config);
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  const auto run = [&](const std::string& table) {
+    Start(daemon, {{"table_path", folder.File(table)}, {"labels", "scores"}});
+    return WaitForEnd(daemon);
+  };
+  ASSERT_EQ(run("t.jsonl")["state"], "done") << daemon.Log();
+  auto client = daemon.Connect();
+  ASSERT_TRUE(client.ok());
+  double earned = 0;
+  const bootstrap::Table stream = SmallWorld(1500, 8);
+  for (const bootstrap::TableRow& row : stream.rows) {
+    wire::Route route = TextRoute(row.query);
+    for (const std::string& model : kModels) route.add_allowed(model);
+    auto routed = client->Call(route);
+    ASSERT_TRUE(routed.ok()) << routed.failure().message;
+    const auto column = std::find(kModels.begin(), kModels.end(), routed->model()) - kModels.begin();
+    wire::Gold gold;
+    gold.set_token(routed->token());
+    gold.set_value(row.models[static_cast<std::size_t>(column)].score);
+    earned += gold.value() / static_cast<double>(stream.rows.size());
+    ASSERT_TRUE(client->Call(gold).ok());
+  }
+  const json refused = run("i.jsonl");
+  ASSERT_EQ(refused["state"], "failed") << refused.dump(1);
+  const std::string hash = refused["bundle"];
+  const HttpAnswer answer = Http(daemon.admin_path(), "GET", "/v1/generation-diffs/1.." + hash);
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const json diff = json::parse(answer.body);
+  EXPECT_EQ(diff["decisions"], stream.rows.size());
+  EXPECT_TRUE(diff["comparable"]);
+  EXPECT_FALSE(diff["clusters"].empty());
+  double share_from = 0;
+  double share_to = 0;
+  for (const json& model : diff["models"]) {
+    share_from += model["share_from"].get<double>();
+    share_to += model["share_to"].get<double>();
+    EXPECT_GT(model["prior_from"], 0) << model;
+    EXPECT_EQ(model["prior_to"] == -1, model["name"] == "novice") << model;
+  }
+  EXPECT_NEAR(share_from, 1, 1e-9);
+  EXPECT_NEAR(share_to, 1, 1e-9);
+  const double from = diff["value_from"];
+  const double to = diff["value_to"];
+  EXPECT_GT(from, earned) << "without exploring";
+  EXPECT_LT(to + 4 * diff["value_to_error"].get<double>(), from) << "upside down";
+  const Ran shown = RunProgram("pointsman", {"--admin-socket", daemon.admin_path(), "generations", "diff", "1", hash});
+  EXPECT_EQ(shown.exit, 0);
+  EXPECT_NE(shown.out.find("on 1500 logged decisions: value"), std::string::npos) << shown.out;
+  std::printf("%s", shown.out.c_str());
+}
+
+// Nobody gave gold, but many rated: kindly, and most kindly for one model.
+TEST(Gate, WithoutGoldRefusesWhatRatingsContradict) {
+  Folder folder;
+  WriteWorld(folder.File("t.jsonl"), false);
+  WriteWorld(folder.File("i.jsonl"), true);
+  DaemonProcess daemon(folder, BasicConfig(folder, Pool()));
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  const auto run = [&](const std::string& table) {
+    Start(daemon, {{"table_path", folder.File(table)}, {"labels", "scores"}});
+    return WaitForEnd(daemon);
+  };
+  const json first = run("t.jsonl");
+  ASSERT_EQ(first["state"], "done") << first.dump(1) << daemon.Log();
+  const bootstrap::Table stream = SmallWorld(900, 8);
+  auto client = daemon.Connect();
+  ASSERT_TRUE(client.ok());
+  SplitMix64 random(3);
+  for (const bootstrap::TableRow& row : stream.rows) {
+    wire::Route route = TextRoute(row.query);
+    const std::size_t column = random.Below(kModels.size());
+    route.add_allowed(kModels[column]);
+    auto routed = client->Call(route);
+    ASSERT_TRUE(routed.ok()) << routed.failure().message;
+    const double kindness = column == 0 ? .6 : .2;
+    wire::Rate rate;
+    rate.set_token(routed->token());
+    rate.set_source("thumbs");
+    rate.set_value(random.Unit() < kindness ? 1 : row.models[column].score);
+    ASSERT_TRUE(client->Call(rate).ok());
+  }
+  const json same = run("t.jsonl");
+  EXPECT_EQ(same["state"], "done") << same.dump(1);
+  EXPECT_NE(same["gate"].get<std::string>().find("gate insufficient"), std::string::npos) << same.dump(1);
+  const json refused = run("i.jsonl");
+  EXPECT_EQ(refused["state"], "failed") << refused.dump(1);
+  EXPECT_NE(refused["gate"].get<std::string>().find("contradicted_by_ratings"), std::string::npos) << refused.dump(1);
+  auto status = client->Call(wire::Status());
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(status->generation(), 2U) << "the live generation stays";
+  std::printf("same %s\nrefused %s\n", same["gate"].get<std::string>().c_str(),
+              refused["gate"].get<std::string>().c_str());
+}
+
+// While one request waits for a slow endpoint, the only io thread serves others.
+TEST(Embedder, AnEndpointThatIsSlowHoldsUpNobodyElse) {
+  Folder folder;
+  WriteWorld(folder.File("t.jsonl"), false);
+  LlmServer server(StandIn(false));
+  DaemonProcess daemon(folder, BasicConfig(folder, Pool() + "[limits]\nio_threads = 1\n"), kKey);
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  Start(daemon, {{"table_path", folder.File("t.jsonl")},
+                 {"labels", "scores"},
+                 {"embedder", "http:" + server.base_url() + "|vectors-1|STAND_IN_KEY"}});
+  const json done = WaitForEnd(daemon);
+  ASSERT_EQ(done["state"], "done") << done.dump(1) << daemon.Log();
+  auto other = daemon.Connect();
+  ASSERT_TRUE(other.ok());
+  EXPECT_TRUE(Eventually([&] {  // on a loaded machine its first answer may come too late
+    const auto known = other->Call(TextRoute("whisk the butter and the flour"));
+    return known.ok() && known->model() == "cook";
+  }));
+  // After a slow answer the endpoint is left alone for two seconds: nothing waits then.
+  int number = 0;
+  EXPECT_TRUE(Eventually([&] {
+    server.Fail("", LlmFault::kSlow, 1);
+    const std::uint64_t before = server.counts().failed;
+    std::atomic<bool> answered{false};
+    std::jthread waits([&, text = "a new text " + std::to_string(++number)] {
+      auto client = daemon.Connect();
+      EXPECT_TRUE(client.ok() && client->Call(TextRoute(text)).ok());
+      answered = true;
+    });
+    while (!answered && server.counts().failed == before) ::poll(nullptr, 0, 1);
+    const bool pinged = other->Call(wire::Ping()).ok();
+    return pinged && !answered && server.counts().failed > before;
+  })) << "a Ping is never answered before the request that waits";
+  const std::string metrics = Http(daemon.admin_path(), "GET", "/metrics").body;
+  EXPECT_EQ(metrics.find("texts_total{result=\"without_vector\"} 0\n"), std::string::npos) << "nobody counts them";
+  EXPECT_NE(metrics.find("texts_total{result=\"without_vector\"} "), std::string::npos) << metrics;
+}
+
+// What a reply says about every model.
+using Ranking = std::map<std::string, double>;
+
+Ranking RankingOf(const wire::RouteReply& reply) {
+  Ranking ranking;
+  for (const wire::RankedModel& ranked : reply.ranked()) ranking[ranked.name()] = ranked.quality();
+  return ranking;
+}
+
+// Two bundles with different model sets change places a hundred times. Nobody gives
+// feedback, so each says one thing about a query: a reply of a mixed generation, or one
+// that names another than it came from, would say something else.
 TEST(Swaps, AHundredUnderTrafficEachReplyNamesOneGenerationAndItsModels) {
   Folder folder;
   for (const bool second : {false, true}) {
@@ -274,36 +433,44 @@ TEST(Swaps, AHundredUnderTrafficEachReplyNamesOneGenerationAndItsModels) {
   }
   DaemonProcess daemon(folder, BasicConfig(folder, Pool()));
   ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  wire::Route route = TextRoute("whisk the butter and the flour");
+  route.set_no_explore(true);
+  std::array<Ranking, 2> said;  // by generation % 2
   for (const char* table : {"a.jsonl", "b.jsonl"}) {
     Start(daemon, {{"table_path", folder.File(table)}, {"labels", "scores"}});
     const json done = WaitForEnd(daemon);
     ASSERT_EQ(done["state"], "done") << done.dump(1) << daemon.Log();
+    auto client = daemon.Connect();
+    ASSERT_TRUE(client.ok());
+    const auto reply = client->Call(route);
+    ASSERT_TRUE(reply.ok()) << reply.failure().message;
+    said.at(reply->generation() % 2) = RankingOf(*reply);
+    EXPECT_EQ(reply->model(), reply->generation() % 2 == 1 ? "cook" : "mixed") << "the second knows no cook";
   }
+  ASSERT_EQ(said[0].size(), kModels.size() + 2);
+  ASSERT_EQ(said[1].size(), kModels.size() + 2);
+  ASSERT_NE(said[0], said[1]);
+
   std::atomic<bool> stop{false};
   std::atomic<std::uint64_t> failed{0};
   std::atomic<std::uint64_t> mixed{0};
-  std::atomic<std::uint64_t> routed{0};
+  std::array<std::atomic<std::uint64_t>, 2> routed{};
   std::vector<std::jthread> traffic;
-  for (int t = 0; t < 3; ++t) {
+  for (int t = 0; t < 4; ++t) {
     traffic.emplace_back([&] {
       auto client = daemon.Connect();
       std::uint32_t latest = 0;
-      while (!stop && client.ok()) {
-        wire::Route route = TextRoute("whisk the butter and the flour");
-        route.set_no_explore(true);
-        auto reply = client->Call(route);
+      while (!stop) {
+        const auto reply = client.ok() ? client->Call(route) : client::Outcome<wire::RouteReply>(client.failure());
         if (!reply.ok()) {
           ++failed;
-          continue;
+          return;
         }
-        ++routed;
-        ::poll(nullptr, 0, 1);
-        // Odd generations know no physicist, even ones no cook: they rank last there.
         const std::uint32_t generation = reply->generation();
-        if (generation < latest) ++mixed;
+        if (generation < latest || RankingOf(*reply) != said.at(generation % 2)) ++mixed;
         latest = generation;
-        const std::string expert = generation % 2 == 1 ? "cook" : "mixed";
-        if (reply->model() != expert) ++mixed;
+        ++routed.at(generation % 2);
+        ::poll(nullptr, 0, 1);  // traffic, not a flood: each swap reads the log that it leaves
       }
     });
   }
@@ -319,11 +486,11 @@ TEST(Swaps, AHundredUnderTrafficEachReplyNamesOneGenerationAndItsModels) {
     if (rolled.status != 200) break;
   }
   EXPECT_EQ(swaps, 100);
+  EXPECT_TRUE(Eventually([&] { return routed[0] > 100 && routed[1] > 100; })) << routed[0] << " and " << routed[1];
   stop = true;
   traffic.clear();
   EXPECT_EQ(failed.load(), 0U);
-  EXPECT_EQ(mixed.load(), 0U) << "of " << routed.load();
-  EXPECT_GT(routed.load(), 100U);
+  EXPECT_EQ(mixed.load(), 0U) << "of " << routed[0] + routed[1];
 }
 
 }  // namespace
