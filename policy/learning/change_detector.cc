@@ -61,6 +61,11 @@ bool JudgeChanged(const State& state, const Alarm& now) {
   return alarmed >= 2 && 2 * alarmed >= known;
 }
 
+void AddBounded(Cusum& cusum, double zeta, double allowance, double most) {
+  cusum.up = Clip(cusum.up + zeta - allowance, 0, most);
+  cusum.down = Clip(cusum.down - zeta - allowance, 0, most);
+}
+
 void ForgetSums(ModelWatch& watch) {
   for (ChannelWatch& channel : watch.channels) {
     channel.cusum = Cusum{};
@@ -92,21 +97,31 @@ void RaiseModelAlarm(State& state, Alarm alarm, std::uint8_t channel) {
   Remember(state, alarm);
 }
 
-// What gold says with its fast sum and a source with its slow one: shares of their
-// thresholds that add up to one, the smaller one gold's.
-int Together(const ModelWatch& watch) {
+// Gold is given, so that it can be asked who drifted, and it does not say the model.
+bool Uncorroborated(const State& state, double of_gold) {
+  return state.counters.feedback[0] > 0 && of_gold < kCorroboration;
+}
+
+// A source's own fast sum, or the shares of their thresholds that gold has reached with
+// its fast sum and the source with its slow one.
+int SourceAlarm(const State& state, const ModelWatch& watch, const ChannelWatch& source) {
   const Cusum& gold = watch.channels[0].cusum;
-  double up = 0;
-  double down = 0;
-  for (std::size_t c = 1; c < watch.channels.size(); ++c) {
-    up = std::max(up, watch.channels[c].slow.up);
-    down = std::max(down, watch.channels[c].slow.down);
-  }
-  const auto loud = [](double of_gold, double of_source) {
-    return of_gold >= kCorroboration && of_gold / kCusumThreshold + of_source / kSlowCusumThreshold > 1;
+  const auto loud = [&](double of_gold, double fast, double slow) {
+    if (Uncorroborated(state, of_gold)) return false;
+    const bool together = of_gold > 0 && slow > 0 && of_gold / kCusumThreshold + slow / kSlowCusumThreshold > 1;
+    return fast > kCusumThreshold || together;
   };
-  if (up > 0 && loud(gold.up, up)) return 1;
-  if (down > 0 && loud(gold.down, down)) return -1;
+  if (loud(gold.up, source.cusum.up, source.slow.up)) return 1;
+  if (loud(gold.down, source.cusum.down, source.slow.down)) return -1;
+  return 0;
+}
+
+// Gold's own, or with what a source has said before.
+int GoldAlarm(const State& state, const ModelWatch& watch, int alone) {
+  if (alone != 0) return alone;
+  for (std::size_t c = 1; c < watch.channels.size(); ++c) {
+    if (const int direction = SourceAlarm(state, watch, watch.channels[c]); direction != 0) return direction;
+  }
   return 0;
 }
 
@@ -172,10 +187,17 @@ void WatchForChange(State& state, const RowChanged& change, std::span<const Clus
   alarm.at_us = at_us;
   alarm.reports = Reports(state);
   if (const auto tally = state.tallies.find(model); tally != state.tallies.end()) alarm.uses = tally->second.decisions;
-  int direction = AddToCusum(seen.cusum, zeta);
-  const int slow = AddToCusum(seen.slow, zeta, kSlowCusumAllowance, kSlowCusumThreshold);
-  if (direction == 0 && channel == 0) direction = slow;
-  if (direction == 0) direction = Together(watch);
+  int direction = 0;
+  if (channel == 0) {
+    const int fast = AddToCusum(seen.cusum, zeta);
+    const int slow = AddToCusum(seen.slow, zeta, kSlowCusumAllowance, kSlowCusumThreshold);
+    direction = GoldAlarm(state, watch, fast != 0 ? fast : slow);
+  } else {
+    // The sums wait at their bounds for gold.
+    AddBounded(seen.cusum, zeta, kCusumAllowance, 2 * kCusumThreshold);
+    AddBounded(seen.slow, zeta, kSlowCusumAllowance, kSlowCusumThreshold);
+    direction = SourceAlarm(state, watch, seen);
+  }
   if (direction != 0) {
     alarm.direction = static_cast<std::int8_t>(direction);
     RaiseModelAlarm(state, alarm, channel);

@@ -12,10 +12,10 @@
 // quality badly. Gold is compared with the prediction itself; a rating source has a bias, so its usual difference for
 // the model is the mean of its earlier residuals, and it says nothing before there are kUsualRows of them.
 //
-// The slow sum of a source alone raises nothing: a mean of 400 rows is not known better
-// than to a twentieth of a standard deviation, and who drifted, model or rater, only
-// gold can tell. An alarm is raised where gold's fast sum has reached kCorroboration and
-// the shares of the thresholds that it and the source's slow sum have add up to one.
+// Who drifted, model or rater, only gold can tell. Where any is given, what sources say
+// counts once gold's fast sum for the model has reached kCorroboration: a source's fast
+// sum, or the shares of the thresholds that gold's fast sum and the source's slow one
+// have, when they add up to one. Where none is given, a source's fast sum alone counts.
 //
 // On an alarm for a model: its evidence so far counts an eighth, and until the next
 // generation its level may move by kChangedWidth, whatever the bundle's widths say:
