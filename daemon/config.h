@@ -18,6 +18,7 @@
 #include "policy/world/options.h"
 #include "policy/world/pool.h"
 #include "policy/world/query.h"
+#include "policy/world/rollout.h"
 
 namespace pointsman::daemon {
 
@@ -59,6 +60,8 @@ struct Config {
   std::string first_bundle;                      // file for generation 1; empty: start cold
   // [learning]
   policy::Options options;  // fallback_model comes from [routing]
+  // [rollout]
+  policy::Rollout rollout;
   // [[models]]
   std::vector<ConfiguredModel> models;
   // [limits]

@@ -23,6 +23,7 @@ namespace {
 constexpr std::uint64_t kDrawArm = 1;
 constexpr std::uint64_t kDrawAudit = 2;
 constexpr std::uint64_t kDrawGold = 3;
+constexpr std::uint64_t kDrawRollout = 4;
 
 constexpr double kThompsonEpsilon = 1e-4;
 constexpr std::size_t kThompsonArms = 16;
@@ -293,18 +294,60 @@ void DrawModel(const Query& query, double audit_rate, const Pacing& pacing, Deci
   decision.propensity = decision.ranked[decision.chosen].probability;
 }
 
+// P(gold asked) of a decision that is no audit, so that all together have gold_rate.
+double GoldRateOtherwise(double gold_rate, double audit_rate) {
+  return audit_rate < 1 ? std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0) : 0.0;
+}
+
+// P(the router plays ranked[at] and gold is asked).
+double ChosenAndAsked(const Decision& decision, std::size_t at, double gold_rate, double audit_rate,
+                      const Pacing& pacing) {
+  const double otherwise = GoldRateOtherwise(gold_rate, audit_rate);
+  if (audit_rate == 0) return decision.ranked[at].probability * otherwise;
+  const bool auditable = Auditable(decision.ranked[at], pacing);
+  const double by_audit = auditable ? audit_rate / static_cast<double>(AuditSetSize(decision.ranked, pacing)) : 0;
+  const double by_choice = at == 0 ? (1 - audit_rate) * otherwise : 0;
+  return by_audit + by_choice;
+}
+
 // See Decision::gold_probability.
 void AskGold(const Query& query, double gold_rate, double audit_rate, const Pacing& pacing, Decision& decision) {
-  const double otherwise = audit_rate < 1 ? std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0) : 0.0;
+  const double otherwise = GoldRateOtherwise(gold_rate, audit_rate);
   decision.gold_wanted = decision.audit || UnitDraw(query.id, kDrawGold) < otherwise;
-  if (audit_rate == 0) {
-    decision.gold_probability = otherwise;
-    return;
+  decision.gold_probability =
+      audit_rate == 0
+          ? otherwise
+          : std::min(1.0, ChosenAndAsked(decision, decision.chosen, gold_rate, audit_rate, pacing) /
+                              decision.propensity);
+}
+
+// Follows the incumbent or leaves the router's draw as it is, and makes the mixture of
+// both out of the router's probabilities. Nothing to do where it cannot answer.
+void RollOut(const Snapshot& snapshot, const Query& query, const Pacing& pacing, Decision& decision) {
+  const Rollout& rollout = snapshot.rollout.rollout;
+  if (rollout.mode == RolloutMode::kFull || !query.observed.empty()) return;
+  const std::string_view name = query.incumbent.empty() ? std::string_view(rollout.incumbent) : query.incumbent;
+  const auto at = std::find_if(decision.ranked.begin(), decision.ranked.end(),
+                               [&](const Candidate& one) { return one.name == name; });
+  if (at == decision.ranked.end()) return;
+  const auto incumbent = static_cast<std::size_t>(at - decision.ranked.begin());
+  const double share = rollout.share;
+  const double gold_rate = snapshot.options.gold_rate;
+  decision.incumbent = incumbent;
+  decision.router_share = share;
+  decision.followed = UnitDraw(query.id, kDrawRollout) >= share;
+  if (decision.followed) {
+    decision.chosen = incumbent;
+    decision.audit = false;
+    decision.gold_wanted = UnitDraw(query.id, kDrawGold) < gold_rate;
   }
-  const bool auditable = Auditable(decision.ranked[decision.chosen], pacing);
-  const double by_audit = auditable ? audit_rate / static_cast<double>(AuditSetSize(decision.ranked, pacing)) : 0;
-  const double by_choice = decision.chosen == 0 ? (1 - audit_rate) * otherwise : 0;
-  decision.gold_probability = std::min(1.0, (by_audit + by_choice) / decision.propensity);
+  double asked = share * ChosenAndAsked(decision, decision.chosen, gold_rate, decision.audit_rate, pacing);
+  if (decision.chosen == incumbent) asked += (1 - share) * gold_rate;
+  for (Candidate& candidate : decision.ranked) candidate.probability *= share;
+  at->probability += 1 - share;
+  decision.propensity = decision.ranked[decision.chosen].probability;
+  decision.gold_probability = std::min(1.0, asked / decision.propensity);
+  decision.audit_rate *= share;
 }
 
 // The caller's own choice takes the place of the draw.
@@ -376,6 +419,7 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
   DrawModel(query, audit_rate, pacing, decision);
   decision.audit_rate = audit_rate;
   AskGold(query, snapshot.options.gold_rate, audit_rate, pacing, decision);
+  RollOut(snapshot, query, pacing, decision);
   if (query.observed.empty()) return decision;
   if (Status s = Observe(considered, query, snapshot.options.gold_rate, decision); !s.ok()) return s.error();
   return decision;
@@ -419,6 +463,9 @@ DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decisio
   event.no_explore = query.no_explore;
   event.observed = decision.observed;
   if (decision.observed) event.advised = decision.ranked[decision.advised].model;
+  if (decision.incumbent) event.incumbent = decision.ranked[*decision.incumbent].model;
+  event.followed = decision.followed;
+  event.router_share = decision.router_share;
   event.eligible = decision.forced ? 0 : static_cast<std::uint32_t>(decision.ranked.size());
   // The best ones; the chosen one takes the last place when it is not among them.
   const std::size_t logged = std::min(decision.ranked.size(), kLoggedCandidatesMax);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,8 @@ struct Decision {
   bool gold_wanted = false;
   // P(gold asked | chosen model, query), exact: with audit share a over n eligible
   // models and gold rate g it is (a/n + [chosen is greedy] (g - a)) / propensity;
-  // without audits g.
+  // without audits g. Where an incumbent may be followed, which asks at rate g, the mean
+  // of both over who chose.
   double gold_probability = 0;
   double audit_rate = 0;  // with which this decision could have been an audit
   bool forced = false;  // the fallback answered
@@ -52,13 +54,19 @@ struct Decision {
   // `advised` indexes what would have been drawn.
   bool observed = false;
   std::size_t advised = 0;
+  // A rollout that is not full (world/rollout.h): the incumbent, where it is eligible,
+  // is followed with probability 1 - router_share, else the router draws as ever. Every
+  // probability here is that of the mixture.
+  std::optional<std::size_t> incumbent;  // index into ranked
+  bool followed = false;
+  double router_share = 1;
   Membership membership;
   TaskProbabilities tasks;
   Generation generation;
   LogSeq snapshot_seq;
 };
 
-// Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold. With
+// Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold, 4 rollout. With
 // audits the mixture is drawn as: audit or not (2), then uniformly over the
 // eligible models (1), or the greedy one.
 // Fallback: options.fallback_model where it is active and allowed, else the

@@ -285,6 +285,21 @@ Result<Explanation> FakePorts::Explain(const std::string& decision) const {
   return out;
 }
 
+Result<RolloutReport> FakePorts::SetRollout(const Caller& caller, const policy::Rollout& rollout) {
+  Keep(caller, "rollout " + std::string(policy::RolloutModeName(rollout.mode)) + " " + rollout.incumbent);
+  rollout_.mode = policy::RolloutModeName(rollout.mode);
+  rollout_.share = rollout.share;
+  rollout_.incumbent = rollout.incumbent;
+  return rollout_;
+}
+
+Result<policy::Judgement> FakePorts::WhatIf(const policy::TargetPolicy& target, std::uint64_t events_max) const {
+  policy::Judgement judgement;
+  judgement.decisions = events_max;
+  judgement.dr = {.value = target.epsilon, .error = 0.01, .low = 0, .high = 1};
+  return judgement;
+}
+
 Status FakePorts::SetFrozen(const Caller& caller, bool frozen) {
   Keep(caller, frozen ? "freeze" : "resume");
   return {};
