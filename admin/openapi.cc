@@ -138,16 +138,18 @@ constexpr std::array kSchemas = {
     Schema{"ModelChange", "name:text prior_from:real prior_to:real share_from:real share_to:real"},
     Schema{"Explanation",
            "decision:text sequence:big decided_at_us:int generation:int chosen:text propensity:real audit:bool "
-           "forced:bool gold_wanted:bool incumbent:text followed:bool router_share:real prior:real predicted_quality:real predicted_deviation:real clusters:[Named] "
+           "forced:bool gold_wanted:bool incumbent:text followed:bool router_share:real prior:real "
+           "predicted_quality:real predicted_deviation:real clusters:[Named] "
            "tasks:[Named] candidates:[Candidate] channels:[Channel] outcome_known:bool tokens_out:int latency_ms:real "
            "failed:bool open:bool",
            true},
     Schema{"Candidate", "model:text probability:real quality:real cost_usd:real utility:real"},
     Schema{"Channel", "source:text value:real revision:int retracted:bool"},
     Schema{"GoldQueue", "decisions:[GoldTask]"},
-    Schema{"GoldTask",
-           "decision:text sequence:big decided_at_us:int expires_at_us:int tenant:text model:text audit:bool "
-           "predicted_quality:real predicted_deviation:real clusters:[Named]"},
+    Schema{
+        "GoldTask",
+        "decision:text sequence:big decided_at_us:int expires_at_us:int tenant:text model:text audit:bool worth:real "
+        "gold_probability:real predicted_quality:real predicted_deviation:real clusters:[Named]"},
     Schema{"GoldRequest", "decision:text value:number revision?:int"},
     Schema{"LearningRequest", "frozen:bool"},
     Schema{"Learning", "frozen:bool"},
@@ -158,8 +160,7 @@ constexpr std::array kSchemas = {
     Schema{"RolloutLook",
            "number:big labels:big decisions:big gain:real gain_error:real quality_gain:real chance:real level:real "
            "verdict:text"},
-    Schema{"WhatIfRequest",
-           "model?:text preset?:cost|balanced|quality weights?:Weights epsilon?:number events?:int"},
+    Schema{"WhatIfRequest", "model?:text preset?:cost|balanced|quality weights?:Weights epsilon?:number events?:int"},
     Schema{"WhatIf",
            "decisions:big without_gold_asked:big without_candidates:big observed:big forced:big asked:big answered:big "
            "subjects:big effective_labels:real largest_weight:real support_gap:real ips:Estimate snips:Estimate "

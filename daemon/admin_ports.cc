@@ -155,9 +155,8 @@ void AddRolloutWarnings(const policy::Snapshot& snapshot, admin::StatusReport* r
   const policy::Rollout& rollout = snapshot.rollout.rollout;
   if (rollout.mode == policy::RolloutMode::kFull) return;
   if (!rollout.incumbent.empty() && snapshot.FindLive(rollout.incumbent) == nullptr) {
-    report->warnings.push_back(
-        fmt::format("the incumbent {} is no live model: where a request names none, the router decides",
-                    rollout.incumbent));
+    report->warnings.push_back(fmt::format(
+        "the incumbent {} is no live model: where a request names none, the router decides", rollout.incumbent));
   }
   if (rollout.mode == policy::RolloutMode::kApprentice && snapshot.options.gold_rate <= 0) {
     report->warnings.push_back("the apprentice cannot be judged: gold is never asked for (learning.gold_rate is 0)");

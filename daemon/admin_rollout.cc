@@ -72,11 +72,11 @@ Result<policy::Judgement> AdminPorts::WhatIf(const policy::TargetPolicy& target,
   auto facts = learner_.Query<std::vector<policy::Payload>>(
       kLookLimit, [](const policy::State& state) { return store::FactsOf(state); });
   if (!facts.ok()) return facts.error();
-  return store::JudgeLog(context_.store, target,
-                         {.after = {},
-                          .events_max = events_max,
-                          .known = std::move(facts).value(),
-                          .cancelled = [this] { return context_.stopping.load(); }});
+  return store::JudgeLog(
+      context_.store, target,
+      {.after = {}, .events_max = events_max, .known = std::move(facts).value(), .cancelled = [this] {
+         return context_.stopping.load();
+       }});
 }
 
 }  // namespace pointsman::daemon

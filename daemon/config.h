@@ -60,6 +60,8 @@ struct Config {
   std::string first_bundle;                      // file for generation 1; empty: start cold
   // [learning]
   policy::Options options;  // fallback_model comes from [routing]
+  // gold_choice: labels are asked for where they are worth most (policy/judgement/gold_planner.h).
+  bool planned_gold = false;
   // [rollout]
   policy::Rollout rollout;
   // [[models]]

@@ -13,17 +13,17 @@ constexpr Actor kFromConfig{policy::Origin::kConfig, 0};
 
 // The file's rollout, where no operator and no learner set one since.
 Status ApplyRollout(const policy::Rollout& wanted, LearnerLoop& learner, Mutations& mutations) {
-  const auto now = learner.Query<policy::RolloutRecord>(kLookLimit, [](const policy::State& state) {
-    return state.rollout;
-  });
+  const auto now =
+      learner.Query<policy::RolloutRecord>(kLookLimit, [](const policy::State& state) { return state.rollout; });
   if (!now.ok()) return now.error();
   if (now->rollout == wanted) return {};
   if (now->since.value == 0 || now->set_by == policy::Origin::kConfig) {
     return mutations.SetRollout(kFromConfig, wanted, "configuration");
   }
-  log::Warning("[rollout] in the configuration differs from the {} rollout in force, which stays. `pointsman rollout` "
-               "changes it",
-               policy::RolloutModeName(now->rollout.mode));
+  log::Warning(
+      "[rollout] in the configuration differs from the {} rollout in force, which stays. `pointsman rollout` "
+      "changes it",
+      policy::RolloutModeName(now->rollout.mode));
   return {};
 }
 
@@ -71,6 +71,7 @@ std::vector<std::string> NeedsRestart(const Config& running, const Config& reloa
            running.default_weights.cost == reloaded.default_weights.cost,
        "routing.preset");
   note(running.decision_ttl_minutes == reloaded.decision_ttl_minutes, "routing.decision_ttl_minutes");
+  note(running.planned_gold == reloaded.planned_gold, "learning.gold_choice");
   note(running.limits == reloaded.limits, "limits");
   return keys;
 }

@@ -62,12 +62,13 @@ std::string_view NameOf(policy::Exploration exploration) {
   }
 }
 
-void WriteLearning(const policy::Options& options, Writer* out) {
+void WriteLearning(const policy::Options& options, bool planned_gold, Writer* out) {
   out->Section("learning");
   out->Items("sources", options.sources, Quoted);
   out->Number("rating_half_life_days", options.rating_half_life_days);
   out->Number("gold_half_life_days", options.gold_half_life_days);
   out->Number("gold_rate", options.gold_rate);
+  out->Text("gold_choice", planned_gold ? "planned" : "random");
   out->Number("audit_rate_start", options.audit_rate_start);
   out->Whole("audit_start_decisions", options.audit_start_decisions);
   out->Number("audit_rate", options.audit_rate);
@@ -166,7 +167,7 @@ std::string ConfigText(const Config& config) {
   out.Whole("decision_ttl_minutes", config.decision_ttl_minutes);
   out.Text("fallback_model", config.options.fallback_model);
   out.Text("bundle", config.first_bundle);
-  WriteLearning(config.options, &out);
+  WriteLearning(config.options, config.planned_gold, &out);
   out.Section("rollout");
   out.Text("mode", policy::RolloutModeName(config.rollout.mode));
   out.Number("share", config.rollout.share);

@@ -74,7 +74,9 @@ struct RolloutWatch::Impl {
 
 Result<Scene> RolloutWatch::Impl::TakeScene(bool with_facts) {
   return learner.Query<Scene>(kLookLimit, [with_facts](const policy::State& state) {
-    Scene scene{.record = state.rollout, .labels = state.counters.feedback[0] - state.rollout.gold_before, .facts = {}};
+    Scene scene;
+    scene.record = state.rollout;
+    scene.labels = state.counters.feedback[0] - state.rollout.gold_before;
     if (with_facts) scene.facts = store::FactsOf(state);
     return scene;
   });
@@ -100,12 +102,15 @@ void RolloutWatch::Impl::Turn() {
 void RolloutWatch::Impl::Look(std::uint64_t number) {
   auto scene = TakeScene(true);
   if (!scene.ok()) return;
-  admin::RolloutReport::Look look{.number = number, .labels = scene->labels, .level = LevelOfLook(number)};
-  const auto judgement = store::JudgeLog(store, policy::TargetPolicy{},
-                                         {.after = scene->record.since,
-                                          .events_max = kEventsMax,
-                                          .known = std::move(scene->facts),
-                                          .cancelled = [this] { return Stopping(); }});
+  admin::RolloutReport::Look look;
+  look.number = number;
+  look.labels = scene->labels;
+  look.level = LevelOfLook(number);
+  const auto judgement = store::JudgeLog(
+      store, policy::TargetPolicy{},
+      {.after = scene->record.since, .events_max = kEventsMax, .known = std::move(scene->facts), .cancelled = [this] {
+         return Stopping();
+       }});
   bool better = false;
   if (!judgement.ok()) {
     look.verdict = "cannot tell: " + judgement.error().message;
@@ -118,9 +123,9 @@ void RolloutWatch::Impl::Look(std::uint64_t number) {
     look.quality_gain = judgement->difference.value / (1 - share);
     look.chance = gain.error > 0 ? std::erfc(gain.value / gain.error / std::sqrt(2.0)) / 2 : (gain.value > 0 ? 0 : 1);
     better = look.chance <= look.level;
-    look.verdict = better                             ? "better: the router takes over"
-                   : 1 - look.chance <= look.level    ? "worse: the incumbent is followed on"
-                                                      : "not yet known to be better";
+    look.verdict = better                          ? "better: the router takes over"
+                   : 1 - look.chance <= look.level ? "worse: the incumbent is followed on"
+                                                   : "not yet known to be better";
   }
   log::Info("rollout, look {} at {} gold labels: {}", number, look.labels, look.verdict);
   {
@@ -128,10 +133,10 @@ void RolloutWatch::Impl::Look(std::uint64_t number) {
     last = look;
   }
   if (!better) return;
-  const std::string reason =
-      fmt::format("the router's choices are worth {:+.4f} +- {:.4f} more than the incumbent's (quality {:+.4f}): look "
-                  "{}, {} gold labels, chance of error {:.2g} at most {:.2g}",
-                  look.gain, look.gain_error, look.quality_gain, number, look.labels, look.chance, look.level);
+  const std::string reason = fmt::format(
+      "the router's choices are worth {:+.4f} +- {:.4f} more than the incumbent's (quality {:+.4f}): look "
+      "{}, {} gold labels, chance of error {:.2g} at most {:.2g}",
+      look.gain, look.gain_error, look.quality_gain, number, look.labels, look.chance, look.level);
   policy::Rollout full{policy::RolloutMode::kFull, 1, scene->record.rollout.incumbent};
   const Status done = mutations.SetRollout({policy::Origin::kLearner, 0}, full, reason);
   if (!done.ok()) log::Warning("the apprentice could not take over: {}", done.error().message);

@@ -178,8 +178,8 @@ Result<ArmChoice> LearnerArm::Route(const StreamItem& item) {
   auto decision = policy::Decide(*self.snapshot, query);
   if (!decision.ok()) return decision.error();
   if (self.options.planned_gold) {
-    policy::PlanGold(self.planner, self.options.options.gold_rate, policy::GoldVariance(self.learner->state().noise),
-                     self.random.Unit(), *decision);
+    policy::PlanGold(self.planner, self.options.options.gold_rate, query.weights.quality,
+                     policy::GoldVariance(self.learner->state().noise), self.random.Unit(), *decision);
   }
   const policy::Candidate& chosen = decision->ranked[decision->chosen];
   ArmChoice choice;

@@ -111,11 +111,10 @@ struct FaultOf {
       if (budget.tenant.size() > kNameBytesMax || !Finite(budget.usd)) return "tenant_budgets";
     }
     const policy::Widths& widths = options.widths;
-    if (!Finite(options.rating_half_life_days, options.gold_half_life_days, options.gold_rate,
-                options.audit_rate_start, options.audit_rate, options.thompson_scale, options.probability_floor,
-                options.epsilon, options.squarecb_gamma, options.budget_usd, options.pacing_step, options.lambda_max,
-                widths.model, widths.trust, widths.cell, widths.source, widths.source_model, widths.source_cell,
-                widths.common)) {
+    if (!Finite(options.rating_half_life_days, options.gold_half_life_days, options.gold_rate, options.audit_rate_start,
+                options.audit_rate, options.thompson_scale, options.probability_floor, options.epsilon,
+                options.squarecb_gamma, options.budget_usd, options.pacing_step, options.lambda_max, widths.model,
+                widths.trust, widths.cell, widths.source, widths.source_model, widths.source_cell, widths.common)) {
       return "options";
     }
     return {};

@@ -19,12 +19,6 @@ namespace pointsman::policy {
 
 namespace {
 
-// Purposes of UnitDraw, fixed: a logged decision is drawn again with them.
-constexpr std::uint64_t kDrawArm = 1;
-constexpr std::uint64_t kDrawAudit = 2;
-constexpr std::uint64_t kDrawGold = 3;
-constexpr std::uint64_t kDrawRollout = 4;
-
 constexpr double kThompsonEpsilon = 1e-4;
 constexpr std::size_t kThompsonArms = 16;
 
@@ -292,38 +286,18 @@ void DrawModel(const Query& query, double audit_rate, const Pacing& pacing, Deci
     decision.chosen = draw->arm;
   }
   decision.propensity = decision.ranked[decision.chosen].probability;
+  decision.audit_rate = audit_rate;
 }
 
-// P(gold asked) of a decision that is no audit, so that all together have gold_rate.
-double GoldRateOtherwise(double gold_rate, double audit_rate) {
-  return audit_rate < 1 ? std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0) : 0.0;
-}
-
-// P(the router plays ranked[at] and gold is asked).
-double ChosenAndAsked(const Decision& decision, std::size_t at, double gold_rate, double audit_rate,
-                      const Pacing& pacing) {
-  const double otherwise = GoldRateOtherwise(gold_rate, audit_rate);
-  if (audit_rate == 0) return decision.ranked[at].probability * otherwise;
-  const bool auditable = Auditable(decision.ranked[at], pacing);
-  const double by_audit = auditable ? audit_rate / static_cast<double>(AuditSetSize(decision.ranked, pacing)) : 0;
-  const double by_choice = at == 0 ? (1 - audit_rate) * otherwise : 0;
-  return by_audit + by_choice;
-}
-
-// See Decision::gold_probability.
-void AskGold(const Query& query, double gold_rate, double audit_rate, const Pacing& pacing, Decision& decision) {
-  const double otherwise = GoldRateOtherwise(gold_rate, audit_rate);
-  decision.gold_wanted = decision.audit || UnitDraw(query.id, kDrawGold) < otherwise;
-  decision.gold_probability =
-      audit_rate == 0
-          ? otherwise
-          : std::min(1.0, ChosenAndAsked(decision, decision.chosen, gold_rate, audit_rate, pacing) /
-                              decision.propensity);
+// P(the router plays ranked[at], and not as an audit), of its own draws.
+double ChosenWithoutAudit(const Decision& decision, std::size_t at, double audit_rate) {
+  if (audit_rate == 0) return decision.ranked[at].probability;
+  return at == 0 ? 1 - audit_rate : 0;
 }
 
 // Follows the incumbent or leaves the router's draw as it is, and makes the mixture of
 // both out of the router's probabilities. Nothing to do where it cannot answer.
-void RollOut(const Snapshot& snapshot, const Query& query, const Pacing& pacing, Decision& decision) {
+void RollOut(const Snapshot& snapshot, const Query& query, double audit_rate, Decision& decision) {
   const Rollout& rollout = snapshot.rollout.rollout;
   if (rollout.mode == RolloutMode::kFull || !query.observed.empty()) return;
   const std::string_view name = query.incumbent.empty() ? std::string_view(rollout.incumbent) : query.incumbent;
@@ -332,22 +306,28 @@ void RollOut(const Snapshot& snapshot, const Query& query, const Pacing& pacing,
   if (at == decision.ranked.end()) return;
   const auto incumbent = static_cast<std::size_t>(at - decision.ranked.begin());
   const double share = rollout.share;
-  const double gold_rate = snapshot.options.gold_rate;
   decision.incumbent = incumbent;
   decision.router_share = share;
   decision.followed = UnitDraw(query.id, kDrawRollout) >= share;
   if (decision.followed) {
     decision.chosen = incumbent;
     decision.audit = false;
-    decision.gold_wanted = UnitDraw(query.id, kDrawGold) < gold_rate;
   }
-  double asked = share * ChosenAndAsked(decision, decision.chosen, gold_rate, decision.audit_rate, pacing);
-  if (decision.chosen == incumbent) asked += (1 - share) * gold_rate;
+  const double followed = decision.chosen == incumbent ? 1 - share : 0;
+  const double without_audit = share * ChosenWithoutAudit(decision, decision.chosen, audit_rate) + followed;
   for (Candidate& candidate : decision.ranked) candidate.probability *= share;
   at->probability += 1 - share;
   decision.propensity = decision.ranked[decision.chosen].probability;
-  decision.gold_probability = std::min(1.0, asked / decision.propensity);
   decision.audit_rate *= share;
+  decision.not_audit = std::min(1.0, without_audit / decision.propensity);
+}
+
+// See Decision::gold_probability.
+void AskGold(const Query& query, double gold_rate, Decision& decision) {
+  const double audit_rate = decision.audit_rate;
+  const double otherwise = audit_rate < 1 ? std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0) : 0.0;
+  decision.gold_wanted = decision.audit || UnitDraw(query.id, kDrawGold) < otherwise;
+  decision.gold_probability = (1 - decision.not_audit) + decision.not_audit * otherwise;
 }
 
 // The caller's own choice takes the place of the draw.
@@ -370,8 +350,9 @@ Status Observe(std::span<const Considered> considered, const Query& query, doubl
   }
   decision.audit = false;
   decision.audit_rate = 0;
+  decision.not_audit = 1;
   decision.propensity = 1;
-  AskGold(query, gold_rate, 0, {}, decision);
+  AskGold(query, gold_rate, decision);
   return {};
 }
 
@@ -406,7 +387,7 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
     decision.ranked.push_back(fallback.candidate);
     decision.ranked[0].name = fallback.view->model.name;
     decision.ranked[0].probability = 1;
-    AskGold(query, snapshot.options.gold_rate, 0, {}, decision);
+    AskGold(query, snapshot.options.gold_rate, decision);
     if (query.observed.empty()) return decision;
     if (Status s = Observe(considered, query, snapshot.options.gold_rate, decision); !s.ok()) return s.error();
     return decision;
@@ -417,9 +398,9 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
   const double audit_rate = any_auditable ? AuditRate(snapshot, query) : 0;
   Rank(eligible, Distribution(snapshot, query, eligible, audit_rate, pacing), decision);
   DrawModel(query, audit_rate, pacing, decision);
-  decision.audit_rate = audit_rate;
-  AskGold(query, snapshot.options.gold_rate, audit_rate, pacing, decision);
-  RollOut(snapshot, query, pacing, decision);
+  decision.not_audit = std::min(1.0, ChosenWithoutAudit(decision, decision.chosen, audit_rate) / decision.propensity);
+  RollOut(snapshot, query, audit_rate, decision);
+  AskGold(query, snapshot.options.gold_rate, decision);
   if (query.observed.empty()) return decision;
   if (Status s = Observe(considered, query, snapshot.options.gold_rate, decision); !s.ok()) return s.error();
   return decision;

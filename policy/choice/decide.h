@@ -23,6 +23,13 @@
 
 namespace pointsman::policy {
 
+// Purposes of UnitDraw(query.id, ...), fixed: a logged decision is drawn again with them.
+inline constexpr std::uint64_t kDrawArm = 1;
+inline constexpr std::uint64_t kDrawAudit = 2;
+inline constexpr std::uint64_t kDrawGold = 3;
+inline constexpr std::uint64_t kDrawQueue = 4;    // place in the queue of labels
+inline constexpr std::uint64_t kDrawRollout = 5;  // whether the incumbent is followed
+
 struct Candidate {
   ModelId model;
   std::string name;
@@ -43,13 +50,12 @@ struct Decision {
   double propensity = 1;
   bool audit = false;
   bool gold_wanted = false;
-  // P(gold asked | chosen model, query), exact: with audit share a over n eligible
-  // models and gold rate g it is (a/n + [chosen is greedy] (g - a)) / propensity;
-  // without audits g. Where an incumbent may be followed, which asks at rate g, the mean
-  // of both over who chose.
+  // P(gold asked | chosen model, query), exact: audits always ask, the rest with the
+  // probability that makes it gold_rate together.
   double gold_probability = 0;
   double audit_rate = 0;  // with which this decision could have been an audit
-  bool forced = false;  // the fallback answered
+  double not_audit = 1;   // P(this is no audit | chosen model, query)
+  bool forced = false;    // the fallback answered
   // The caller chose (Query::observed): `chosen` is its model, with propensity 1;
   // `advised` indexes what would have been drawn.
   bool observed = false;
@@ -66,7 +72,7 @@ struct Decision {
   LogSeq snapshot_seq;
 };
 
-// Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold, 4 rollout. With
+// Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold, 5 rollout. With
 // audits the mixture is drawn as: audit or not (2), then uniformly over the
 // eligible models (1), or the greedy one.
 // Fallback: options.fallback_model where it is active and allowed, else the

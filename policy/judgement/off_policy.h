@@ -64,8 +64,8 @@ struct Judgement {
   ValueEstimate ips;
   ValueEstimate snips;
   ValueEstimate dr;
-  ValueEstimate logged;        // DR of the log's own policy
-  ValueEstimate difference;    // dr - logged
+  ValueEstimate logged;      // DR of the log's own policy
+  ValueEstimate difference;  // dr - logged
   // The same difference in utility, with each request's own weights: cost as expected
   // when decided, and the budget's price in it.
   ValueEstimate utility_difference;

@@ -126,8 +126,11 @@ std::optional<LastChange> FoldingLearner::OperatorsChange(const Event& event) co
   const std::uint8_t type = EventType(event.payload);
   const bool administrative = (type >= 9 && type <= 18) || type == 25;
   if (event.origin != Origin::kOperator || !administrative) return std::nullopt;
-  LastChange change{
-      .seq = event.seq, .type = type, .frozen = state_.frozen, .rollout = state_.rollout.rollout};
+  LastChange change;
+  change.seq = event.seq;
+  change.type = type;
+  change.frozen = state_.frozen;
+  change.rollout = state_.rollout.rollout;
   std::visit(
       [&change](const auto& payload) {
         if constexpr (requires { payload.id; }) change.model = payload.id;
@@ -510,12 +513,13 @@ Status FoldingLearner::Apply(const Event&, const Refitted& refitted) {
 Status FoldingLearner::Apply(const Event& event, const RolloutChanged& changed) {
   if (auto s = ValidateRollout(changed.rollout); !s.ok()) return BadEvent(s.error().message);
   if (changed.reason.size() > kNoteBytesMax) return BadEvent("a reason has at most 1024 bytes");
-  state_.rollout = {.rollout = changed.rollout,
-                    .since = event.seq,
-                    .since_us = event.at_us,
-                    .set_by = event.origin,
-                    .gold_before = state_.counters.feedback[0],
-                    .reason = changed.reason};
+  state_.rollout = RolloutRecord();
+  state_.rollout.rollout = changed.rollout;
+  state_.rollout.since = event.seq;
+  state_.rollout.since_us = event.at_us;
+  state_.rollout.set_by = event.origin;
+  state_.rollout.gold_before = state_.counters.feedback[0];
+  state_.rollout.reason = changed.reason;
   Mark(kRolloutRow);
   return {};
 }

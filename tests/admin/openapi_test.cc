@@ -94,9 +94,9 @@ const std::map<std::string, std::string>& GoodBodies() {
 
 std::string PathOf(const RouteRow& row) {
   std::string path(row.path);
-  for (const auto& [name, value] : {std::pair{"{n}", "1"}, std::pair{"{name}", "alpha"},
-                                    std::pair{"{decision}", "0123"}, std::pair{"{file}", "app.js"},
-                                    std::pair{"{target}", "2"}, std::pair{"{from..to}", "1..2"}}) {
+  for (const auto& [name, value] :
+       {std::pair{"{n}", "1"}, std::pair{"{name}", "alpha"}, std::pair{"{decision}", "0123"},
+        std::pair{"{file}", "app.js"}, std::pair{"{target}", "2"}, std::pair{"{from..to}", "1..2"}}) {
     if (const auto at = path.find(name); at != std::string::npos) path.replace(at, std::string(name).size(), value);
   }
   return path;

@@ -5,14 +5,14 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
-#include <set>
 #include <limits>
+#include <set>
 
 #include "base/unit_draw.h"
-#include "tests/store/samples.h"
 #include "store/bundle_file.h"
 #include "store/decision_token.h"
 #include "store/keys.h"
+#include "tests/store/samples.h"
 
 namespace pointsman::store {
 namespace {

@@ -5,7 +5,9 @@
 #include <cmath>
 #include <map>
 
+#include "base/unit_draw.h"
 #include "policy/choice/decide.h"
+#include "policy/judgement/gold_planner.h"
 #include "tests/policy/choice/small_world.h"
 
 namespace pointsman::policy {
@@ -70,6 +72,21 @@ class RolloutTest : public ::testing::Test {
 };
 
 TEST_F(RolloutTest, PropensitiesAndGoldProbabilitiesAreThoseOfTheMixtureWithAudits) { ExpectTrueProbabilities(); }
+
+TEST_F(RolloutTest, GoldProbabilitiesStayTrueWhenGoldIsPlanned) {
+  GoldPlanner planner;
+  constexpr int kDraws = 40'000;
+  std::map<std::string, double> asked, said;
+  for (int i = 0; i < kDraws; ++i) {
+    query_.id = IdOf(static_cast<std::uint64_t>(i) + 1);
+    Decision decision = Must();
+    PlanGold(planner, snapshot_.options.gold_rate, 1, kLabelVariance, UnitDraw(query_.id, kDrawGold), decision);
+    const std::string& name = decision.ranked[decision.chosen].name;
+    asked[name] += decision.gold_wanted ? 1 : 0;
+    said[name] += decision.gold_probability;
+  }
+  for (const auto& [name, mass] : said) EXPECT_NEAR(asked[name], mass, 5 * std::sqrt(mass) + 1e-9) << name;
+}
 
 TEST_F(RolloutTest, PropensitiesAreThoseOfTheMixtureWhenTheRouterExplores) {
   snapshot_.options.exploration = Exploration::kEpsilon;
