@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 
 std::string IncumbentOf(const json& rollout) {
-  const std::string name = FieldText(rollout, "incumbent");
+  const std::string name = rollout.value("incumbent", "");
   return name.empty() ? "the incumbent that each request names" : name;
 }
 

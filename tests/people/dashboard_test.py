@@ -58,7 +58,11 @@ class Dashboard(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.daemon = Daemon()
-        cls.token = fill(cls.daemon, random.Random(7), 600)
+        cls.token = fill(cls.daemon, random.Random(7), 560)
+        subprocess.run([BIN + "/pointsman", "--admin-socket", cls.daemon.folder.name + "/a.sock", "rollout", "apprentice",
+                        "--share", "0.5", "--incumbent", "large"], check=True, capture_output=True, timeout=60)
+        with pointsman.Client(cls.daemon.path, timeout=60) as router:
+            cls.followed = sum(router.route("question about " + TOPICS[0]).followed for _ in range(40))
         cls.bridge = subprocess.Popen([BIN + "/pointsman", "--admin-socket", cls.daemon.folder.name + "/a.sock",
                                        "dashboard"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         cls.link = cls.bridge.stdout.readline().strip()
@@ -127,6 +131,9 @@ class Dashboard(unittest.TestCase):
         self.assertRegex(self.text(), "600")
         self.assertRegex(self.text(), r"Against the dearest\s+\d+ % less")
         self.assertRegex(self.text(), "rates by")
+        self.assertRegex(self.text("#rollout"), "apprentice")
+        self.assertRegex(self.text("#rollout"), r"incumbent\s+%d\b" % self.followed)
+        self.assertRegex(self.text("#rollout"), "next look at 200 gold labels")
         self.shoot("overview")
 
     def test_a_click_on_a_circle_shows_its_cells(self):
