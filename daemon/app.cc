@@ -469,6 +469,7 @@ Action ParseCommandLine(int argc, const char* const* argv) {
   job->add_option("--seed", options.seed, "same seed, same bytes")->capture_default_str();
   job->add_option("--embedder", options.embedder, "lsa, static:FILE or http:URL|MODEL|KEY_ENV")->capture_default_str();
   job->add_option("--keep-embedder-of", options.keep_embedder_of, "bundle file whose embedder is kept");
+  job->add_option("--bridge-from", options.bridge_from, "bundle file whose anchors get images in the new embedding");
   job->add_option("--parent", options.parent, "end with this process");
   app.footer("Example: pointsmand --config /etc/pointsman/pointsman.toml");
   try {

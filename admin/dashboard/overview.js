@@ -86,8 +86,9 @@ export function make(main) {
           el('section', { class: 'card' }, el('h2', {}, 'Predicted quality'), line(over((p) => p.quality), (v) => v.toFixed(2), 'var(--good)')),
           el('section', { class: 'card' }, el('h2', {}, 'Cost per request'), line(over((p) => p.cost_usd), dollars, 'var(--warn)'))),
         el('div', { class: 'grid two' },
-          el('section', { class: 'card' }, el('h2', {}, 'Who answers'), shares(traffic)),
-          el('div', { class: 'stack' }, rollout(status.rollout),
+          el('div', { class: 'stack' }, el('section', { class: 'card' }, el('h2', {}, 'Who answers'), shares(traffic)),
+            rollout(status.rollout)),
+          el('div', { class: 'stack' },
             el('section', { class: 'card' }, el('h2', {}, 'What ratings are worth'), biases(status, traffic)), budgets(status))));
     },
   };

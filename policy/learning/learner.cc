@@ -360,7 +360,7 @@ Result<State> FoldingLearner::Refold(LogSeq before, const Options& options, cons
     for (; next != due.end() && next->second.seq <= seq; ++next) DiscountModel(folded, next->first, next->second);
   };
   BundleHash in_force;
-  const Status status = history_.ForEach(before, [&](const Event& event) -> Status {
+  const Status status = history_.ForEachLasting(before, [&](const Event& event) -> Status {
     discount_until(event.seq);
     if (const RowChanged* change = AsRow(event.payload)) {
       if (auto s = CheckRow(folded, *change, event.seq); !s.ok()) return s;
