@@ -4,7 +4,7 @@ import { bar } from './chart.js';
 
 function weights(title, list) {
   if (list.length === 0) return null;
-  return [el('h2', {}, title), list.map((item) => el('div', { class: 'share' }, el('span', { class: 'name', title: item.name }, item.name || `number ${item.number}`),
+  return [el('h2', {}, title), [...list].sort((a, b) => b.weight - a.weight).map((item) => el('div', { class: 'share' }, el('span', { class: 'name', title: item.name }, item.name || `number ${item.number}`),
     bar(item.weight, 'var(--accent)'), el('span', { class: 'num' }, percent(item.weight, 0))))];
 }
 
