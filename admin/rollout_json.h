@@ -1,4 +1,6 @@
-// JSON of rollouts and of off-policy judgements. Pure; rules as in admin/json.h.
+// JSON of rollouts and of off-policy judgements: what /v1/rollout and /v1/whatif take
+// and give. Pure; any thread. Numbers that are not finite become null, numbers beyond
+// 2^53 strings, as in admin/json.h.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

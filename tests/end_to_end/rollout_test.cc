@@ -1,12 +1,12 @@
 // Rollouts of a real daemon: a canary that is seen everywhere, an apprentice that takes
 // over when it is better and not before, and what-if over the socket.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/unit_draw.h"
+#include "tests/crash/audit.h"
 #include "tests/end_to_end/daemon_process.h"
 
 namespace pointsman::testing {
@@ -170,15 +170,11 @@ TEST_F(RolloutOf, AnApprenticeThatIsBetterTakesOverForGood) {
   EXPECT_NEAR(large["dr"]["value"].get<double>(), .9, .1);
   EXPECT_EQ(Reason(Ask("POST", "/v1/whatif", R"({"events":0})")), "events");
   EXPECT_EQ(Reason(Ask("POST", "/v1/whatif", R"({"model":"nobody"})")), "unknown_model");
-  const char* bin = std::getenv("POINTSMAN_BIN");
   std::ofstream(folder_.File("p.toml")) << "model = \"large\"\n";
-  const std::string command = std::string(bin == nullptr ? "." : bin) + "/pointsman whatif --policy " +
-                              folder_.File("p.toml") + " --admin-socket " + folder_.File("a.sock") + " --json >" +
-                              folder_.File("out");
-  const int ended = std::system(command.c_str());
-  EXPECT_EQ(WEXITSTATUS(ended), 0);
-  std::ifstream printed(folder_.File("out"));
-  EXPECT_EQ(json::parse(printed, nullptr, false)["dr"], Good("POST", "/v1/whatif", R"({"model":"large"})")["dr"]);
+  const Ran ran = RunProgram(
+      "pointsman", {"whatif", "--policy", folder_.File("p.toml"), "--admin-socket", folder_.File("a.sock"), "--json"});
+  EXPECT_EQ(ran.exit, 0) << ran.out;
+  EXPECT_EQ(json::parse(ran.out, nullptr, false)["dr"], Good("POST", "/v1/whatif", R"({"model":"large"})")["dr"]);
 
   Stop();
   Start(apprentice, "gold_rate = 1\n");
