@@ -374,6 +374,7 @@ Exit App::Drain() {
   watchdog_.reset();
   jobs_->Stop();
   transport_->Stop(kDrainMs);
+  dispatcher_->Stop();
   context_->gate = nullptr;
   queue_->Stop();
   const Status checkpoint = learner_->Stop();
