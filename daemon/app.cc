@@ -378,6 +378,7 @@ Exit App::Drain() {
   jobs_->Stop();
   rollout_->Stop();
   transport_->Stop(kDrainMs);
+  dispatcher_->Stop();
   context_->gate = nullptr;
   queue_->Stop();
   const Status checkpoint = learner_->Stop();
