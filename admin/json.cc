@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "admin/json_fields.h"
+#include "admin/rollout_json.h"
 
 namespace pointsman::admin {
 namespace {
@@ -111,6 +112,7 @@ json ToJson(const StatusReport& report) {
       {"model_width", Finite(report.model_width)},
       {"trust_width", Finite(report.trust_width)},
       {"budgets", BudgetsJson(report)},
+      {"rollout", ToJson(report.rollout)},
       {"warnings", report.warnings},
   };
 }
@@ -236,14 +238,10 @@ json ToJson(const GenerationDiff& diff) {
                       {"share_from", Finite(model.share_from)},
                       {"share_to", Finite(model.share_to)}});
   }
-  return {{"comparable", diff.comparable},
-          {"clusters", std::move(clusters)},
-          {"models", std::move(models)},
-          {"decisions", Number64(diff.decisions)},
-          {"value_from", Finite(diff.value_from)},
-          {"value_from_error", Finite(diff.value_from_error)},
-          {"value_to", Finite(diff.value_to)},
-          {"value_to_error", Finite(diff.value_to_error)}};
+  return {{"comparable", diff.comparable},         {"clusters", std::move(clusters)},
+          {"models", std::move(models)},           {"decisions", Number64(diff.decisions)},
+          {"value_from", Finite(diff.value_from)}, {"value_from_error", Finite(diff.value_from_error)},
+          {"value_to", Finite(diff.value_to)},     {"value_to_error", Finite(diff.value_to_error)}};
 }
 
 json ToJson(const BootstrapReport& report) {
@@ -286,6 +284,9 @@ json ToJson(const Explanation& explanation) {
           {"audit", explanation.audit},
           {"forced", explanation.forced},
           {"gold_wanted", explanation.gold_wanted},
+          {"incumbent", explanation.incumbent},
+          {"followed", explanation.followed},
+          {"router_share", Finite(explanation.router_share)},
           {"prior", Finite(explanation.prior)},
           {"predicted_quality", Finite(explanation.predicted_quality)},
           {"predicted_deviation", Finite(explanation.predicted_deviation)},
@@ -455,7 +456,7 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
   }
   if ((request.table_path + request.plan_path).front() != '/') {
     return BadInput("relative_path", "field '" + std::string(request.plan_path.empty() ? "table_path" : "plan_path") +
-                                    "' must be an absolute path that the daemon can read");
+                                         "' must be an absolute path that the daemon can read");
   }
   if (request.labels != "consensus" && request.labels != "scores") {
     return BadInput("unknown_labels", "field 'labels' must be consensus or scores");
@@ -467,8 +468,7 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
 }
 
 Result<std::string> ParsePlanPath(std::string_view body) {
-  return ParseInto<std::string>(body,
-                                [](Fields& fields, std::string& out) { fields.Text("plan_path", &out, true); });
+  return ParseInto<std::string>(body, [](Fields& fields, std::string& out) { fields.Text("plan_path", &out, true); });
 }
 
 Status ParseNothing(std::string_view body) {

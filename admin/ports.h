@@ -15,12 +15,40 @@
 
 #include "admin/client_requests.h"
 #include "base/result.h"
+#include "policy/judgement/off_policy.h"
 #include "policy/world/pool.h"
+#include "policy/world/rollout.h"
 
 namespace pointsman::admin {
 
 struct Caller {
   std::uint32_t uid = 0;
+};
+
+// The rollout in force (policy/world/rollout.h) and how an apprentice does.
+struct RolloutReport {
+  std::string mode = "full";
+  double share = 1;
+  std::string incumbent;
+  std::uint64_t since_sequence = 0;  // 0: nobody ever set one
+  std::int64_t since_us = 0;
+  std::string set_by;  // config, operator, learner
+  std::string reason;
+  std::uint64_t routed = 0;            // decisions since then that followed the router
+  std::uint64_t followed = 0;          // ... and the incumbent
+  std::uint64_t labels = 0;            // gold labels since then
+  std::uint64_t next_look_labels = 0;  // at which an apprentice is judged next; 0: no apprentice
+  struct Look {
+    std::uint64_t number = 0;  // from 1; 0: there was none
+    std::uint64_t labels = 0;
+    std::uint64_t decisions = 0;      // that were judged
+    double gain = 0, gain_error = 0;  // of the router's choices against the incumbent's, in utility
+    double quality_gain = 0;
+    double chance = 1;  // of such a gain where there is none
+    double level = 0;   // which the chance must not exceed
+    std::string verdict;
+  };
+  Look look;  // the last one of this process
 };
 
 struct StatusReport {
@@ -54,14 +82,14 @@ struct StatusReport {
     std::uint64_t reports = 0;
     double bias = 0;  // root of the bias tree
     double bias_deviation = 0;
-    std::string quarantine;            // why it is not read: "stuck", "contrary"; empty: it is
+    std::string quarantine;               // why it is not read: "stuck", "contrary"; empty: it is
     std::uint64_t quarantined_since = 0;  // sequence
-    double pairs = 0;                  // answers with gold too, the latest 500 or so
+    double pairs = 0;                     // answers with gold too, the latest 500 or so
   };
   std::vector<Source> sources;
   // The guard on the learner's own confidence: random-audit gold against predictions.
-  double guard_z_squared = 1;          // of late; 1 is honest
-  double guard_bias_factor = 1;        // on the variances of biases in force
+  double guard_z_squared = 1;    // of late; 1 is honest
+  double guard_bias_factor = 1;  // on the variances of biases in force
   std::uint64_t guard_steps = 0;
   // Change detection: models, cells, judges or traffic.
   std::uint64_t alarms = 0, cell_alarms = 0, judge_alarms = 0;
@@ -76,6 +104,7 @@ struct StatusReport {
     std::uint64_t settled = 0;
   };
   std::vector<Budget> budgets;
+  RolloutReport rollout;
   std::vector<std::string> warnings;  // for people: "ratings stand on prior bias only", ...
 };
 
@@ -141,37 +170,37 @@ struct GenerationReport {
 // Two bundles compared (daemon/job_diff.h has the rules).
 struct GenerationDiff {
   struct Cluster {
-    std::string kind;                  // same, moved, merged, born, gone
-    std::uint32_t number = 0;          // in the second; 0: gone
+    std::string kind;          // same, moved, merged, born, gone
+    std::uint32_t number = 0;  // in the second; 0: gone
     std::string name;
     std::uint32_t size = 0;
-    std::vector<std::string> from;     // of the first
-    double cosine = 0;                 // to the nearest of the other
+    std::vector<std::string> from;  // of the first
+    double cosine = 0;              // to the nearest of the other
   };
   struct Model {
     std::string name;
     double prior_from = -1, prior_to = -1;  // mean prior; -1: not in that bundle
     double share_from = 0, share_to = 0;    // of decisions that the prior alone would give it
   };
-  bool comparable = false;             // one embedder: clusters can be set side by side
+  bool comparable = false;  // one embedder: clusters can be set side by side
   std::vector<Cluster> clusters;
   std::vector<Model> models;
-  std::uint64_t decisions = 0;         // of the log that were looked at
+  std::uint64_t decisions = 0;  // of the log that were looked at
   // Off-policy value of either prior's choices, and its error; -1: no gold tells.
   double value_from = -1, value_from_error = 0, value_to = -1, value_to_error = 0;
 };
 
 struct BootstrapRequest {
-  std::string table_path;              // absolute; readable by the daemon; or
-  std::string plan_path;               // the same: queries and answers are bought by it
-  std::string labels = "consensus";    // consensus, scores
+  std::string table_path;            // absolute; readable by the daemon; or
+  std::string plan_path;             // the same: queries and answers are bought by it
+  std::string labels = "consensus";  // consensus, scores
   std::uint32_t clusters_max = 32;
   std::uint64_t seed = 0;
-  bool refit_embedder = false;         // default: keep the live embedder
-  std::string embedder = "lsa";        // of the first bundle, or with refit_embedder: lsa,
-                                       // static:FILE, http:URL|MODEL|KEY_ENV
-  bool activate = true;                // else: stored, not live
-  bool force = false;                  // activate although the gate refuses
+  bool refit_embedder = false;   // default: keep the live embedder
+  std::string embedder = "lsa";  // of the first bundle, or with refit_embedder: lsa,
+                                 // static:FILE, http:URL|MODEL|KEY_ENV
+  bool activate = true;          // else: stored, not live
+  bool force = false;            // activate although the gate refuses
 };
 struct BootstrapReport {
   std::string state;             // none, running, done, failed, cancelled
@@ -181,10 +210,10 @@ struct BootstrapReport {
   std::string bundle;            // hash when done
   std::uint32_t generation = 0;  // when activated
   std::int64_t started_at_us = 0, ended_at_us = 0;
-  double cost_usd = 0;                 // of a plan: so far, with its earlier runs
-  std::uint64_t asked = 0;             // answers bought in this run
-  std::uint64_t reused = 0;            // answers that an earlier run had bought
-  std::string gate;                    // verdict and its numbers, when it was reached
+  double cost_usd = 0;       // of a plan: so far, with its earlier runs
+  std::uint64_t asked = 0;   // answers bought in this run
+  std::uint64_t reused = 0;  // answers that an earlier run had bought
+  std::string gate;          // verdict and its numbers, when it was reached
 };
 
 struct Explanation {
@@ -195,6 +224,9 @@ struct Explanation {
   std::string chosen;
   double propensity = 0;
   bool audit = false, forced = false, gold_wanted = false;
+  std::string incumbent;  // who could have been followed; empty: nobody
+  bool followed = false;  // and was
+  double router_share = 1;
   double prior = 0, predicted_quality = 0, predicted_deviation = 0;
   struct Named {
     std::uint32_t number = 0;
@@ -273,7 +305,7 @@ struct GoldTask {
   std::int64_t decided_at_us = 0, expires_at_us = 0;
   std::string tenant;
   std::string model;
-  bool audit = false;  // drawn at random: keeps the estimates testable
+  bool audit = false;           // drawn at random: keeps the estimates testable
   double worth = 0;             // utility that a label gains the next like choice, as the decision saw it
   double gold_probability = 0;  // with which it was asked for
   double predicted_quality = 0, predicted_deviation = 0;
@@ -285,6 +317,9 @@ struct UndoReport {
   std::uint64_t undone_sequence = 0;
   std::string now;  // what is in force again
 };
+
+inline constexpr std::uint64_t kWhatIfEventsMax = 5'000'000;
+inline constexpr std::uint64_t kWhatIfEvents = 1'000'000;  // where the caller does not say
 
 class Ports {
  public:
@@ -352,6 +387,15 @@ class Ports {
   virtual Result<Explanation> Explain(const std::string& decision) const = 0;
 
   virtual Status SetFrozen(const Caller& caller, bool frozen) = 0;
+
+  // Errors: of policy::ValidateRollout; NOT_FOUND when the incumbent is no live model.
+  virtual Result<RolloutReport> SetRollout(const Caller& caller, const policy::Rollout& rollout) = 0;
+  virtual RolloutReport GetRollout() const = 0;
+
+  // What another policy would have earned on the last `events_max` events of the log, at
+  // most kWhatIfEventsMax. Reads the log, one caller at a time.
+  // Errors: BUSY whatif_running; OUT_OF_RANGE; those of policy::OffPolicyJudge.
+  virtual Result<policy::Judgement> WhatIf(const policy::TargetPolicy& target, std::uint64_t events_max) const = 0;
 };
 
 }  // namespace pointsman::admin

@@ -38,6 +38,7 @@
 #include "daemon/listener.h"
 #include "daemon/mutations.h"
 #include "daemon/notify.h"
+#include "daemon/rollout_watch.h"
 #include "daemon/version.h"
 #include "daemon/watchdog.h"
 #include "policy/choice/decide.h"
@@ -149,6 +150,7 @@ class App {
   std::unique_ptr<LearnerLoop> learner_;
   std::unique_ptr<store::CommitQueue> queue_;
   std::unique_ptr<Mutations> mutations_;
+  std::unique_ptr<RolloutWatch> rollout_;
   std::unique_ptr<JobRunner> jobs_;
   Metrics metrics_;
   NotLogged not_logged_;
@@ -267,9 +269,10 @@ Step App::StartServices() {
                                     .planned_gold = config_.planned_gold,
                                     .decision_ttl_us = std::int64_t{60'000'000} * config_.decision_ttl_minutes});
   dispatcher_ = std::make_unique<ServiceDispatcher>(*context_, *learner_);
+  rollout_ = std::make_unique<RolloutWatch>(*store_, *learner_, *mutations_);
   jobs_ = std::make_unique<JobRunner>(JobRunnerOptions{.work_directory = config_.store_directory + "/job",
-                                                       .plans_directory = config_.store_directory + "/plans"}, clock_,
-                                      *store_, cell_, *mutations_);
+                                                       .plans_directory = config_.store_directory + "/plans"},
+                                      clock_, *store_, cell_, *mutations_);
   TransportOptions options;
   options.socket_path = config_.route_socket;
   options.socket_group = config_.group;
@@ -284,8 +287,8 @@ Step App::StartServices() {
 }
 
 Step App::StartHttp() {
-  ports_ =
-      std::make_unique<AdminPorts>(*context_, *dispatcher_, *learner_, *mutations_, *jobs_, transport_->statistics());
+  ports_ = std::make_unique<AdminPorts>(*context_, *dispatcher_, *learner_, *mutations_, *jobs_, *rollout_,
+                                        transport_->statistics());
   const auto group = GroupByName(config_.group);
   if (!group.ok()) return Failure{Exit::kConfig, "sockets.group: " + group.error().message};
   for (const bool is_admin : {false, true}) {
@@ -373,7 +376,9 @@ Exit App::Drain() {
   context_->stopping = true;
   watchdog_.reset();
   jobs_->Stop();
+  rollout_->Stop();
   transport_->Stop(kDrainMs);
+  dispatcher_->Stop();
   context_->gate = nullptr;
   queue_->Stop();
   const Status checkpoint = learner_->Stop();
@@ -476,8 +481,8 @@ Action ParseCommandLine(int argc, const char* const* argv) {
   }
   if (job->parsed()) {
     const bool one = options.table_path.empty() != options.plan_path.empty();
-    const bool whole = options.estimate || (!options.out_path.empty() &&
-                                            (options.plan_path.empty() || !options.work_directory.empty()));
+    const bool whole = options.estimate ||
+                       (!options.out_path.empty() && (options.plan_path.empty() || !options.work_directory.empty()));
     if (one && whole) return JobAction{options};
     std::fprintf(stderr, "pointsmand job: give --table or --plan, and --out; with --plan also --work\n");
     return EndAction{static_cast<int>(Exit::kUsage)};

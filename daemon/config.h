@@ -18,6 +18,7 @@
 #include "policy/world/options.h"
 #include "policy/world/pool.h"
 #include "policy/world/query.h"
+#include "policy/world/rollout.h"
 
 namespace pointsman::daemon {
 
@@ -62,6 +63,8 @@ struct Config {
   policy::Options options;  // fallback_model comes from [routing]
   // gold_choice: labels are asked for where they are worth most (policy/judgement/gold_planner.h).
   bool planned_gold = false;
+  // [rollout]
+  policy::Rollout rollout;
   // [[models]]
   std::vector<ConfiguredModel> models;
   // [limits]

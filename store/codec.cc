@@ -58,6 +58,8 @@ struct FaultOf {
     if (const auto fault = FaultOfContext(made.context); !fault.empty()) return fault;
     if (!Finite(made.weights.quality, made.weights.cost, made.lambda)) return "weights";
     if (made.tenant.size() > kTenantBytesMax) return "tenant";
+    if (!(made.router_share >= 0 && made.router_share <= 1)) return "router_share";
+    if (made.incumbent.value == 0 && (made.followed || made.router_share != 1)) return "incumbent";
     for (const auto& task : made.tasks) {
       if (!Finite(task.probability)) return "tasks";
     }
@@ -109,11 +111,10 @@ struct FaultOf {
       if (budget.tenant.size() > kNameBytesMax || !Finite(budget.usd)) return "tenant_budgets";
     }
     const policy::Widths& widths = options.widths;
-    if (!Finite(options.rating_half_life_days, options.gold_half_life_days, options.gold_rate,
-                options.audit_rate_start, options.audit_rate, options.thompson_scale, options.probability_floor,
-                options.epsilon, options.squarecb_gamma, options.budget_usd, options.pacing_step, options.lambda_max,
-                widths.model, widths.trust, widths.cell, widths.source, widths.source_model, widths.source_cell,
-                widths.common)) {
+    if (!Finite(options.rating_half_life_days, options.gold_half_life_days, options.gold_rate, options.audit_rate_start,
+                options.audit_rate, options.thompson_scale, options.probability_floor, options.epsilon,
+                options.squarecb_gamma, options.budget_usd, options.pacing_step, options.lambda_max, widths.model,
+                widths.trust, widths.cell, widths.source, widths.source_model, widths.source_cell, widths.common)) {
       return "options";
     }
     return {};
@@ -133,6 +134,10 @@ struct FaultOf {
       if (pacer.tenant.size() > kNameBytesMax || !Finite(pacer.lambda)) return "pacers";
     }
     return Finite(refitted.model_width, refitted.trust_width) ? std::string_view{} : "widths";
+  }
+  std::string_view operator()(const policy::RolloutChanged& changed) const {
+    if (changed.reason.size() > kTextBytesMax) return "reason";
+    return policy::ValidateRollout(changed.rollout).ok() ? std::string_view{} : "rollout";
   }
   // Nothing but whole numbers.
   std::string_view operator()(const policy::DecisionExpired&) const { return {}; }

@@ -45,6 +45,10 @@ std::string EncodePacer(const Pacer& pacer);
 void DecodePacer(ByteReader& in, Pacer& pacer);
 std::string EncodeHealth(const ModelHealth& health);
 void DecodeHealth(ByteReader& in, ModelHealth& health);
+std::string EncodeRollout(const RolloutRecord& record);
+bool DecodeRollout(ByteReader& in, RolloutRecord& record);
+std::string EncodeLastChange(const LastChange& change);
+bool DecodeLastChange(ByteReader& in, LastChange& change);
 std::string EncodeAlarms(const std::vector<Alarm>& alarms);
 void DecodeAlarms(ByteReader& in, std::vector<Alarm>& alarms);
 

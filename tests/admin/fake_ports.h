@@ -65,12 +65,16 @@ class FakePorts final : public Ports {
   Result<BootstrapReport> StartBootstrap(const Caller& caller, const BootstrapRequest& request) override;
   BootstrapReport BootstrapStatus() const override;
   Result<std::string> PlanBootstrap(const std::string& plan_path) const override {
-    return "{\"name\":\"" + plan_path + "\",\"queries\":3,\"cost_usd\":1.5,\"worst_cost_usd\":4,\"budget_usd\":2,\"stages\":"
+    return "{\"name\":\"" + plan_path +
+           "\",\"queries\":3,\"cost_usd\":1.5,\"worst_cost_usd\":4,\"budget_usd\":2,\"stages\":"
            "[{\"stage\":\"collect\",\"model\":\"m\",\"calls\":3,\"tokens_in\":30,\"tokens_out\":60,\"cost_usd\":1.5}]}";
   }
   Result<BootstrapReport> CancelBootstrap(const Caller& caller) override;
   Result<Explanation> Explain(const std::string& decision) const override;
   Status SetFrozen(const Caller& caller, bool frozen) override;
+  Result<RolloutReport> SetRollout(const Caller& caller, const policy::Rollout& rollout) override;
+  RolloutReport GetRollout() const override { return rollout_; }
+  Result<policy::Judgement> WhatIf(const policy::TargetPolicy& target, std::uint64_t events_max) const override;
 
   std::vector<Call> calls() const {
     const std::lock_guard lock(mutex_);
@@ -95,6 +99,7 @@ class FakePorts final : public Ports {
   mutable std::mutex mutex_;
   std::vector<Call> calls_;
   mutable int polls_ = 0;
+  RolloutReport rollout_;
 };
 
 }  // namespace pointsman::admin
