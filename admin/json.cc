@@ -236,14 +236,10 @@ json ToJson(const GenerationDiff& diff) {
                       {"share_from", Finite(model.share_from)},
                       {"share_to", Finite(model.share_to)}});
   }
-  return {{"comparable", diff.comparable},
-          {"clusters", std::move(clusters)},
-          {"models", std::move(models)},
-          {"decisions", Number64(diff.decisions)},
-          {"value_from", Finite(diff.value_from)},
-          {"value_from_error", Finite(diff.value_from_error)},
-          {"value_to", Finite(diff.value_to)},
-          {"value_to_error", Finite(diff.value_to_error)}};
+  return {{"comparable", diff.comparable},         {"clusters", std::move(clusters)},
+          {"models", std::move(models)},           {"decisions", Number64(diff.decisions)},
+          {"value_from", Finite(diff.value_from)}, {"value_from_error", Finite(diff.value_from_error)},
+          {"value_to", Finite(diff.value_to)},     {"value_to_error", Finite(diff.value_to_error)}};
 }
 
 json ToJson(const BootstrapReport& report) {
@@ -259,6 +255,35 @@ json ToJson(const BootstrapReport& report) {
           {"asked", Number64(report.asked)},
           {"reused", Number64(report.reused)},
           {"gate", report.gate}};
+}
+
+json ToJson(const RefitReport& report) {
+  json sources = json::array();
+  for (const RefitReport::Source& source : report.sources) {
+    json clusters = json::array();
+    for (const RefitReport::Bias& cluster : source.clusters) {
+      clusters.push_back({{"number", cluster.number},
+                          {"name", cluster.name},
+                          {"bias", Finite(cluster.bias)},
+                          {"error", Finite(cluster.error)}});
+    }
+    sources.push_back({{"source", source.source},
+                       {"outcome", source.outcome},
+                       {"message", source.message},
+                       {"version", source.version},
+                       {"learner", source.learner},
+                       {"ratings", Number64(source.ratings)},
+                       {"gold", Number64(source.gold)},
+                       {"paired", Number64(source.paired)},
+                       {"fitted_from", Number64(source.fitted_from)},
+                       {"fitted_to", Number64(source.fitted_to)},
+                       {"scale", Finite(source.scale)},
+                       {"noise", Finite(source.noise)},
+                       {"error", Finite(source.error)},
+                       {"correction", Finite(source.correction)},
+                       {"clusters", clusters}});
+  }
+  return {{"sources", sources}};
 }
 
 json ToJson(const Explanation& explanation) {
@@ -453,7 +478,7 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
   }
   if ((request.table_path + request.plan_path).front() != '/') {
     return BadInput("relative_path", "field '" + std::string(request.plan_path.empty() ? "table_path" : "plan_path") +
-                                    "' must be an absolute path that the daemon can read");
+                                         "' must be an absolute path that the daemon can read");
   }
   if (request.labels != "consensus" && request.labels != "scores") {
     return BadInput("unknown_labels", "field 'labels' must be consensus or scores");
@@ -464,9 +489,25 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
   return parsed;
 }
 
+Result<RefitRequest> ParseRefit(std::string_view body) {
+  Result<RefitRequest> parsed = ParseInto<RefitRequest>(body, [](Fields& fields, RefitRequest& out) {
+    fields.Text("learner", &out.learner, false);
+    fields.Text("base", &out.base, false);
+    fields.Flag("dry_run", &out.dry_run, false);
+  });
+  if (!parsed.ok()) return parsed;
+  const RefitRequest& request = parsed.value();
+  if (request.learner != "r" && request.learner != "dr") {
+    return BadInput("unknown_learner", "field 'learner' must be r or dr");
+  }
+  if (request.base != "ridge" && request.base != "forest") {
+    return BadInput("unknown_base", "field 'base' must be ridge or forest");
+  }
+  return parsed;
+}
+
 Result<std::string> ParsePlanPath(std::string_view body) {
-  return ParseInto<std::string>(body,
-                                [](Fields& fields, std::string& out) { fields.Text("plan_path", &out, true); });
+  return ParseInto<std::string>(body, [](Fields& fields, std::string& out) { fields.Text("plan_path", &out, true); });
 }
 
 Status ParseNothing(std::string_view body) {

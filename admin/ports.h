@@ -54,14 +54,14 @@ struct StatusReport {
     std::uint64_t reports = 0;
     double bias = 0;  // root of the bias tree
     double bias_deviation = 0;
-    std::string quarantine;            // why it is not read: "stuck", "contrary"; empty: it is
+    std::string quarantine;               // why it is not read: "stuck", "contrary"; empty: it is
     std::uint64_t quarantined_since = 0;  // sequence
-    double pairs = 0;                  // answers with gold too, the latest 500 or so
+    double pairs = 0;                     // answers with gold too, the latest 500 or so
   };
   std::vector<Source> sources;
   // The guard on the learner's own confidence: random-audit gold against predictions.
-  double guard_z_squared = 1;          // of late; 1 is honest
-  double guard_bias_factor = 1;        // on the variances of biases in force
+  double guard_z_squared = 1;    // of late; 1 is honest
+  double guard_bias_factor = 1;  // on the variances of biases in force
   std::uint64_t guard_steps = 0;
   // Change detection: models, cells, judges or traffic.
   std::uint64_t alarms = 0, cell_alarms = 0, judge_alarms = 0;
@@ -141,37 +141,37 @@ struct GenerationReport {
 // Two bundles compared (daemon/job_diff.h has the rules).
 struct GenerationDiff {
   struct Cluster {
-    std::string kind;                  // same, moved, merged, born, gone
-    std::uint32_t number = 0;          // in the second; 0: gone
+    std::string kind;          // same, moved, merged, born, gone
+    std::uint32_t number = 0;  // in the second; 0: gone
     std::string name;
     std::uint32_t size = 0;
-    std::vector<std::string> from;     // of the first
-    double cosine = 0;                 // to the nearest of the other
+    std::vector<std::string> from;  // of the first
+    double cosine = 0;              // to the nearest of the other
   };
   struct Model {
     std::string name;
     double prior_from = -1, prior_to = -1;  // mean prior; -1: not in that bundle
     double share_from = 0, share_to = 0;    // of decisions that the prior alone would give it
   };
-  bool comparable = false;             // one embedder: clusters can be set side by side
+  bool comparable = false;  // one embedder: clusters can be set side by side
   std::vector<Cluster> clusters;
   std::vector<Model> models;
-  std::uint64_t decisions = 0;         // of the log that were looked at
+  std::uint64_t decisions = 0;  // of the log that were looked at
   // Off-policy value of either prior's choices, and its error; -1: no gold tells.
   double value_from = -1, value_from_error = 0, value_to = -1, value_to_error = 0;
 };
 
 struct BootstrapRequest {
-  std::string table_path;              // absolute; readable by the daemon; or
-  std::string plan_path;               // the same: queries and answers are bought by it
-  std::string labels = "consensus";    // consensus, scores
+  std::string table_path;            // absolute; readable by the daemon; or
+  std::string plan_path;             // the same: queries and answers are bought by it
+  std::string labels = "consensus";  // consensus, scores
   std::uint32_t clusters_max = 32;
   std::uint64_t seed = 0;
-  bool refit_embedder = false;         // default: keep the live embedder
-  std::string embedder = "lsa";        // of the first bundle, or with refit_embedder: lsa,
-                                       // static:FILE, http:URL|MODEL|KEY_ENV
-  bool activate = true;                // else: stored, not live
-  bool force = false;                  // activate although the gate refuses
+  bool refit_embedder = false;   // default: keep the live embedder
+  std::string embedder = "lsa";  // of the first bundle, or with refit_embedder: lsa,
+                                 // static:FILE, http:URL|MODEL|KEY_ENV
+  bool activate = true;          // else: stored, not live
+  bool force = false;            // activate although the gate refuses
 };
 struct BootstrapReport {
   std::string state;             // none, running, done, failed, cancelled
@@ -181,10 +181,35 @@ struct BootstrapReport {
   std::string bundle;            // hash when done
   std::uint32_t generation = 0;  // when activated
   std::int64_t started_at_us = 0, ended_at_us = 0;
-  double cost_usd = 0;                 // of a plan: so far, with its earlier runs
-  std::uint64_t asked = 0;             // answers bought in this run
-  std::uint64_t reused = 0;            // answers that an earlier run had bought
-  std::string gate;                    // verdict and its numbers, when it was reached
+  double cost_usd = 0;       // of a plan: so far, with its earlier runs
+  std::uint64_t asked = 0;   // answers bought in this run
+  std::uint64_t reused = 0;  // answers that an earlier run had bought
+  std::string gate;          // verdict and its numbers, when it was reached
+};
+
+struct RefitRequest {
+  std::string learner = "r";   // r, dr
+  std::string base = "ridge";  // ridge, forest
+  bool dry_run = false;        // fit and tell; install nothing
+};
+struct RefitReport {
+  struct Bias {
+    std::uint32_t number = 0;
+    std::string name;
+    double bias = 0, error = 0;
+  };
+  struct Source {
+    std::string source;
+    std::string outcome;        // installed, fitted (a dry run), refused
+    std::string message;        // why it was refused
+    std::uint32_t version = 0;  // of the surface in force
+    std::string learner;
+    std::uint64_t ratings = 0, gold = 0, paired = 0;
+    std::uint64_t fitted_from = 0, fitted_to = 0;
+    double scale = 1, noise = 0, error = 0, correction = 0;
+    std::vector<Bias> clusters;  // 0 is the background
+  };
+  std::vector<Source> sources;
 };
 
 struct Explanation {
@@ -344,6 +369,10 @@ class Ports {
   // What a plan would ask for, as a JSON object; asks nobody.
   virtual Result<std::string> PlanBootstrap(const std::string& plan_path) const = 0;
   virtual Result<BootstrapReport> CancelBootstrap(const Caller& caller) = 0;
+
+  // Fits what each source is off by over the log, in the job process, and installs it; waits
+  // for it. Errors: BUSY refit_running; FAILED_PRECONDITION no_generation.
+  virtual Result<RefitReport> Refit(const Caller& caller, const RefitRequest& request) = 0;
 
   // `decision`: hexadecimal id, or a token's text form (only its id part is used).
   virtual Result<Explanation> Explain(const std::string& decision) const = 0;

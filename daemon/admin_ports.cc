@@ -154,12 +154,13 @@ void AddWarnings(const policy::Snapshot& snapshot, const Status& learning, admin
 }  // namespace
 
 AdminPorts::AdminPorts(ServiceContext& context, Dispatcher& dispatcher, LearnerLoop& learner, Mutations& mutations,
-                       JobRunner& jobs, const TransportStatistics& transport)
+                       JobRunner& jobs, Refitter& refitter, const TransportStatistics& transport)
     : context_(context),
       dispatcher_(dispatcher),
       learner_(learner),
       mutations_(mutations),
       jobs_(jobs),
+      refitter_(refitter),
       transport_(transport),
       started_nanos_(context.clock.MonotonicNanos()) {}
 
@@ -397,6 +398,10 @@ Result<admin::BootstrapReport> AdminPorts::StartBootstrap(const admin::Caller& c
 admin::BootstrapReport AdminPorts::BootstrapStatus() const { return jobs_.Report(); }
 
 Result<std::string> AdminPorts::PlanBootstrap(const std::string& plan_path) const { return jobs_.Estimate(plan_path); }
+
+Result<admin::RefitReport> AdminPorts::Refit(const admin::Caller& caller, const admin::RefitRequest& request) {
+  return refitter_.Refit({policy::Origin::kOperator, caller.uid}, request);
+}
 
 Result<admin::BootstrapReport> AdminPorts::CancelBootstrap(const admin::Caller&) { return jobs_.Cancel(); }
 

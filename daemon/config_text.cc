@@ -62,8 +62,9 @@ std::string_view NameOf(policy::Exploration exploration) {
   }
 }
 
-void WriteLearning(const policy::Options& options, Writer* out) {
+void WriteLearning(const policy::Options& options, std::uint64_t refit_every, Writer* out) {
   out->Section("learning");
+  out->Whole("refit_every", refit_every);
   out->Items("sources", options.sources, Quoted);
   out->Number("rating_half_life_days", options.rating_half_life_days);
   out->Number("gold_half_life_days", options.gold_half_life_days);
@@ -166,7 +167,7 @@ std::string ConfigText(const Config& config) {
   out.Whole("decision_ttl_minutes", config.decision_ttl_minutes);
   out.Text("fallback_model", config.options.fallback_model);
   out.Text("bundle", config.first_bundle);
-  WriteLearning(config.options, &out);
+  WriteLearning(config.options, config.refit_every, &out);
   WriteLimits(config.limits, &out);
   for (const ConfiguredModel& model : config.models) {
     out.Table("models");

@@ -17,6 +17,9 @@
 namespace pointsman::daemon {
 
 struct JobOptions {
+  std::string refit_path;            // rows of a re-fit (daemon/refit_job.h), with learner and base; or
+  std::string learner = "r";         // r, dr
+  std::string base = "ridge";        // ridge, forest
   std::string table_path;            // or
   std::string plan_path;             // with
   std::string work_directory;        // where the call logs of plans are, each in a folder of its name
@@ -24,10 +27,10 @@ struct JobOptions {
   std::string labels = "consensus";  // consensus, scores
   std::uint32_t clusters_max = 32;
   std::uint64_t seed = 0;
-  std::string embedder = "lsa";      // a new one: lsa; static:FILE; http:URL|MODEL|KEY_ENV
-  std::string keep_embedder_of;      // bundle file; empty: the embedder is fitted anew
+  std::string embedder = "lsa";  // a new one: lsa; static:FILE; http:URL|MODEL|KEY_ENV
+  std::string keep_embedder_of;  // bundle file; empty: the embedder is fitted anew
   std::string out_path;
-  std::int64_t parent = 0;           // the job ends with this process; 0: alone
+  std::int64_t parent = 0;  // the job ends with this process; 0: alone
 };
 
 // Runs the job at idle priority; returns the exit code.

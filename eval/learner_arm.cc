@@ -8,6 +8,7 @@
 
 #include "base/contract.h"
 #include "base/unit_draw.h"
+#include "bootstrap/fit/refit_log.h"
 #include "policy/belief/noise.h"
 #include "policy/belief/posterior.h"
 #include "policy/choice/decide.h"
@@ -37,10 +38,18 @@ class OneBundle final : public policy::BundleCatalogue {
   std::shared_ptr<const policy::Bundle> bundle_;
 };
 
-// The only activation is the first thing that happens, before any feedback.
-class NoHistory final : public policy::History {
+// The log, as far as an arm needs it again: the only activation is the first thing that
+// happens, so only an arm that re-fits keeps it.
+class KeptHistory final : public policy::History {
  public:
-  Status ForEach(LogSeq, const std::function<Status(const policy::Event&)>&) const override { return {}; }
+  Status ForEach(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const override {
+    for (const policy::Event& event : events) {
+      if (event.seq >= before) break;
+      if (Status s = visit(event); !s.ok()) return s;
+    }
+    return {};
+  }
+  std::vector<policy::Event> events;
 };
 
 std::shared_ptr<const policy::Bundle> WithHash(const std::shared_ptr<const policy::Bundle>& bundle) {
@@ -65,6 +74,7 @@ struct LearnerArm::Impl {
     changed = true;
     const std::uint64_t before = learner->state().counters.alarms;
     if (Status s = learner->Learn(event); !s.ok()) return s;
+    if (options.refit_every > 0) history.events.push_back(event);
     if (learner->state().counters.alarms > before) {
       const policy::Alarm& raised = learner->state().alarms.back();
       alarms.push_back({.model = raised.model.value - 1, .uses = raised.uses, .number = item});
@@ -104,6 +114,28 @@ struct LearnerArm::Impl {
     return {};
   }
 
+  // The bias of the source is fitted anew over the log, as the daemon's job does it.
+  Status RefitBias() {
+    const policy::State& state = learner->state();
+    std::uint64_t reports = 0;
+    for (const std::uint64_t count : state.counters.feedback) reports += count;
+    if (bundle == nullptr || !bootstrap::RefitIsDue(reports, refitted_at, options.refit_every)) return {};
+    refitted_at = reports;
+    bootstrap::RefitLog log(bundles, bundle->hash, bundle);
+    for (const policy::Event& event : history.events) {
+      if (Status s = log.Take(event); !s.ok()) return s;
+    }
+    const auto refit = bootstrap::FitBias(log.RowsOf(kRatingChannel), bundle->cluster_count(), options.refit);
+    if (!refit.ok()) return {};  // not enough yet
+    policy::BiasSurfaceInstalled surface = bootstrap::ToEvent(*refit);
+    surface.channel = kRatingChannel;
+    surface.version = static_cast<std::uint32_t>(++surfaces);
+    surface.bundle = bundle->hash;
+    surface.fitted_from = log.first();
+    surface.fitted_to = log.last();
+    return Append(std::move(surface), policy::Origin::kLearner);
+  }
+
   DecisionId NextId() {
     DecisionId id;
     const std::uint64_t halves[2] = {random(), random()};
@@ -141,7 +173,7 @@ struct LearnerArm::Impl {
   LearnerArmOptions options;
   std::shared_ptr<const policy::Bundle> bundle;
   OneBundle bundles;
-  NoHistory history;
+  KeptHistory history;
   SplitMix64 random;
   std::unique_ptr<policy::Learner> learner;
   policy::Publisher publisher;
@@ -149,6 +181,8 @@ struct LearnerArm::Impl {
   std::shared_ptr<const policy::Snapshot> snapshot;
   policy::DecisionRow row;  // of the last decision
   std::int64_t now_us = 0;
+  std::uint64_t refitted_at = 0;  // reports at the last re-fit
+  std::uint64_t surfaces = 0;
   std::uint64_t item = 0;  // number of the last item
   std::vector<Alarm> alarms;
   bool changed = true;
@@ -210,8 +244,10 @@ Status LearnerArm::Report(const ArmChoice& choice, const ArmFeedback& feedback) 
   if (feedback.rating.has_value() && self.options.ratings) {
     if (Status s = self.Feed(kRatingChannel, *feedback.rating); !s.ok()) return s;
   }
-  if (feedback.gold.has_value()) return self.Feed(kGoldChannel, *feedback.gold);
-  return {};
+  if (feedback.gold.has_value()) {
+    if (Status s = self.Feed(kGoldChannel, *feedback.gold); !s.ok()) return s;
+  }
+  return self.RefitBias();
 }
 
 Status LearnerArm::PriceChanged(std::size_t model, double factor) {

@@ -87,7 +87,7 @@ struct FaultOf {
     return FinitePrice(model.price) ? std::string_view{} : "price";
   }
   std::string_view operator()(const policy::ModelStateChanged& change) const {
-    return change.state < policy::ModelState::kActive || change.state > policy::ModelState::kRetired
+    return change.state < policy::ModelState::kActive || change.state > policy::ModelState::kProbation
                ? "state"
                : std::string_view{};
   }
@@ -109,11 +109,10 @@ struct FaultOf {
       if (budget.tenant.size() > kNameBytesMax || !Finite(budget.usd)) return "tenant_budgets";
     }
     const policy::Widths& widths = options.widths;
-    if (!Finite(options.rating_half_life_days, options.gold_half_life_days, options.gold_rate,
-                options.audit_rate_start, options.audit_rate, options.thompson_scale, options.probability_floor,
-                options.epsilon, options.squarecb_gamma, options.budget_usd, options.pacing_step, options.lambda_max,
-                widths.model, widths.trust, widths.cell, widths.source, widths.source_model, widths.source_cell,
-                widths.common)) {
+    if (!Finite(options.rating_half_life_days, options.gold_half_life_days, options.gold_rate, options.audit_rate_start,
+                options.audit_rate, options.thompson_scale, options.probability_floor, options.epsilon,
+                options.squarecb_gamma, options.budget_usd, options.pacing_step, options.lambda_max, widths.model,
+                widths.trust, widths.cell, widths.source, widths.source_model, widths.source_cell, widths.common)) {
       return "options";
     }
     return {};
@@ -133,6 +132,17 @@ struct FaultOf {
       if (pacer.tenant.size() > kNameBytesMax || !Finite(pacer.lambda)) return "pacers";
     }
     return Finite(refitted.model_width, refitted.trust_width) ? std::string_view{} : "widths";
+  }
+  std::string_view operator()(const policy::BiasSurfaceInstalled& surface) const {
+    if (surface.channel < 1 || surface.channel >= policy::kChannelsMax) return "channel";
+    if (!Finite(surface.noise, surface.error)) return "noise";
+    if (surface.learner.size() > policy::kSurfaceLearnerBytes) return "learner";
+    if (surface.clusters.size() > policy::kSurfaceClustersMax || !AllFinite(surface.clusters)) return "clusters";
+    if (surface.models.size() > policy::kSurfaceModelsMax) return "models";
+    for (const policy::ModelBias& model : surface.models) {
+      if (!Finite(model.bias)) return "models";
+    }
+    return {};
   }
   // Nothing but whole numbers.
   std::string_view operator()(const policy::DecisionExpired&) const { return {}; }

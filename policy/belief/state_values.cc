@@ -265,6 +265,7 @@ std::string EncodeModel(const Model& model) {
   out.F64(model.price.input_usd_per_million);
   out.F64(model.price.output_usd_per_million);
   out.U32(model.context_tokens);
+  out.U32(model.probes);
   return out.Take();
 }
 
@@ -285,6 +286,90 @@ void DecodeNoise(ByteReader& in, NoiseModel& noise) {
   for (double& value : noise.response) value = in.F64();
   for (bool& value : noise.graded) value = in.Bool();
   noise.quarantined = in.U8();
+}
+
+std::string EncodeSurface(const BiasSurfaceInstalled& surface) {
+  ByteWriter out = Begin();
+  out.U32(surface.version);
+  out.Bytes(surface.bundle.bytes);
+  for (const std::uint64_t number :
+       {surface.fitted_from.value, surface.fitted_to.value, surface.ratings, surface.gold}) {
+    out.U64(number);
+  }
+  out.F64(surface.noise);
+  out.F64(surface.error);
+  out.Text(surface.learner);
+  out.U32(static_cast<std::uint32_t>(surface.clusters.size()));
+  for (const double bias : surface.clusters) out.F64(bias);
+  out.U32(static_cast<std::uint32_t>(surface.models.size()));
+  for (const ModelBias& model : surface.models) {
+    out.U32(model.model.value);
+    out.F64(model.bias);
+  }
+  return out.Take();
+}
+
+bool DecodeSurface(ByteReader& in, std::uint32_t channel, State& state) {
+  if (channel < 1 || channel >= kChannelsMax) return false;
+  BiasSurfaceInstalled& surface = state.surfaces[static_cast<std::uint8_t>(channel)];
+  surface.channel = static_cast<std::uint8_t>(channel);
+  surface.version = in.U32();
+  in.Bytes(surface.bundle.bytes);
+  for (std::uint64_t* number :
+       {&surface.fitted_from.value, &surface.fitted_to.value, &surface.ratings, &surface.gold}) {
+    *number = in.U64();
+  }
+  surface.noise = in.F64();
+  surface.error = in.F64();
+  surface.learner = in.Text();
+  const std::uint32_t clusters = in.U32();
+  if (clusters > kSurfaceClustersMax) return false;
+  for (std::uint32_t k = 0; k < clusters && in.ok(); ++k) surface.clusters.push_back(in.F64());
+  const std::uint32_t models = in.U32();
+  if (models > kSurfaceModelsMax) return false;
+  for (std::uint32_t m = 0; m < models && in.ok(); ++m) {
+    ModelBias& model = surface.models.emplace_back();
+    model.model.value = in.U32();
+    model.bias = in.F64();
+  }
+  return true;
+}
+
+std::string EncodeSubjects(const SubjectTable& table) {
+  ByteWriter out = Begin();
+  out.I32(table.base);
+  out.F64(table.total);
+  out.U8(static_cast<std::uint8_t>(table.counts.size()));
+  for (const SubjectCount& entry : table.counts) {
+    out.U64(entry.subject.value);
+    out.F64(entry.count);
+  }
+  return out.Take();
+}
+
+bool DecodeSubjects(ByteReader& in, SubjectTable& table) {
+  table.base = in.I32();
+  table.total = in.F64();
+  const std::uint8_t n = in.U8();
+  if (n > kSubjectsPerCell) return false;
+  for (std::uint8_t i = 0; i < n && in.ok(); ++i) {
+    SubjectCount& entry = table.counts.emplace_back();
+    entry.subject.value = in.U64();
+    entry.count = in.F64();
+  }
+  return true;
+}
+
+std::string EncodeTrust(const SubjectTrust& trust) {
+  ByteWriter out = Begin();
+  for (const double sum : {trust.pairs, trust.squares, trust.usual}) out.F64(sum);
+  out.U64(trust.last.value);
+  return out.Take();
+}
+
+void DecodeTrust(ByteReader& in, SubjectTrust& trust) {
+  for (double* sum : {&trust.pairs, &trust.squares, &trust.usual}) *sum = in.F64();
+  trust.last.value = in.U64();
 }
 
 std::string EncodePair(const PairTally& tally) {

@@ -12,7 +12,9 @@
 // about 290): it is what a large loss leaves in a source that sees quality badly.
 // Gold is compared with the prediction itself; a rating source has a bias, so its
 // usual difference for the model is the mean of its earlier residuals, and it says
-// nothing before there are kUsualRows of them.
+// nothing before there are kUsualRows of them. A source with a bias surface
+// (learning/bias_surface.h) is compared with the prior and the surface instead of the
+// prediction: a prediction moves as the level is learnt, and that would look like change.
 //
 // Where neither is loud enough, the share of its threshold that gold has reached with the
 // fast sum and a source with the slow one are added.
@@ -34,6 +36,7 @@
 
 #include "policy/belief/state.h"
 #include "policy/learning/event.h"
+#include "policy/learning/row_translation.h"
 
 namespace pointsman::policy {
 
@@ -56,7 +59,6 @@ int AddToCusum(Cusum& cusum, double zeta, double allowance = kCusumAllowance, do
 
 // Looks at a report that said something new about a row. Called before the row is
 // folded. `row` gives the live cells.
-void WatchForChange(State& state, const RowChanged& change, std::span<const ClusterWeight> clusters, LogSeq seq,
-                    std::int64_t at_us);
+void WatchForChange(State& state, const RowChanged& change, const LiveRow& row, LogSeq seq, std::int64_t at_us);
 
 }  // namespace pointsman::policy

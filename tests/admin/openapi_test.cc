@@ -84,6 +84,7 @@ const std::map<std::string, std::string>& GoodBodies() {
       {"ActivateRequest", R"({"target":2})"},
       {"BootstrapRequest", R"({"table_path":"/t.jsonl"})"},
       {"PlanRequest", R"({"plan_path":"/p.toml"})"},
+      {"RefitRequest", R"({"learner":"dr","base":"forest","dry_run":true})"},
       {"GoldRequest", R"({"decision":"00112233445566778899aabbccddeeff","value":0.5})"},
       {"LearningRequest", R"({"frozen":true})"},
       {"Nothing", "{}"}};
@@ -92,9 +93,9 @@ const std::map<std::string, std::string>& GoodBodies() {
 
 std::string PathOf(const RouteRow& row) {
   std::string path(row.path);
-  for (const auto& [name, value] : {std::pair{"{n}", "1"}, std::pair{"{name}", "alpha"},
-                                    std::pair{"{decision}", "0123"}, std::pair{"{file}", "app.js"},
-                                    std::pair{"{target}", "2"}, std::pair{"{from..to}", "1..2"}}) {
+  for (const auto& [name, value] :
+       {std::pair{"{n}", "1"}, std::pair{"{name}", "alpha"}, std::pair{"{decision}", "0123"},
+        std::pair{"{file}", "app.js"}, std::pair{"{target}", "2"}, std::pair{"{from..to}", "1..2"}}) {
     if (const auto at = path.find(name); at != std::string::npos) path.replace(at, std::string(name).size(), value);
   }
   return path;

@@ -99,7 +99,8 @@ inline Request AskTick() { return Request{policy::Payload{policy::Tick{}}, polic
 inline std::vector<Request> WorldRequests() {
   policy::OptionsChanged options;
   options.options.sources = {"thumbs"};
-  return {Ask(policy::Payload{options}), Ask(policy::Payload{policy::ModelAdded{ModelId{1}, "small", {0.1, 0.2}, 8000}}),
+  return {Ask(policy::Payload{options}),
+          Ask(policy::Payload{policy::ModelAdded{ModelId{1}, "small", {0.1, 0.2}, 8000}}),
           Ask(policy::Payload{policy::ModelAdded{ModelId{2}, "large", {1, 2}, 32000}})};
 }
 
@@ -162,8 +163,8 @@ inline std::vector<policy::Event> EventOfEachKind() {
   using namespace policy;  // NOLINT(google-build-using-namespace): test data of one domain
   const DecisionMade made = FullDecision();
   const DecisionContext& context = made.context;
-  OutcomeReported outcome{context.decision, context.model, kNoonUs, 120, 456, 789.5, true, Verdict::kTooWeak, 0.0125,
-                          2, 400, true};
+  OutcomeReported outcome{context.decision,  context.model, kNoonUs, 120, 456, 789.5, true,
+                          Verdict::kTooWeak, 0.0125,        2,       400, true};
   RowChanged row;
   row.context = context;
   row.before = {{1, 0.25, 0.05}};
@@ -213,7 +214,19 @@ inline std::vector<policy::Event> EventOfEachKind() {
                                    LearningSwitched{true},
                                    CellReset{ClusterId{17}, ModelId{3}},
                                    AdminNote{"a note"},
-                                   Refitted{.noise = {0.2, 0.01, 0.01, 0.1}, .response = {0.9}, .model_width = 0.04}};
+                                   Refitted{.noise = {0.2, 0.01, 0.01, 0.1}, .response = {0.9}, .model_width = 0.04},
+                                   BiasSurfaceInstalled{.channel = 2,
+                                                        .version = 3,
+                                                        .bundle = context.bundle,
+                                                        .fitted_from = LogSeq{7},
+                                                        .fitted_to = LogSeq{900},
+                                                        .ratings = 410,
+                                                        .gold = 33,
+                                                        .noise = 0.4,
+                                                        .error = 0.02,
+                                                        .learner = "r ridge",
+                                                        .clusters = {-0.1, 0.05, 0.25},
+                                                        .models = {{ModelId{2}, -0.03}, {ModelId{3}, 0.01}}}};
   std::vector<Event> events;
   for (auto& payload : payloads) {
     events.push_back({LogSeq{1000 + events.size()}, kNoonUs + 5, Origin::kOperator, 1000, std::move(payload)});
