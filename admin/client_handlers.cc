@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kGoldQueueMax = 50;
+constexpr std::size_t kGoldQueueMax = 200;
 
 template <typename T>
 RouteReply ReplyWith(const Result<T>& result) {

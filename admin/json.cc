@@ -388,6 +388,8 @@ json ToJson(const GoldTask& task) {
           {"tenant", task.tenant},
           {"model", task.model},
           {"audit", task.audit},
+          {"worth", Finite(task.worth)},
+          {"gold_probability", Finite(task.gold_probability)},
           {"predicted_quality", Finite(task.predicted_quality)},
           {"predicted_deviation", Finite(task.predicted_deviation)},
           {"clusters", std::move(clusters)}};

@@ -152,8 +152,8 @@ constexpr std::array kSchemas = {
     Schema{"Channel", "source:text value:real revision:int retracted:bool"},
     Schema{"GoldQueue", "decisions:[GoldTask]"},
     Schema{"GoldTask",
-           "decision:text sequence:big decided_at_us:int expires_at_us:int tenant:text model:text audit:bool "
-           "predicted_quality:real predicted_deviation:real clusters:[Named]"},
+           "decision:text sequence:big decided_at_us:int expires_at_us:int tenant:text model:text audit:bool worth:real "
+           "gold_probability:real predicted_quality:real predicted_deviation:real clusters:[Named]"},
     Schema{"GoldRequest", "decision:text value:number revision?:int"},
     Schema{"LearningRequest", "frozen:bool"},
     Schema{"Learning", "frozen:bool"},

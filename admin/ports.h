@@ -299,6 +299,8 @@ struct GoldTask {
   std::string tenant;
   std::string model;
   bool audit = false;  // drawn at random: keeps the estimates testable
+  double worth = 0;             // utility that a label gains the next like choice, as the decision saw it
+  double gold_probability = 0;  // with which it was asked for
   double predicted_quality = 0, predicted_deviation = 0;
   std::vector<RouteAnswer::Named> clusters;
 };
@@ -327,8 +329,9 @@ class Ports {
 
   // Over the last 50,000 events of the log.
   virtual Result<TrafficReport> Traffic() const = 0;
-  // Most useful first: random audits, then the least certain. At most `limit`, from
-  // the last 50,000 events of the log.
+  // In an order drawn once for each decision: what is labelled from the start is then a
+  // random part of what was asked for, whoever stops where (policy/judgement/gold_planner.h).
+  // At most `limit`, from the last 50,000 events of the log.
   virtual Result<std::vector<GoldTask>> GoldQueue(std::size_t limit) const = 0;
   // Gold by an administrator, by decision instead of token.
   // Errors: INVALID_ARGUMENT, OUT_OF_RANGE, NOT_FOUND, EXPIRED, CONFLICT.

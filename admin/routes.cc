@@ -232,7 +232,7 @@ constexpr std::array kRoutes = {
              "Bootstrap"},
     RouteRow{"GET", "/v1/explain/{decision}", "Why a decision was made and what came back.", kReads, kAdmin, Explain,
              "", "Explanation"},
-    RouteRow{"GET", "/v1/gold/next", "Decisions whose gold label would teach most.", kReads, kAdmin, GetGoldQueue, "",
+    RouteRow{"GET", "/v1/gold/next", "Decisions that wait for the gold label they asked for, in their drawn order.", kReads, kAdmin, GetGoldQueue, "",
              "GoldQueue"},
     RouteRow{"POST", "/v1/gold", "A gold label by an administrator, by decision.", kChanges, kAdmin, PostGold,
              "GoldRequest", "Acknowledgement"},

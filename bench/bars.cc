@@ -98,9 +98,9 @@ std::vector<std::string> CommandOf(const std::string& program, const std::string
     if (quick) add({"--rounds", "5", "--exchanges", "1500", "--warm", "2048"});
     return command;
   }
-  if (program == "store_bench") {
+  if (program == "store_bench" || program == "swap_bench") {
     if (quick) add({"--short"});
-    if (!only.empty()) add({"--only", only});
+    if (!only.empty() && program == "store_bench") add({"--only", only});
     return command;
   }
   add({"--benchmark_format=json"});

@@ -6,6 +6,7 @@
 
 #include "daemon/admin_ports.h"
 #include "daemon/hex.h"
+#include "policy/judgement/gold_planner.h"
 
 namespace pointsman::daemon {
 namespace {
@@ -162,6 +163,8 @@ admin::GoldTask TaskOf(const policy::DecisionMade& made, LogSeq seq) {
   task.expires_at_us = made.expires_at_us;
   task.tenant = made.tenant;
   task.audit = context.audit;
+  task.worth = policy::GoldWorth(made);
+  task.gold_probability = context.gold_probability;
   task.predicted_quality = context.predicted_quality;
   task.predicted_deviation = std::sqrt(std::max(context.predicted_variance, 0.0));
   return task;
@@ -170,12 +173,6 @@ admin::GoldTask TaskOf(const policy::DecisionMade& made, LogSeq seq) {
 bool HasGold(const policy::DecisionRow& row) {
   return std::any_of(row.values.begin(), row.values.end(),
                      [](const policy::SubjectValue& value) { return value.channel == 0 && !value.retracted; });
-}
-
-// Random audits first, then the least certain prediction.
-bool MoreUseful(const admin::GoldTask& a, const admin::GoldTask& b) {
-  if (a.audit != b.audit) return a.audit;
-  return a.predicted_deviation > b.predicted_deviation;
 }
 
 }  // namespace
@@ -194,6 +191,7 @@ Result<admin::TrafficReport> AdminPorts::Traffic() const {
 
 Result<std::vector<admin::GoldTask>> AdminPorts::GoldQueue(std::size_t limit) const {
   struct Found {
+    double place = 0;
     admin::GoldTask task;
     policy::DecisionContext context;
   };
@@ -202,13 +200,13 @@ Result<std::vector<admin::GoldTask>> AdminPorts::GoldQueue(std::size_t limit) co
   const Status read = context_.store.ReadLog(WindowStart(context_.store), 0, [&](const policy::Event& event) {
     const auto* made = std::get_if<policy::DecisionMade>(&event.payload);
     if (made != nullptr && made->gold_wanted && made->expires_at_us > now_us) {
-      found.push_back({TaskOf(*made, event.seq), made->context});
+      found.push_back({policy::QueuePlace(made->context.decision), TaskOf(*made, event.seq), made->context});
     }
     return Status();
   });
   if (!read.ok()) return read.error();
   std::stable_sort(found.begin(), found.end(),
-                   [](const Found& a, const Found& b) { return MoreUseful(a.task, b.task); });
+                   [](const Found& a, const Found& b) { return a.place < b.place; });
   std::map<ModelId, std::string> names;
   for (const admin::ModelReport& model : Models()) names[ModelId{model.id}] = model.name;
   std::vector<admin::GoldTask> queue;

@@ -266,6 +266,7 @@ Step App::StartServices() {
                                     .not_logged = not_logged_,
                                     .rules = rules,
                                     .default_weights = config_.default_weights,
+                                    .planned_gold = config_.planned_gold,
                                     .decision_ttl_us = std::int64_t{60'000'000} * config_.decision_ttl_minutes});
   dispatcher_ = std::make_unique<ServiceDispatcher>(*context_, *learner_);
   jobs_ = std::make_unique<JobRunner>(JobRunnerOptions{.work_directory = config_.store_directory + "/job",
@@ -473,6 +474,7 @@ Action ParseCommandLine(int argc, const char* const* argv) {
   job->add_option("--seed", options.seed, "same seed, same bytes")->capture_default_str();
   job->add_option("--embedder", options.embedder, "lsa, static:FILE or http:URL|MODEL|KEY_ENV")->capture_default_str();
   job->add_option("--keep-embedder-of", options.keep_embedder_of, "bundle file whose embedder is kept");
+  job->add_option("--bridge-from", options.bridge_from, "bundle file whose anchors get images in the new embedding");
   job->add_option("--parent", options.parent, "end with this process");
   app.footer("Example: pointsmand --config /etc/pointsman/pointsman.toml");
   try {

@@ -76,6 +76,12 @@ void ReadLearning(Section section, Config& config) {
   section.Number("rating_half_life_days", 0.001, 36'500, options.rating_half_life_days);
   section.Number("gold_half_life_days", 0.001, 36'500, options.gold_half_life_days);
   section.Number("gold_rate", 0, 1, options.gold_rate);
+  std::string gold_choice = "random";
+  section.Text("gold_choice", gold_choice);
+  config.planned_gold = gold_choice == "planned";
+  if (!config.planned_gold && gold_choice != "random") {
+    section.Fault(section.Get("gold_choice"), "gold_choice", "must be \"random\" or \"planned\"");
+  }
   section.Number("audit_rate_start", 0, 1, options.audit_rate_start);
   section.Number("audit_rate", 0, 1, options.audit_rate);
   section.Whole("audit_start_decisions", 0, 1'000'000'000, options.audit_start_decisions);

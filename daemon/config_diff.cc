@@ -53,6 +53,7 @@ std::vector<std::string> NeedsRestart(const Config& running, const Config& reloa
            running.default_weights.cost == reloaded.default_weights.cost,
        "routing.preset");
   note(running.decision_ttl_minutes == reloaded.decision_ttl_minutes, "routing.decision_ttl_minutes");
+  note(running.planned_gold == reloaded.planned_gold, "learning.gold_choice");
   note(running.limits == reloaded.limits, "limits");
   return keys;
 }

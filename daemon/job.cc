@@ -162,6 +162,12 @@ Status Build(const JobOptions& options) {
     if (!kept.ok()) return kept.error();
     build.keep_embedder_of = &kept.value();
   }
+  Result<policy::Bundle> bridged = policy::Bundle{};
+  if (!options.bridge_from.empty()) {
+    bridged = store::ReadBundleFile(options.bridge_from);
+    if (!bridged.ok()) return bridged.error();
+    build.bridge_from = &bridged.value();
+  }
   Report({"read", 0, 1, ""});
   FAULT_POINT("daemon.job.started");
   std::string bought;
@@ -179,6 +185,9 @@ Status Build(const JobOptions& options) {
   std::string message =
       fmt::format("{} clusters from {} rows of {}", bundle->cluster_count(), bundle->rows, table->name);
   if (!bought.empty()) message += "; " + bought;
+  if (build.bridge_from != nullptr && bundle->bridge.empty() && bundle->embedder != bridged->embedder) {
+    message += "; the live embedder gives no vectors: earlier feedback will count in the background only";
+  }
   if (table->broken_lines > 0) {
     message += fmt::format("; {} broken lines left out, the first is line {}: {}", table->broken_lines,
                            table->errors.empty() ? 0 : table->errors.front().line,

@@ -1,6 +1,8 @@
 #include "daemon/job_runner.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -22,6 +24,8 @@
 
 namespace pointsman::daemon {
 namespace {
+
+constexpr int kGateNice = 10;
 
 Error SystemError(std::string_view what, int code) {
   return MakeError(Code::kUnavailable, "job_start", fmt::format("{}: {}", what, std::generic_category().message(code)));
@@ -104,12 +108,12 @@ Status JobRunner::Impl::Work(std::uint32_t uid, const admin::BootstrapRequest& r
   const std::string out_path = InWork("out.bundle");
   std::vector<std::string> arguments = Arguments(request, out_path);
   const auto view = cell.Load();
-  if (!request.refit_embedder && view->snapshot->generation.value > 0) {
+  if (view->snapshot->generation.value > 0) {
     policy::Bundle live = *view->snapshot->bundle;
-    const std::string keep_path = InWork("live.bundle");
-    const Status kept = store::WriteBundleFile(keep_path, live);
-    if (!kept.ok()) return kept;
-    arguments.insert(arguments.end(), {"--keep-embedder-of", keep_path});
+    const std::string live_path = InWork("live.bundle");
+    const Status written = store::WriteBundleFile(live_path, live);
+    if (!written.ok()) return written;
+    arguments.insert(arguments.end(), {request.refit_embedder ? "--bridge-from" : "--keep-embedder-of", live_path});
   }
   const Status ran = RunJobProcess({options.program, options.kill_after_ms}, clock, arguments, cancel,
                                    [this](const std::string& line) {
@@ -143,6 +147,9 @@ Status JobRunner::Impl::Work(std::uint32_t uid, const admin::BootstrapRequest& r
 // activated by its hash.
 Status JobRunner::Impl::Judge(std::uint32_t uid, const admin::BootstrapRequest& request, const BundleHash& hash) {
   Show({"gate", 0, 1, ""});
+  // Folding the whole log takes a processor for seconds: routes go first. The thread
+  // ends with the job.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kGateNice);
   const auto verdict = JudgeBundle(store, hash);
   if (!verdict.ok()) return verdict.error();
   const bool overruled = verdict->refused() && request.force;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fault_point.h"
+#include "base/unit_draw.h"
 #include "daemon/error_reply.h"
 #include "policy/choice/decide.h"
 
@@ -174,8 +175,13 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
   const store::TokenBytes token = context_.mint.Mint(peer.uid, tenant.value(), expires_at_us, snapshot.generation);
   std::memcpy(query->id.bytes.data(), token.data(), query->id.bytes.size());
 
-  const auto decision = policy::Decide(snapshot, query.value(), view.index.get());
+  auto decision = policy::Decide(snapshot, query.value(), view.index.get());
   if (!decision.ok()) return decision.error();
+  if (context_.planned_gold) {
+    const std::lock_guard lock(planner_mutex_);
+    policy::PlanGold(planner_, snapshot.options.gold_rate, query->weights.quality, policy::kLabelVariance,
+                     UnitDraw(query->id, policy::kDrawGold), decision.value());
+  }
   FAULT_POINT("daemon.route.decided");
   const policy::Candidate& chosen = decision->ranked[decision->chosen];
 

@@ -50,6 +50,7 @@ struct ServiceContext {
   NotLogged& not_logged;
   PeerRules rules;                      // who may give gold
   policy::Weights default_weights;
+  bool planned_gold = false;  // as Config
   std::int64_t decision_ttl_us = 0;     // > 0
   // Set while the transport runs; forged tokens count as offences there.
   std::atomic<PeerGate*> gate{nullptr};

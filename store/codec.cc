@@ -229,6 +229,15 @@ Result<policy::Event> DecodeEvent(LogSeq seq, std::string_view value) {
   return event;
 }
 
+std::uint8_t PeekEventType(std::string_view value) {
+  // Fields are written in the order of their numbers and the payload has the smallest:
+  // the first tag, (number << 3 | 2), one byte below 16.
+  constexpr std::uint8_t kLengthDelimited = 2;
+  if (value.size() <= kChecksumBytes) return 0;
+  const auto tag = static_cast<std::uint8_t>(value[kChecksumBytes]);
+  return tag < 0x80 && (tag & 7) == kLengthDelimited ? tag >> 3 : 0;
+}
+
 std::string EncodeRow(const policy::DecisionRow& row) {
   record::DecisionRow message;
   PutContext(row.context, message.mutable_context());

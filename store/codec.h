@@ -44,6 +44,9 @@ std::string EncodeEvent(const policy::Event& event);
 // Errors: DATA_LOSS: checksum, malformed, out of range, or a wrong predecessor.
 Result<policy::Event> DecodeEvent(LogSeq seq, std::string_view value);
 
+// EventType of a sealed event, without opening it; 0 where the bytes begin otherwise.
+std::uint8_t PeekEventType(std::string_view value);
+
 // The sealed value of `row` under its decision's id.
 std::string EncodeRow(const policy::DecisionRow& row);
 // Errors: DATA_LOSS.

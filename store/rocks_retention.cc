@@ -30,12 +30,6 @@ namespace {
 constexpr std::uint64_t kDropBatch = 4096;              // events in one write
 constexpr std::uint64_t kDroppedMax = 32 * kDropBatch;  // after one checkpoint; the commit thread waits
 
-bool MayBeDropped(const policy::Payload& payload) {
-  return std::holds_alternative<policy::DecisionMade>(payload) ||
-         std::holds_alternative<policy::OutcomeReported>(payload) ||
-         std::holds_alternative<policy::DecisionExpired>(payload) || std::holds_alternative<policy::Tick>(payload);
-}
-
 std::string BaseRowKey(std::string_view key) { return std::string(kBaseRowPrefix) + std::string(key); }
 
 void PutBase(const Database& database, const BaseMark& mark, rocksdb::WriteBatch* batch) {
@@ -149,21 +143,39 @@ Result<policy::State> RocksStore::RefoldBase(LogSeq last) const {
 }
 
 Status RocksStore::ForEach(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const {
-  const LogSeq dropped = dropped_up_to();
-  if (dropped.value > 0) {
-    const auto it = database_.Scan(Family::kLog);
-    for (it->SeekToFirst(); it->Valid(); it->Next()) {
-      const auto seq = ParseLogKey(ToView(it->key()));
-      if (!seq) return StoreDamaged("damaged_record", "the log holds a key that is not ours");
-      if (*seq > dropped || *seq >= before) break;
-      const auto event = DecodeEvent(*seq, ToView(it->value()));
-      if (!event.ok()) return event.error();
-      if (const Status visited = visit(*event); !visited.ok()) return visited;
+  return VisitLeft(before, false, visit);
+}
+
+Status RocksStore::ForEachLasting(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const {
+  return VisitLeft(before, true, visit);
+}
+
+Status RocksStore::VisitLeft(LogSeq before, bool lasting_only,
+                             const std::function<Status(const policy::Event&)>& visit) const {
+  const std::uint64_t last = std::min(last_seq_.load(), before.value - std::min<std::uint64_t>(before.value, 1));
+  // The iterator first: what is dropped is announced before it goes.
+  const auto it = database_.Scan(Family::kLog);
+  const std::uint64_t dropped = dropped_up_to().value;
+  std::uint64_t seen = dropped;  // from here on the log is dense
+  const auto missing = [&] {
+    return StoreDamaged("log_gap", "event " + std::to_string(seen + 1) + " is missing from the log");
+  };
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const auto seq = ParseLogKey(ToView(it->key()));
+    if (!seq) return StoreDamaged("damaged_record", "the log holds a key that is not ours");
+    if (seq->value > last) break;
+    if (seq->value > dropped) {
+      if (seq->value != seen + 1) return missing();
+      seen = seq->value;
     }
-    if (!it->status().ok()) return RocksError(it->status(), "read the events that were kept");
+    if (lasting_only && policy::IsPassing(PeekEventType(ToView(it->value())))) continue;
+    const auto event = DecodeEvent(*seq, ToView(it->value()));
+    if (!event.ok()) return event.error();
+    if (const Status visited = visit(*event); !visited.ok()) return visited;
   }
-  if (before.value <= dropped.value + 1) return {};
-  return ReadLog(LogSeq{dropped.value + 1}, before.value - 1 - dropped.value, visit);
+  if (!it->status().ok()) return RocksError(it->status(), "read the log");
+  if (seen < last) return missing();
+  return {};
 }
 
 Status RocksStore::TrimLog() {
@@ -237,7 +249,7 @@ Status RocksStore::DropEvents(LogSeq last, std::uint64_t target_bytes) {
       ++looked_at;
       mark.dropped_up_to = *seq;
       const std::uint64_t bytes = it->key().size() + it->value().size();
-      if (!MayBeDropped(event->payload)) {
+      if (!policy::IsPassing(policy::EventType(event->payload))) {
         mark.kept_bytes += bytes;
         continue;
       }

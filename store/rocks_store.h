@@ -59,6 +59,7 @@ class RocksStore final : public Store, private CommittedRows {
   Result<policy::State> LoadState() const override;
   Result<policy::State> LoadBase() const override;
   Status ForEach(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const override;
+  Status ForEachLasting(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const override;
   Status PutBundle(const policy::Bundle& bundle) override;
   Result<std::shared_ptr<const policy::Bundle>> Find(const BundleHash& hash) const override;
   StoreStatistics Statistics() const override;
@@ -75,6 +76,8 @@ class RocksStore final : public Store, private CommittedRows {
 
  private:
   Result<policy::DecisionRow> FindRow(const DecisionId& id) const override { return FindDecision(id); }
+  Status VisitLeft(LogSeq before, bool lasting_only,
+                   const std::function<Status(const policy::Event&)>& visit) const;
   Status VisitMade(LogSeq after, const std::function<bool(const MadeDecision&)>& visit) const override;
 
   Status CheckWritable() const;

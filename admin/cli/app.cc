@@ -11,6 +11,7 @@
 
 #include "admin/cli/app_doctor.h"
 #include "admin/cli/app_eval.h"
+#include "admin/cli/app_simulate.h"
 #include "admin/cli/client_verbs.h"
 #include "admin/cli/context.h"
 #include "admin/cli/demo.h"
@@ -113,6 +114,7 @@ int Run(int argc, char** argv) {
   AddBootstrapReport(app, context);
   AddConfig(app, context);
   AddEval(app, context);
+  AddSimulate(app, context);
   AddDemo(app, context);
   AddDoctor(app, context);
   AddShellHelp(app, context, daemon::kVersion);

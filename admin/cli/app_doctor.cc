@@ -180,7 +180,7 @@ void Doctor::CheckSilence(const json& status) {
   }
   if (decisions >= 100 && FieldNumber(status, "gold") == 0) {
     Add(Verdict::kLook, "gold", "no gold label has come yet",
-        "pointsman labels next, or the gold queue of pointsman dashboard");
+        "pointsman gold next, or the gold queue of pointsman dashboard");
   }
   if (FieldNumber(status, "not_folded") > 0) {
     Add(Verdict::kLook, "feedback", FieldText(status, "not_folded") + " reports were stored but not learnt from",

@@ -321,15 +321,20 @@ void AddRate(CLI::App& app, Context& context) {
   });
 }
 
+// `gold TOKEN VALUE`; `gold next` and `gold give` are operator verbs below it.
 void AddGold(CLI::App& app, Context& context) {
   CLI::App* verb = AddVerb(app, context, "gold", "Reports a trusted label of one answer (permitted users only)",
-                           "pointsman gold d1_... 0.5");
+                           "pointsman gold d1_... 0.5\n  pointsman gold next");
   verb->group(kGroup);
   auto arguments = std::make_shared<FeedbackArguments>();
-  verb->add_option("token", arguments->token, "The decision, as route printed it")->required();
-  verb->add_option("value", arguments->value, "In [0,1]; 1 is best")->required();
+  verb->add_option("token", arguments->token, "The decision, as route printed it");
+  CLI::Option* value = verb->add_option("value", arguments->value, "In [0,1]; 1 is best");
   AddRevisionAndTenant(*verb, *arguments);
-  verb->callback([&context, arguments] {
+  verb->callback([&context, arguments, verb, value] {
+    if (!verb->get_subcommands().empty()) return;
+    if (value->count() == 0) {
+      throw CLI::RequiredError(arguments->token.empty() ? "token" : "value");
+    }
     context.exit = SendFeedback<wire::Gold>(context, *arguments, [&](wire::Gold& gold) {
       gold.set_value(arguments->value);
       return TakeToken(arguments->token, gold.mutable_token());

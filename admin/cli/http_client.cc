@@ -1,5 +1,6 @@
 #include "admin/cli/http_client.h"
 
+#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,6 +18,7 @@ namespace pointsman::cli {
 namespace {
 
 constexpr std::size_t kAnswerBytesMax = 64U << 20;
+constexpr std::string_view kTcp = "tcp:";
 
 class Connection {
  public:
@@ -28,7 +30,11 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  Status Open(const std::string& path) {
+  Status Open(const std::string& address) {
+    return address.starts_with(kTcp) ? OpenTcp(address.substr(kTcp.size())) : OpenUnix(address);
+  }
+
+  Status OpenUnix(const std::string& path) {
     fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd_ < 0) return MakeError(Code::kUnavailable, "socket", std::strerror(errno));
     sockaddr_un address{};
@@ -41,6 +47,32 @@ class Connection {
       return MakeError(Code::kPermissionDenied, "socket_permission", message + "; run as root or as the daemon's user");
     }
     return MakeError(Code::kUnavailable, "unreachable", message + "; is pointsmand running? (--admin-socket)");
+  }
+
+  // HOST:PORT, the host a name or a number, IPv6 in brackets.
+  Status OpenTcp(const std::string& place) {
+    const std::size_t colon = place.rfind(':');
+    const std::string port = colon == std::string::npos ? "80" : place.substr(colon + 1);
+    std::string host = place.substr(0, colon);
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    if (const int failed = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found); failed != 0) {
+      return MakeError(Code::kUnavailable, "unreachable", "cannot find " + place + ": " + ::gai_strerror(failed));
+    }
+    int error = 0;
+    for (const addrinfo* one = found; one != nullptr && fd_ < 0; one = one->ai_next) {
+      fd_ = ::socket(one->ai_family, one->ai_socktype | SOCK_CLOEXEC, one->ai_protocol);
+      if (fd_ < 0) continue;
+      if (::connect(fd_, one->ai_addr, one->ai_addrlen) == 0) break;
+      error = errno;
+      ::close(fd_);
+      fd_ = -1;
+    }
+    ::freeaddrinfo(found);
+    if (fd_ >= 0) return {};
+    return MakeError(Code::kUnavailable, "unreachable", "cannot reach " + place + ": " + std::strerror(error));
   }
 
   Status Send(std::string_view bytes) {
@@ -127,14 +159,14 @@ Result<HttpAnswer> ParseAnswer(const std::string& all) {
 
 }  // namespace
 
-Result<HttpAnswer> HttpCall(const Clock& clock, const std::string& socket_path, std::string_view method,
+Result<HttpAnswer> HttpCall(const Clock& clock, const std::string& address, std::string_view method,
                             std::string_view path, std::string_view body, int timeout_ms) {
-  if (socket_path.empty() || socket_path.size() > kUnixPathBytesMax) {
+  if (address.empty() || (!address.starts_with(kTcp) && address.size() > kUnixPathBytesMax)) {
     return MakeError(Code::kInvalidArgument, "socket_path", "a socket path has 1 to 107 bytes");
   }
   Connection connection(clock, timeout_ms);
-  if (Status opened = connection.Open(socket_path); !opened.ok()) return opened.error();
-  std::string request = std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: pointsman\r\n";
+  if (Status opened = connection.Open(address); !opened.ok()) return opened.error();
+  std::string request = std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n";
   if (method != "GET") {
     request += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
   }

@@ -197,7 +197,7 @@ std::string ManualPage(const CLI::App& app, const std::string& version) {
       group = verb.get_group();
       out += ".SH \"" + Roff(group) + "\"\n";
     }
-    if (Verbs(verb).empty()) ManualOfVerb(path, verb, &out);
+    if (!verb.get_footer().empty()) ManualOfVerb(path, verb, &out);
   });
   return out +
          ".SH ENVIRONMENT\n.TP\n.B POINTSMAN_SOCKET\nthe route socket\n.TP\n.B POINTSMAN_ADMIN_SOCKET\nthe admin "

@@ -184,23 +184,44 @@ std::string MainCluster(const json& task) {
   return name;
 }
 
-void ShowQueue(Context& context, const json& answer) {
-  Table table({{"DECISION"}, {"MODEL"}, {"ABOUT"}, {"WHY"}, {"PREDICTED", Align::kRight}, {"+-", Align::kRight}});
-  for (const json& task : answer.value("decisions", json::array())) {
+void ShowQueue(Context& context, const json& decisions) {
+  if (decisions.empty()) context.out << "no decision waits for a label; learning.gold_rate says how many ask for one\n";
+  Table table({{"DECISION"},
+               {"MODEL"},
+               {"ABOUT"},
+               {"WHY"},
+               {"WORTH", Align::kRight},
+               {"ASKED WITH", Align::kRight},
+               {"PREDICTED", Align::kRight},
+               {"+-", Align::kRight}});
+  for (const json& task : decisions) {
     table.Row({FieldText(task, "decision"), FieldText(task, "model"), MainCluster(task),
-               task.value("audit", false) ? "audit" : "uncertain", Fixed(FieldNumber(task, "predicted_quality"), 2),
+               task.value("audit", false) ? "audit" : "asked", Fixed(FieldNumber(task, "worth"), 4),
+               Fixed(FieldNumber(task, "gold_probability"), 4), Fixed(FieldNumber(task, "predicted_quality"), 2),
                Fixed(FieldNumber(task, "predicted_deviation"), 2)});
   }
-  table.Print(context.out, context.colour);
+  if (!decisions.empty()) table.Print(context.out, context.colour);
 }
 
-void AddLabels(CLI::App& app, Context& context, const std::string& group) {
-  CLI::App* family = AddFamily(app, "labels", "Gold labels that would teach most", group);
-  AddVerb(*family, context, "next", "Lists decisions that wait for a gold label, most useful first",
-          "pointsman labels next")
-      ->callback([&context] { context.exit = Get(context, "/v1/gold/next", ShowQueue); });
-  CLI::App* give = AddVerb(*family, context, "give", "Gives a gold label by decision, as an administrator",
-                           "pointsman labels give 00112233445566778899aabbccddeeff 1");
+Exit GoldNext(Context& context, std::size_t count) {
+  auto answer = AskAdmin(context, "GET", "/v1/gold/next", "");
+  if (const Failed* failed = std::get_if<Failed>(&answer)) return context.Fail(failed->error, failed->exit);
+  json decisions = std::get<json>(answer).value("decisions", json::array());
+  if (decisions.size() > count) decisions.erase(decisions.begin() + static_cast<std::ptrdiff_t>(count), decisions.end());
+  if (context.json) return context.Print({{"decisions", std::move(decisions)}});
+  ShowQueue(context, decisions);
+  return Exit::kOk;
+}
+
+// Verbs below the client verb `gold`: what waits for a label, and a label by decision.
+void AddGoldQueue(CLI::App& gold, Context& context) {
+  CLI::App* next = AddVerb(gold, context, "next", "Lists decisions that wait for a gold label, in their drawn order",
+                           "pointsman gold next --count 20");
+  auto count = std::make_shared<std::size_t>(20);
+  next->add_option("--count", *count, "How many at most, 1 to 200")->check(CLI::Range(1, 200))->capture_default_str();
+  next->callback([&context, count] { context.exit = GoldNext(context, *count); });
+  CLI::App* give = AddVerb(gold, context, "give", "Gives a gold label by decision, as an administrator",
+                           "pointsman gold give 00112233445566778899aabbccddeeff 1");
   struct Given {
     std::string decision;
     double value = 0;
@@ -244,7 +265,7 @@ void AddWatchVerbs(CLI::App& app, Context& context, const std::string& group) {
                            "pointsman undo");
   undo->group(group);
   undo->callback([&context] { context.exit = Post(context, "/v1/undo", json::object(), ShowUndo); });
-  AddLabels(app, context, group);
+  AddGoldQueue(*app.get_subcommand("gold"), context);
 }
 
 }  // namespace pointsman::cli

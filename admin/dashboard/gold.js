@@ -33,12 +33,13 @@ export function make(main) {
     pick(at);
   }
   function list() {
-    return el('table', {}, el('thead', {}, el('tr', {}, ['Decision', 'Model', 'About', 'Why'].map((t) => el('th', {}, t)), el('th', { class: 'num' }, 'Predicted'))),
+    return el('table', {}, el('thead', {}, el('tr', {}, ['Decision', 'Model', 'About', 'Why'].map((t) => el('th', {}, t)), el('th', { class: 'num', title: 'Utility that a label is expected to gain' }, 'Worth'), el('th', { class: 'num' }, 'Predicted'))),
       el('tbody', {}, queue.map((task, i) => el('tr', { class: 'pick', 'aria-selected': String(i === at), onclick: () => pick(i) },
         el('td', {}, el('code', {}, task.decision.slice(0, 12)), el('p', { class: 'note' }, ago(task.decided_at_us))),
         el('td', {}, dot(task.model), task.model),
         el('td', {}, task.clusters.length ? task.clusters.reduce((a, b) => (a.weight > b.weight ? a : b)).name : '–'),
-        el('td', {}, task.audit ? el('span', { class: 'tag on', title: 'Drawn at random: keeps the estimates testable' }, 'audit') : el('span', { class: 'tag' }, 'uncertain')),
+        el('td', {}, task.audit ? el('span', { class: 'tag on', title: 'Drawn at random: keeps the estimates testable' }, 'audit') : el('span', { class: 'tag', title: `Asked with probability ${fixed(task.gold_probability, 4)}` }, 'asked')),
+        el('td', { class: 'num' }, fixed(task.worth, 4)),
         el('td', { class: 'num' }, `${fixed(task.predicted_quality, 2)} ± ${fixed(task.predicted_deviation, 2)}`)))));
   }
   function form() {
@@ -63,7 +64,7 @@ export function make(main) {
   }
   function draw() {
     main.replaceChildren(
-      el('div', { class: 'title' }, el('h1', {}, 'Gold queue'), el('p', {}, `${whole(queue.length)} wait; random audits first, then what is least certain`)),
+      el('div', { class: 'title' }, el('h1', {}, 'Gold queue'), el('p', {}, `${whole(queue.length)} wait; label from the top: the order is drawn, so that what is left undone is left by chance`)),
       el('div', { class: 'grid two' }, el('section', { class: 'card scroll' }, queue.length ? list() : el('p', { class: 'empty' }, 'Nothing waits for a label. Decisions that ask for gold come in with traffic; ', el('code', {}, 'learning.gold_rate'), ' says how many.')),
         el('section', { class: 'card' }, form())));
   }

@@ -329,14 +329,14 @@ void BundleBuilder::FillWidthsAndProvenance() {
 Status BundleBuilder::FillBridge() {
   const policy::Bundle* old = options_.bridge_from;
   if (old == nullptr || old->embedder == bundle_.embedder || old->anchor_count() == 0 || old->hash.IsZero()) return {};
-  auto embedder = embed::EmbedderFor(*old);
-  if (!embedder.ok()) return embedder.error();
-  std::vector<std::vector<float>> olds(rows_.size());
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    auto vector = (*embedder)->Embed(table_.rows[rows_[i]].query);
-    if (vector.ok()) olds[i] = std::move(*vector);
-    if (!vector.ok() && vector.error().code == Code::kFailedPrecondition) return {};  // text means nothing there
-  }
+  // No bridge from an embedder that takes no text, or is gone: one leaves it for that.
+  const auto embedder = embed::EmbedderFor(*old);
+  if (!embedder.ok()) return {};
+  std::vector<std::string> texts;
+  for (const std::size_t row : rows_) texts.push_back(table_.rows[row].query);
+  const auto embedded = (*embedder)->EmbedMany(texts);
+  if (!embedded.ok()) return {};
+  const std::vector<std::vector<float>>& olds = embedded.value();
   const std::size_t dimension = bundle_.dimension();
   for (std::size_t a = 0; a < old->anchor_count(); ++a) {
     const float* anchor = old->anchors.data() + a * old->dimension();

@@ -67,7 +67,8 @@ struct BuildOptions {
   // Otherwise this, where it is given, makes the embedder from the queries; else LSA.
   std::function<Result<embed::FittedEmbedder>(std::span<const std::string>)> make_embedder;
   // With a newly fitted embedder: an earlier bundle (its hash set) whose anchors
-  // get images in the new embedding, so that evidence can cross. Null: no bridge.
+  // get images in the new embedding, so that evidence can cross. Null, or an
+  // embedder that gives no vectors any more: no bridge.
   const policy::Bundle* bridge_from = nullptr;
   // Indices of rows to use; empty: all.
   std::vector<std::size_t> rows;

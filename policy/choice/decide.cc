@@ -19,11 +19,6 @@ namespace pointsman::policy {
 
 namespace {
 
-// Purposes of UnitDraw, fixed: a logged decision is drawn again with them.
-constexpr std::uint64_t kDrawArm = 1;
-constexpr std::uint64_t kDrawAudit = 2;
-constexpr std::uint64_t kDrawGold = 3;
-
 constexpr double kThompsonEpsilon = 1e-4;
 constexpr std::size_t kThompsonArms = 16;
 

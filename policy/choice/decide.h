@@ -22,6 +22,12 @@
 
 namespace pointsman::policy {
 
+// Purposes of UnitDraw(query.id, ...), fixed: a logged decision is drawn again with them.
+inline constexpr std::uint64_t kDrawArm = 1;
+inline constexpr std::uint64_t kDrawAudit = 2;
+inline constexpr std::uint64_t kDrawGold = 3;
+inline constexpr std::uint64_t kDrawQueue = 4;  // place in the queue of labels
+
 struct Candidate {
   ModelId model;
   std::string name;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/contract.h"
+#include "base/unit_draw.h"
 
 namespace pointsman::policy {
 
@@ -20,20 +21,42 @@ double Above(double z) { return 0.5 * std::erfc(z * 0.7071067811865476); }
 
 }  // namespace
 
-double GoldWorth(const Decision& decision, double label_variance) {
+double GoldWorth(double gap, double variance, double quality_weight, double label_variance) {
   REQUIRE(label_variance > 0, "a label has noise");
+  const double known = std::max(variance, 0.0);
+  const double deviation = quality_weight * known / std::sqrt(known + label_variance);
+  if (!(deviation > 0)) return 0;
+  const double z = std::abs(gap) / deviation;
+  return deviation * std::max(0.0, Density(z) - z * Above(z));
+}
+
+double GoldWorth(const Decision& decision, double quality_weight, double label_variance) {
   if (decision.ranked.size() < 2) return 0;
   const Candidate& chosen = decision.ranked[decision.chosen];
   double best_other = -1e300;
   for (std::size_t i = 0; i < decision.ranked.size(); ++i) {
     if (i != decision.chosen) best_other = std::max(best_other, decision.ranked[i].utility);
   }
-  const double variance = std::max(chosen.predicted_variance, 0.0);
-  const double deviation = variance / std::sqrt(variance + label_variance);
-  if (!(deviation > 0)) return 0;
-  const double z = std::abs(chosen.utility - best_other) / deviation;
-  return deviation * std::max(0.0, Density(z) - z * Above(z));
+  return GoldWorth(chosen.utility - best_other, chosen.predicted_variance, quality_weight, label_variance);
 }
+
+double GoldWorth(const DecisionMade& made) {
+  double chosen = 0;
+  double best_other = -1e300;
+  bool found = false;
+  for (const LoggedCandidate& one : made.candidates) {
+    if (one.model == made.context.model) {
+      chosen = one.utility;
+      found = true;
+    } else {
+      best_other = std::max(best_other, static_cast<double>(one.utility));
+    }
+  }
+  if (!found || made.candidates.size() < 2) return 0;
+  return GoldWorth(chosen - best_other, made.context.predicted_variance, made.weights.quality, kLabelVariance);
+}
+
+double QueuePlace(const DecisionId& decision) { return UnitDraw(decision, kDrawQueue); }
 
 double GoldPlanner::Probability(double worth, double rate, double random) {
   REQUIRE(rate >= 0 && rate <= 1 && random >= 0 && random <= rate, "shares");
@@ -49,12 +72,14 @@ double GoldPlanner::Probability(double worth, double rate, double random) {
   return probability;
 }
 
-void PlanGold(GoldPlanner& planner, double gold_rate, double label_variance, double unit, Decision& decision) {
+void PlanGold(GoldPlanner& planner, double gold_rate, double quality_weight, double label_variance, double unit,
+              Decision& decision) {
   const double audit_rate = decision.audit_rate;
   if (decision.forced || audit_rate >= 1) return;
   const double rate = std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0);
   const double random = std::clamp(std::min(kRandomGoldShare, gold_rate) - audit_rate, 0.0, rate);
-  const double probability = planner.Probability(GoldWorth(decision, label_variance), rate, random);
+  const double probability = 
+      planner.Probability(GoldWorth(decision, quality_weight, label_variance), rate, random);
   if (!decision.audit) decision.gold_wanted = unit < probability;
   if (audit_rate == 0) {
     decision.gold_probability = probability;

@@ -255,7 +255,7 @@ Status OffPolicyJudge::Refusal(const Judgement& judgement) const {
   if (judgement.answered == 0) {
     return refuse("no_gold", "gold was asked for " + std::to_string(judgement.asked) + " of " +
                                  std::to_string(judgement.decisions) +
-                                 " decisions and given for none of them; `pointsman labels next` lists what to label");
+                                 " decisions and given for none of them; `pointsman gold next` lists what to label");
   }
   if (static_cast<double>(judgement.forced) > kForcedMax * count) {
     return refuse("mostly_forced", "the fallback answered " + std::to_string(judgement.forced) + " of " +

@@ -370,7 +370,7 @@ Result<State> FoldingLearner::Refold(LogSeq before, RefoldPlan plan) const {
     for (; next != due.end() && next->second.seq <= seq; ++next) DiscountModel(folded, next->first, next->second);
   };
   BundleHash in_force;
-  const Status status = history_.ForEach(before, [&](const Event& event) -> Status {
+  const Status status = history_.ForEachLasting(before, [&](const Event& event) -> Status {
     discount_until(event.seq);
     return RefoldEvent(folded, plan, event, in_force);
   });

@@ -24,6 +24,12 @@ class BundleCatalogue {
   virtual Result<std::shared_ptr<const Bundle>> Find(const BundleHash& hash) const = 0;
 };
 
+// Decisions, outcomes, expiries and ticks, by EventType: an activation folds none of
+// them again.
+constexpr bool IsPassing(std::uint8_t event_type) {
+  return event_type == 1 || event_type == 2 || event_type == 7 || event_type == 8;
+}
+
 // The log before the event that is being folded; read only when a generation is
 // activated, to fold all earlier feedback into the new bundle's cells.
 class History {
@@ -32,6 +38,10 @@ class History {
   // Calls `visit` for each event with seq < `before`, in order, and stops at the
   // first error, which it returns. Errors: DATA_LOSS from the store.
   virtual Status ForEach(LogSeq before, const std::function<Status(const Event&)>& visit) const = 0;
+  // The same, where events that are passing may be left out.
+  virtual Status ForEachLasting(LogSeq before, const std::function<Status(const Event&)>& visit) const {
+    return ForEach(before, visit);
+  }
 };
 
 // Folds events; made with the bundles and the history that it may read.

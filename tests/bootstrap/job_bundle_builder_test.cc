@@ -247,6 +247,19 @@ TEST(BundleBuilder, ARefittedEmbedderGetsABridgeFromTheOldAnchors) {
   EXPECT_EQ(next->bridge.size(), old->anchor_count() * next->dimension());
 }
 
+TEST(BundleBuilder, AnEmbedderThatGivesNoVectorsIsLeftWithoutABridge) {
+  policy::Bundle old = *BuildBundle(MakeTable({.rows = 60}), {});
+  old.hash.bytes[0] = 7;
+  for (const char* kind : {"caller", "static"}) {  // takes no text; its file is not there
+    old.embedder.kind = kind;
+    BuildOptions options;
+    options.bridge_from = &old;
+    const auto next = BuildBundle(MakeTable({.rows = 60}), options);
+    ASSERT_TRUE(next.ok()) << next.error().message;
+    EXPECT_TRUE(next->bridge.empty());
+  }
+}
+
 TEST(BundleBuilder, ACallersEmbeddingCannotBeKeptForATableOfTexts) {
   policy::Bundle caller;
   caller.embedder.kind = "caller";

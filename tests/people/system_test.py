@@ -232,7 +232,7 @@ class Shells(unittest.TestCase):
 
     def test_the_manual_has_every_verb_and_no_fault(self):
         page = run(BIN + "/pointsman", "manual").stdout
-        for verb in ("route", "models add", "generations rollback", "doctor", "undo", "dashboard", "top", "labels next"):
+        for verb in ("route", "models add", "generations rollback", "doctor", "undo", "dashboard", "top", "gold next"):
             self.assertIn("pointsman " + verb.replace("-", "\\-"), page)
         if shutil.which("man") is None:
             self.skipTest("no man on this machine")
@@ -346,8 +346,8 @@ class Verbs(unittest.TestCase):
 
     def test_nonsense_is_answered_with_the_right_exit_code(self):
         for words, code in ((("nonsense",), 2), (("undo", "twice"), 2), (("top", "--interval", "0"), 2),
-                            (("labels", "give", "xyz", "1"), 2), (("labels", "give", "0" * 32, "1"), 1),
-                            (("labels", "give", "0" * 32, "7"), 2), (("undo",), 1),
+                            (("gold", "give", "xyz", "1"), 2), (("gold", "give", "0" * 32, "1"), 1),
+                            (("gold", "give", "0" * 32, "7"), 2), (("undo",), 1),
                             (("dashboard", "--port", "70000"), 2), (("config", "show", "/nowhere.toml"), 78),
                             (("--admin-socket", "/nowhere.sock", "undo"), 69), (("--admin-socket", "/nowhere.sock", "top"), 69),
                             (("--admin-socket", "/nowhere.sock", "dashboard"), 69)):

@@ -58,6 +58,7 @@ std::string Frozen(const std::string& name) {
 TEST(Codec, EveryKindOfEventKeepsItsBytesForEver) {
   for (const policy::Event& event : EventOfEachKind()) {
     const auto type = policy::EventType(event.payload);
+    EXPECT_EQ(PeekEventType(EncodeEvent(event)), type < 16 ? type : 0);
     // A preference of two contexts, of which one has floats alone, is written shorter than it was.
     ExpectGolden(GoldenName(type) + (type == 4 ? "_floats" : ""), EncodeEvent(event));
   }

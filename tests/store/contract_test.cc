@@ -221,11 +221,30 @@ TEST_P(Contract, ReadLogHonoursFromAndLimitAndStopsAtTheVisitorsError) {
   EXPECT_EQ(seen, (std::vector<std::uint64_t>{1, 2}));
   seen.clear();
   EXPECT_TRUE(store->ForEach(LogSeq{1}, collect).ok());
+  EXPECT_TRUE(store->ForEach(LogSeq{0}, collect).ok());
   EXPECT_TRUE(store->ReadLog(LogSeq{11}, 0, collect).ok());
   EXPECT_TRUE(seen.empty());
   const Status stopped = store->ReadLog(
       LogSeq{1}, 0, [](const policy::Event&) -> Status { return MakeError(Code::kInternal, "stop", "stop"); });
   EXPECT_EQ(stopped.error().reason, "stop");
+}
+
+TEST_P(Contract, WhatAnActivationFoldsAgainIsVisitedInOrderWithoutTheRest) {
+  for (std::uint64_t i = 1; i <= 6; ++i) Commit({Ask(DecisionOf(i)), Ask(RatingOf(i, 1))});
+  Commit({Ask(policy::AdminNote{"a note"}), Ask(policy::LearningSwitched{true}), Ask(policy::Tick{})});
+  std::vector<std::uint64_t> all;
+  std::vector<std::uint64_t> lasting;
+  const auto visit = [](std::vector<std::uint64_t>* seen) {
+    return [seen](const policy::Event& event) -> Status {
+      if (!policy::IsPassing(policy::EventType(event.payload))) seen->push_back(event.seq.value);
+      return {};
+    };
+  };
+  const LogSeq end{store->LastSeq().value + 1};
+  EXPECT_TRUE(store->ForEach(end, visit(&all)).ok());
+  EXPECT_TRUE(store->ForEachLasting(end, visit(&lasting)).ok());
+  EXPECT_EQ(lasting, all);
+  EXPECT_EQ(lasting.size(), 8u);
 }
 
 TEST_P(Contract, BundlesAreFoundUnderTheirHashAndPuttingThemAgainIsFine) {

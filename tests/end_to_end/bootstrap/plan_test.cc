@@ -2,7 +2,9 @@
 // labels over HTTP from the stand-in; what they do under SIGKILL, and what the gate says.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -264,7 +266,18 @@ TEST(Gate, RefusesABundleFittedOnInvertedLabelsUntilItIsForced) {
               refused["gate"].get<std::string>().c_str());
 }
 
-// Two bundles with different model sets change places a hundred times.
+// What a reply says about every model.
+using Ranking = std::map<std::string, double>;
+
+Ranking RankingOf(const wire::RouteReply& reply) {
+  Ranking ranking;
+  for (const wire::RankedModel& ranked : reply.ranked()) ranking[ranked.name()] = ranked.quality();
+  return ranking;
+}
+
+// Two bundles with different model sets change places a hundred times. Nobody gives
+// feedback, so each says one thing about a query: a reply of a mixed generation, or one
+// that names another than it came from, would say something else.
 TEST(Swaps, AHundredUnderTrafficEachReplyNamesOneGenerationAndItsModels) {
   Folder folder;
   for (const bool second : {false, true}) {
@@ -274,36 +287,44 @@ TEST(Swaps, AHundredUnderTrafficEachReplyNamesOneGenerationAndItsModels) {
   }
   DaemonProcess daemon(folder, BasicConfig(folder, Pool()));
   ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  wire::Route route = TextRoute("whisk the butter and the flour");
+  route.set_no_explore(true);
+  std::array<Ranking, 2> said;  // by generation % 2
   for (const char* table : {"a.jsonl", "b.jsonl"}) {
     Start(daemon, {{"table_path", folder.File(table)}, {"labels", "scores"}});
     const json done = WaitForEnd(daemon);
     ASSERT_EQ(done["state"], "done") << done.dump(1) << daemon.Log();
+    auto client = daemon.Connect();
+    ASSERT_TRUE(client.ok());
+    const auto reply = client->Call(route);
+    ASSERT_TRUE(reply.ok()) << reply.failure().message;
+    said.at(reply->generation() % 2) = RankingOf(*reply);
+    EXPECT_EQ(reply->model(), reply->generation() % 2 == 1 ? "cook" : "mixed") << "the second knows no cook";
   }
+  ASSERT_EQ(said[0].size(), kModels.size() + 2);
+  ASSERT_EQ(said[1].size(), kModels.size() + 2);
+  ASSERT_NE(said[0], said[1]);
+
   std::atomic<bool> stop{false};
   std::atomic<std::uint64_t> failed{0};
   std::atomic<std::uint64_t> mixed{0};
-  std::atomic<std::uint64_t> routed{0};
+  std::array<std::atomic<std::uint64_t>, 2> routed{};
   std::vector<std::jthread> traffic;
-  for (int t = 0; t < 3; ++t) {
+  for (int t = 0; t < 4; ++t) {
     traffic.emplace_back([&] {
       auto client = daemon.Connect();
       std::uint32_t latest = 0;
-      while (!stop && client.ok()) {
-        wire::Route route = TextRoute("whisk the butter and the flour");
-        route.set_no_explore(true);
-        auto reply = client->Call(route);
+      while (!stop) {
+        const auto reply = client.ok() ? client->Call(route) : client::Outcome<wire::RouteReply>(client.failure());
         if (!reply.ok()) {
           ++failed;
-          continue;
+          return;
         }
-        ++routed;
-        ::poll(nullptr, 0, 1);
-        // Odd generations know no physicist, even ones no cook: they rank last there.
         const std::uint32_t generation = reply->generation();
-        if (generation < latest) ++mixed;
+        if (generation < latest || RankingOf(*reply) != said.at(generation % 2)) ++mixed;
         latest = generation;
-        const std::string expert = generation % 2 == 1 ? "cook" : "mixed";
-        if (reply->model() != expert) ++mixed;
+        ++routed.at(generation % 2);
+        ::poll(nullptr, 0, 1);  // traffic, not a flood: each swap reads the log that it leaves
       }
     });
   }
@@ -319,11 +340,11 @@ TEST(Swaps, AHundredUnderTrafficEachReplyNamesOneGenerationAndItsModels) {
     if (rolled.status != 200) break;
   }
   EXPECT_EQ(swaps, 100);
+  EXPECT_TRUE(Eventually([&] { return routed[0] > 100 && routed[1] > 100; })) << routed[0] << " and " << routed[1];
   stop = true;
   traffic.clear();
   EXPECT_EQ(failed.load(), 0U);
-  EXPECT_EQ(mixed.load(), 0U) << "of " << routed.load();
-  EXPECT_GT(routed.load(), 100U);
+  EXPECT_EQ(mixed.load(), 0U) << "of " << routed[0] + routed[1];
 }
 
 }  // namespace
