@@ -18,8 +18,6 @@ std::string StateName(policy::ModelState state) {
     case policy::ModelState::kActive: return "active";
     case policy::ModelState::kDraining: return "draining";
     case policy::ModelState::kRetired: return "retired";
-    case policy::ModelState::kNew: return "new";
-    case policy::ModelState::kProbation: return "probation";
   }
   return "unknown";
 }

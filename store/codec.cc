@@ -87,7 +87,7 @@ struct FaultOf {
     return FinitePrice(model.price) ? std::string_view{} : "price";
   }
   std::string_view operator()(const policy::ModelStateChanged& change) const {
-    return change.state < policy::ModelState::kActive || change.state > policy::ModelState::kProbation
+    return change.state < policy::ModelState::kActive || change.state > policy::ModelState::kRetired
                ? "state"
                : std::string_view{};
   }

@@ -186,7 +186,7 @@ void Put(const ModelStateChanged& from, record::ModelStateChanged* to) {
   to->set_state(static_cast<std::uint32_t>(from.state));
 }
 bool Get(const record::ModelStateChanged& from, ModelStateChanged* to) {
-  if (from.state() < 1 || from.state() > static_cast<std::uint32_t>(ModelState::kProbation)) return false;
+  if (from.state() < 1 || from.state() > static_cast<std::uint32_t>(ModelState::kRetired)) return false;
   *to = ModelStateChanged{ModelId{from.id()}, static_cast<ModelState>(from.state())};
   return true;
 }

@@ -29,7 +29,7 @@ struct Sample {
   std::vector<double> outcome;  // beyond the prior
   std::vector<double> rated;    // 1 for a rating, else 0
   std::vector<double> gold;     // selection weight for gold, else 0
-  std::vector<double> share;    // Pr(gold | row) in the sample
+  double share = 0;             // of gold in the sample
   std::vector<std::uint64_t> unit;
   std::vector<std::uint32_t> fold;
   std::vector<float> usual;     // the mean model, for reading a cluster
@@ -80,8 +80,8 @@ Sample MakeSample(std::span<const RefitRow> rows, std::size_t clusters, const Re
     if (!std::isnan(row.gold)) asked += row.gold_probability > 0 ? 1 / row.gold_probability : 1;
   }
   const double mean_inverse = refit.gold > 0 ? asked / static_cast<double>(refit.gold) : 1;
-  const double base = static_cast<double>(refit.gold) / static_cast<double>(refit.gold + refit.ratings);
   Sample sample;
+  sample.share = static_cast<double>(refit.gold) / static_cast<double>(refit.gold + refit.ratings);
   sample.clusters = clusters + 1;
   sample.dimension = sample.clusters + columns.size();
   sample.usual.assign(sample.dimension, 0);
@@ -100,8 +100,6 @@ Sample MakeSample(std::span<const RefitRow> rows, std::size_t clusters, const Re
     sample.outcome.push_back((gold ? refit.scale : 1) * (value - row.prior));
     sample.rated.push_back(gold ? 0 : 1);
     sample.gold.push_back(gold ? std::min(inverse / mean_inverse, kSelectionClip) : 0);
-    const double selection = std::clamp(mean_inverse / inverse, 1 / kSelectionClip, kSelectionClip);
-    sample.share.push_back(std::clamp(base * selection, 0.2 * base, 1 - 0.2 * (1 - base)));
     sample.unit.push_back(row.unit);
   };
   for (const RefitRow& row : rows) {
@@ -209,14 +207,14 @@ Status Check(std::span<const RefitRow> rows, std::size_t clusters, Refit& refit)
 Part Correction(const Sample& sample, const Part& ratings, const Part& gold, const RefitOptions& options) {
   std::vector<double> target;
   std::vector<double> weight;
+  const double p = sample.share;
+  const bool r_learner = options.learner == MetaLearner::kR;
   for (std::size_t i = 0; i < sample.outcome.size(); ++i) {
     const bool is_gold = sample.rated[i] == 0;
-    const double p = sample.share[i];
     const double distance = (is_gold ? 1 : 0) - p;
     const double left = sample.outcome[i] - (is_gold ? gold : ratings).prediction[i];
-    const bool r_learner = options.learner == MetaLearner::kR;
     target.push_back(r_learner ? left / distance : distance / (p * (1 - p)) * left);
-    weight.push_back(r_learner ? distance * distance : p * (1 - p));
+    weight.push_back((is_gold ? sample.gold[i] : 1) * (r_learner ? distance * distance : p * (1 - p)));
   }
   return Linear(sample, target, weight, {&options.quality_width, 1}, options);
 }

@@ -5,9 +5,9 @@
 //   gold    r = f + g(x) + ...        g: what gold is beyond the prior, by few labels
 //   plug-in b0(x) = h(x) - g(x)
 //   AIPW    what gold says the plug-in is off by, regressed on x by the learner:
-//           DR  t = (r - f - g(x)) - (mean of the same by the rows that were not drawn, 0),
-//               over all rows, with 1/e where gold is there; weights e(1 - e)
-//           R   the residual after mu(x) = E[o - f | x], over t - e; weights (t - e)^2
+//           R   (o - f - own)/(t - p), weights (t - p)^2
+//           DR  (t - p)/(p (1 - p)) (o - f - own), weights p (1 - p)
+//           t: 1 for gold, own: g or h at the row, cross-fitted, p: the share of gold
 //
 // Each of the three is shrunk for itself, by cross-validation: one lambda for all would
 // be that of the noisiest, and the thousands of ratings would say no more than the few
@@ -16,8 +16,9 @@
 // ratings that came before the fit; gold, and what ratings say later, find it.
 //
 // Both regimes: a row with both channels says y - r of one answer (paired); rows with
-// either say h and g apart (unpaired). Selection of gold on the rating: e is the logged
-// probability, weights are 1/e relative to their mean, clipped at 5 (C.6, errata).
+// either say h and g apart (unpaired). Gold may be asked for by the rating (a thumbs-down
+// gets audited): its rows weigh 1/e, e the logged probability, relative to the mean of
+// 1/e and at most 5 (C.6), so that they stand for all rows.
 //
 // Scale matching: with `match_scale`, at least 30 gold labels and a ratio of standard
 // deviations beyond 1 +- .1, gold residuals are multiplied by sd(y)/sd(r) (B.6).

@@ -227,32 +227,6 @@ struct Alarm {
   bool operator==(const Alarm&) const = default;
 };
 
-// Space-saving counts of who rated in one cell (learning/subject_counts.h). Counts decay as ratings do:
-// stored * 2^base in units of the half-life.
-struct SubjectCount {
-  SubjectHash subject;
-  double count = 0;
-  bool operator==(const SubjectCount&) const = default;
-};
-inline constexpr std::size_t kSubjectsPerCell = 32;
-struct SubjectTable {
-  std::int32_t base = 0;
-  double total = 0;                  // of all subjects, named or forgotten
-  std::vector<SubjectCount> counts;  // ascending subject, at most kSubjectsPerCell
-  RowMark dirty;
-  bool operator==(const SubjectTable&) const = default;
-};
-
-// How a subject's ratings fared against gold on the same answers.
-struct SubjectTrust {
-  double pairs = 0;    // remembered
-  double squares = 0;  // sum of (value - gold)^2
-  double usual = 0;    // the same of its source's other subjects, at those moments
-  LogSeq last;         // the one heard longest ago is forgotten first
-  bool operator==(const SubjectTrust&) const = default;
-};
-inline constexpr std::size_t kTrustedSubjectsMax = 4096;
-
 struct State {
   LogSeq last_seq;
   std::int64_t now_us = 0;  // stamp of the last event
@@ -282,8 +256,6 @@ struct State {
   RowMark sources_dirty;
   // By channel: the surface in force, or an empty one that keeps the version.
   std::map<std::uint8_t, BiasSurfaceInstalled> surfaces;
-  std::map<CellKey, SubjectTable> subjects;
-  std::map<SubjectHash, SubjectTrust> trust;
   std::vector<Alarm> alarms;              // the latest, ascending
   std::map<std::string, Pacer> pacers;    // by tenant; "" is the common one
   std::map<ModelId, ModelHealth> health;  // models with failures in a row

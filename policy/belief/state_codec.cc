@@ -50,7 +50,6 @@ ParsedKey ParseKey(std::string_view key) {
     case 's':
     case 'y': break;
     case 'c':
-    case 'u':
       parsed.first = in.BigEndian32();
       parsed.second = in.BigEndian32();
       break;
@@ -71,8 +70,7 @@ ParsedKey ParseKey(std::string_view key) {
       parsed.channel = in.U8();
       parsed.subject = in.BigEndian64();
       break;
-    case 'e':
-    case 'v': parsed.subject = in.BigEndian64(); break;
+    case 'e': parsed.subject = in.BigEndian64(); break;
     case 'i': in.Bytes(parsed.decision.bytes); break;
     case 'l': parsed.tenant = std::string(key.substr(1)); return ParsedTenant(parsed);
     case 'g':
@@ -126,10 +124,7 @@ bool LoadModel(ByteReader& in, std::uint32_t id, State& state) {
   model.price.input_usd_per_million = in.F64();
   model.price.output_usd_per_million = in.F64();
   model.context_tokens = in.U32();
-  model.probes = in.U32();
-  if (!in.Finished() || condition < 1 || condition > static_cast<std::uint8_t>(ModelState::kProbation) || id == 0) {
-    return false;
-  }
+  if (!in.Finished() || condition < 1 || condition > 3 || id == 0) return false;
   model.state = static_cast<ModelState>(condition);
   state.pool.Restore(model);
   return true;
@@ -174,9 +169,6 @@ bool LoadValue(const ParsedKey& parsed, ByteReader& in, State& state) {
     case 'j': DecodeHeld(in, state.irregular_preferences[PreferenceIdOf(parsed)]); break;
     case 's': DecodeSources(in, state); break;
     case 't': DecodeTally(in, state.tallies[ModelId{parsed.first}]); break;
-    case 'u':
-      return DecodeSubjects(in, state.subjects[{ModelId{parsed.first}, ClusterId{parsed.second}}]) && in.Finished();
-    case 'v': DecodeTrust(in, state.trust[SubjectHash{parsed.subject}]); break;
     case 'w': DecodeWatch(in, state.watches[ModelId{parsed.first}]); break;
     case 'x': DecodeDiscounts(in, state.discounts[ModelId{parsed.first}]); break;
     case 'y': DecodeAlarms(in, state.alarms); break;
@@ -192,21 +184,6 @@ std::string CellRow(const CellKey& key) {
   out.U8('c');
   out.BigEndian32(key.model.value);
   out.BigEndian32(key.cluster.value);
-  return out.Take();
-}
-
-std::string SubjectsRow(const CellKey& key) {
-  ByteWriter out;
-  out.U8('u');
-  out.BigEndian32(key.model.value);
-  out.BigEndian32(key.cluster.value);
-  return out.Take();
-}
-
-std::string TrustRow(SubjectHash subject) {
-  ByteWriter out;
-  out.U8('v');
-  out.BigEndian64(subject.value);
   return out.Take();
 }
 
@@ -285,8 +262,6 @@ void ForEachStateRow(const State& state,
   for (const auto& [key, moments] : state.preferences) visit(PreferenceRow(key), EncodePreference(moments));
   visit(kSourcesRow, EncodeSources(state));
   for (const auto& [model, tally] : state.tallies) visit(TallyRow(model), EncodeTally(tally));
-  for (const auto& [key, table] : state.subjects) visit(SubjectsRow(key), EncodeSubjects(table));
-  for (const auto& [subject, trust] : state.trust) visit(TrustRow(subject), EncodeTrust(trust));
   for (const auto& [model, watch] : state.watches) visit(WatchRow(model), EncodeWatch(watch));
   for (const auto& [model, discounts] : state.discounts) visit(DiscountsRow(model), EncodeDiscounts(discounts));
   if (!state.alarms.empty()) visit(kAlarmsRow, EncodeAlarms(state.alarms));
@@ -320,8 +295,6 @@ std::string StateRow(const State& state, std::string_view key) {
     case 'j': return FindAndEncode(state.irregular_preferences, PreferenceIdOf(parsed), EncodeHeld);
     case 's': return EncodeSources(state);
     case 't': return FindAndEncode(state.tallies, model, EncodeTally);
-    case 'u': return FindAndEncode(state.subjects, CellKey{model, ClusterId{parsed.second}}, EncodeSubjects);
-    case 'v': return FindAndEncode(state.trust, SubjectHash{parsed.subject}, EncodeTrust);
     case 'w': return FindAndEncode(state.watches, model, EncodeWatch);
     case 'x': return FindAndEncode(state.discounts, model, EncodeDiscounts);
     case 'y': return state.alarms.empty() ? std::string() : EncodeAlarms(state.alarms);

@@ -30,8 +30,7 @@
 //                             u64 folded_at, u8 refused, 4 u8 hidden
 //  'h' u32 model              health: u8 V, u32 failures in a row, u32 pauses, i64 retry_at_us
 //  'l' text tenant            pacer: u8 V, f64 lambda, mean_cost, bucket, spent, u64 decisions, settled
-//  'm' u32 model              pool: u8 V, text name, u32 epoch, u8 state, f64 input and output price, u32 context,
-//                             u32 probes
+//  'm' u32 model              pool: u8 V, text name, u32 epoch, u8 state, f64 input and output price, u32 context
 //  'n'                        noise: u8 V, u8 n, n f64 covariance, 4 f64 response, 5 u8 graded, u8 quarantined
 //  'j' 16 bytes decision 16 bytes decision u8 channel u64 subject   irregular preference: u8 V, u8 folded,
 //                             f64 outcome, u64 folded_at
@@ -46,8 +45,6 @@
 //                             u64 labels, f64 bias factor, u64 steps
 //  't' u32 model              tally: u8 V, u64 decisions, outcomes, failures, ratings, gold, f64 token_rows,
 //                             token_sum, token_squares, latency_rows, latency_sum, latency_squares
-//  'u' u32 model u32 cluster  who rated: u8 V, i32 base, f64 total, u8 n, n x (u64 subject, f64 count)
-//  'v' u64 subject            trust: u8 V, f64 pairs, squares, usual, u64 last
 //  'w' u32 model              watch: u8 V, 5 x (f64 up, down, slow up, slow down, u64 rows, f64 sum,
 //                             u8 centred), u64 rows, u8 changed
 //  'x' u32 model              discounts: u8 V, u8 n, n x (u64 seq, i64 stamp, u8 halvings)
@@ -82,7 +79,5 @@ std::string WatchRow(ModelId model);
 std::string HealthRow(ModelId model);
 std::string PacerRow(std::string_view tenant);
 std::string SurfaceRow(std::uint8_t channel);
-std::string SubjectsRow(const CellKey& key);
-std::string TrustRow(SubjectHash subject);
 
 }  // namespace pointsman::policy

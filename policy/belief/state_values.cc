@@ -265,7 +265,6 @@ std::string EncodeModel(const Model& model) {
   out.F64(model.price.input_usd_per_million);
   out.F64(model.price.output_usd_per_million);
   out.U32(model.context_tokens);
-  out.U32(model.probes);
   return out.Take();
 }
 
@@ -333,43 +332,6 @@ bool DecodeSurface(ByteReader& in, std::uint32_t channel, State& state) {
     model.bias = in.F64();
   }
   return true;
-}
-
-std::string EncodeSubjects(const SubjectTable& table) {
-  ByteWriter out = Begin();
-  out.I32(table.base);
-  out.F64(table.total);
-  out.U8(static_cast<std::uint8_t>(table.counts.size()));
-  for (const SubjectCount& entry : table.counts) {
-    out.U64(entry.subject.value);
-    out.F64(entry.count);
-  }
-  return out.Take();
-}
-
-bool DecodeSubjects(ByteReader& in, SubjectTable& table) {
-  table.base = in.I32();
-  table.total = in.F64();
-  const std::uint8_t n = in.U8();
-  if (n > kSubjectsPerCell) return false;
-  for (std::uint8_t i = 0; i < n && in.ok(); ++i) {
-    SubjectCount& entry = table.counts.emplace_back();
-    entry.subject.value = in.U64();
-    entry.count = in.F64();
-  }
-  return true;
-}
-
-std::string EncodeTrust(const SubjectTrust& trust) {
-  ByteWriter out = Begin();
-  for (const double sum : {trust.pairs, trust.squares, trust.usual}) out.F64(sum);
-  out.U64(trust.last.value);
-  return out.Take();
-}
-
-void DecodeTrust(ByteReader& in, SubjectTrust& trust) {
-  for (double* sum : {&trust.pairs, &trust.squares, &trust.usual}) *sum = in.F64();
-  trust.last.value = in.U64();
 }
 
 std::string EncodePair(const PairTally& tally) {

@@ -47,10 +47,6 @@ std::string EncodeHealth(const ModelHealth& health);
 void DecodeHealth(ByteReader& in, ModelHealth& health);
 std::string EncodeSurface(const BiasSurfaceInstalled& surface);
 bool DecodeSurface(ByteReader& in, std::uint32_t channel, State& state);
-std::string EncodeSubjects(const SubjectTable& table);
-bool DecodeSubjects(ByteReader& in, SubjectTable& table);
-std::string EncodeTrust(const SubjectTrust& trust);
-void DecodeTrust(ByteReader& in, SubjectTrust& trust);
 std::string EncodeAlarms(const std::vector<Alarm>& alarms);
 void DecodeAlarms(ByteReader& in, std::vector<Alarm>& alarms);
 

@@ -154,8 +154,9 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
   RowTimes times(state, change.context);
   const double gold_probability = change.context.gold_probability;
   const SurfaceBiases biases = BiasesAt(state, change.context.model, row.clusters);
-  const Channels before = Shifted(held.folded, biases);
-  const Channels after = Shifted(next.folded, biases);
+  const bool plain = state.surfaces.empty();
+  const Channels before = plain ? held.folded : Shifted(held.folded, biases);
+  const Channels after = plain ? next.folded : Shifted(next.folded, biases);
   std::size_t index = 0;
   for (const ClusterWeight& membership : row.clusters) {
     const CellKey key{change.context.model, membership.cluster};

@@ -20,8 +20,6 @@ enum class ModelState : std::uint8_t {
   kActive = 1,
   kDraining = 2,  // not chosen any more; late feedback still counts
   kRetired = 3,
-  kNew = 4,        // just added: played by probes and audits alone, until the probes are used up
-  kProbation = 5,  // a known one under suspicion: the same
 };
 
 // US dollars per million tokens, each >= 0 and finite.
@@ -38,7 +36,6 @@ struct Model {
   ModelState state = ModelState::kActive;
   Price price;
   std::uint32_t context_tokens = 0;  // longest input it takes; 0: no limit known
-  std::uint32_t probes = 0;          // decisions left that try it out (kNew, kProbation)
 };
 
 // Value type; not synchronised.
