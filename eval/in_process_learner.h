@@ -64,6 +64,8 @@ class InProcessLearner {
   // Forgets the state and folds the kept log again. True: the rows of both states are
   // equal, byte for byte. REQUIREs keep_log.
   Result<bool> Restart();
+  // Every event so far; empty without keep_log.
+  const std::vector<policy::Event>& log() const { return log_; }
   // Bytes of all rows of the state, as a checkpoint would write them.
   std::size_t StateBytes() const;
 

@@ -63,11 +63,12 @@ enum class Measure : std::uint8_t {
   kCost,         // mean dollars a decision
   kLost,         // acknowledged feedback that a restarted router did not know any more, or knew differently
   kStateEqual,   // 1: the state after every restart is the one before; 0: it is not
+  kStateBytes,   // of state at the end
   kStateGrowth,  // bytes of state at the end / at `from` - 1
   kRefused,      // share of reports that the router refused
 };
 inline constexpr std::string_view kMeasureNames[] = {"gap_share", "quality",     "share",        "share_excess", "cost",
-                                                     "lost",      "state_equal", "state_growth", "refused"};
+                                                     "lost",      "state_equal", "state_bytes",  "state_growth", "refused"};
 
 struct Acceptance {
   std::string line;  // of the acceptance list: "cold start", "drift", ...

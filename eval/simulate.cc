@@ -253,6 +253,11 @@ std::optional<double> FigureOf(const Acceptance& bar, const Scenario& scenario, 
     case Measure::kStateEqual:
       if (!track.state_equal) return std::nullopt;
       return *track.state_equal ? 1 : 0;
+    case Measure::kStateBytes: {
+      const auto bytes = track.state_bytes.find(scenario.decisions);
+      if (bytes == track.state_bytes.end()) return std::nullopt;
+      return bytes->second;
+    }
     case Measure::kStateGrowth: {
       const auto before = track.state_bytes.find(bar.from);
       const auto after = track.state_bytes.find(scenario.decisions);

@@ -109,7 +109,11 @@ int Run(int argc, char** argv) {
   AddGlobalOptions(app, context);
   AddClientVerbs(app, context);
   AddOperatorVerbs(app, context);
-  AddOfflineVerbs(app, context);
+  AddOfflineVerbs(app, context, [](std::string_view text, const std::string& name) -> Result<policy::Options> {
+    const auto config = daemon::ParseConfig(text, name);
+    if (!config.ok()) return config.error();
+    return config->options;
+  });
   AddWhatIf(app, context, daemon::ParseTargetPolicy);
   AddBootstrapReport(app, context);
   AddConfig(app, context);

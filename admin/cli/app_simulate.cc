@@ -271,7 +271,9 @@ class SimulateVerb {
       std::string measure(eval::kMeasureNames[static_cast<std::size_t>(one.bar.measure)]);
       if (!one.bar.model.empty()) measure += " " + one.bar.model;
       const std::uint64_t until = one.bar.until == 0 ? result.decisions : one.bar.until;
-      const int digits = one.bar.measure == eval::Measure::kCost ? 6 : 3;
+      const int digits = one.bar.measure == eval::Measure::kCost         ? 6
+                         : one.bar.measure == eval::Measure::kStateBytes ? 0
+                                                                         : 3;
       table.Row({one.bar.line, measure, std::to_string(one.bar.from) + " to " + std::to_string(until),
                  one.figure ? Fixed(*one.figure, digits) : "-", one.error ? Fixed(*one.error, digits) : "-",
                  one.bar.at_least ? ">= " + Fixed(*one.bar.at_least, digits) : "<= " + Fixed(*one.bar.at_most, digits),

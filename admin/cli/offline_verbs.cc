@@ -294,6 +294,7 @@ struct StoreArguments {
   bool summary = false;
   bool acknowledged = false;
   std::string records;
+  std::string what_if;
   SubjectArguments without;
 };
 
@@ -306,15 +307,25 @@ std::shared_ptr<StoreArguments> AddStoreOption(CLI::App& verb) {
 
 }  // namespace
 
-void AddOfflineVerbs(CLI::App& app, Context& context) {
+void AddOfflineVerbs(CLI::App& app, Context& context, const OptionsReader& read) {
   CLI::App* replay = AddVerb(app, context, "replay", "Folds the whole log again from an empty state",
-                             "pointsman replay --verify --store /var/lib/pointsman");
+                             "pointsman replay --verify --store /var/lib/pointsman\n"
+                             "  pointsman replay --what-if edited.toml --store /var/lib/pointsman");
   auto replayed = AddStoreOption(*replay);
   replay->add_flag("--verify", replayed->verify,
                    "Compare with the checkpoint and the rest of the log; exit 1 where they differ");
   AddSubjectOptions(*replay, "--without", "Fold as if this subject had never said anything, and compare",
                     &replayed->without);
-  replay->callback([&context, replayed] {
+  replay
+      ->add_option("--what-if", replayed->what_if,
+                   "Fold also with the learner options of this configuration file, and compare")
+      ->excludes(replay->get_option("--verify"))
+      ->excludes(replay->get_option("--without"));
+  replay->callback([&context, replayed, read] {
+    if (!replayed->what_if.empty()) {
+      context.exit = ReplayWhatIf(context, replayed->directory, replayed->what_if, read);
+      return;
+    }
     context.exit = replayed->without.subject.empty() ? Replay(context, replayed->directory, replayed->verify)
                                                      : ReplayWithout(context, replayed->directory, replayed->without);
   });

@@ -302,7 +302,8 @@ TEST(Simulate, MeasuresAreWhatTheirNamesSay) {
                      {.line = "d", .measure = Measure::kShareExcess, .from = 100, .model = "atlas-large", .at_most = 0},
                      {.line = "e", .measure = Measure::kStateGrowth, .from = 200, .at_most = 0.2},
                      {.line = "f", .measure = Measure::kRefused, .at_most = 0},
-                     {.line = "g", .measure = Measure::kCost, .at_most = 1e-9}};
+                     {.line = "g", .measure = Measure::kCost, .at_most = 1e-9},
+                     {.line = "h", .measure = Measure::kStateBytes, .at_most = 1400}};
   const auto world = WorldOf(scenario);
   std::vector<double> means(world->models());
   double random = 0;
@@ -320,6 +321,7 @@ TEST(Simulate, MeasuresAreWhatTheirNamesSay) {
   EXPECT_NEAR(result.acceptance[4].figure.value(), 200.0 / 1200.0, 1e-9);
   EXPECT_EQ(result.acceptance[5].figure, 0.0);
   EXPECT_EQ(result.acceptance[6].verdict, Verdict::kNotMet);
+  EXPECT_EQ(result.acceptance[7].figure, 1400.0);
 }
 
 TEST(Simulate, TheSameSeedGivesTheSameBytesAndAnotherDoesNot) {
