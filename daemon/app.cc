@@ -240,7 +240,7 @@ Step App::StartLearning() {
                                   if (made != nullptr) not_logged_.Add(made->context.decision);
                                 }});
   learner_->Start(*queue_);
-  mutations_ = std::make_unique<Mutations>(*store_, *queue_, *learner_);
+  mutations_ = std::make_unique<Mutations>(*store_, *queue_, *learner_, config_.limits.spare_bundles);
   for (const auto& apply : {ApplyConfig, ActivateFirstBundle}) {
     const Status applied = apply(config_, *learner_, *mutations_);
     if (applied.ok()) continue;

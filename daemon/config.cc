@@ -166,6 +166,7 @@ void ReadLimits(Section section, Limits& limits) {
   section.Whole("open_decisions", 1000, 100'000'000, limits.open_decisions);
   section.Whole("free_space_min_mib", 16, 1U << 20, limits.free_space_min_mib);
   section.Whole("log_quota_mib", 0, 1U << 20, limits.log_quota_mib);
+  section.Whole("spare_bundles", 1, 1000, limits.spare_bundles);
   section.Whole("checkpoint_events", 1, 1'000'000'000, limits.checkpoint_events);
   section.Whole("checkpoint_seconds", 1, 86'400, limits.checkpoint_seconds);
   section.Close();

@@ -36,6 +36,7 @@ struct Limits {
   std::uint64_t open_decisions = 1'000'000;  // decisions that still take feedback, [1000, 10^8]
   std::uint64_t free_space_min_mib = 64;     // below this nothing is written, [16, 2^20]
   std::uint64_t log_quota_mib = 0;           // of decisions in the log; 0: no bound; [0, 2^20]
+  std::uint64_t spare_bundles = 8;           // that were never live and are kept, [1, 1000]
   std::uint64_t checkpoint_events = 10'000;  // [1, 10^9]
   std::uint32_t checkpoint_seconds = 60;     // [1, 86400]
   bool operator==(const Limits&) const = default;

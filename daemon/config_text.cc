@@ -106,6 +106,8 @@ void WriteLimits(const Limits& limits, Writer* out) {
   out->Whole("commit_queue", limits.commit_queue);
   out->Whole("open_decisions", limits.open_decisions);
   out->Whole("free_space_min_mib", limits.free_space_min_mib);
+  out->Whole("log_quota_mib", limits.log_quota_mib);
+  out->Whole("spare_bundles", limits.spare_bundles);
   out->Whole("checkpoint_events", limits.checkpoint_events);
   out->Whole("checkpoint_seconds", limits.checkpoint_seconds);
 }

@@ -22,6 +22,9 @@ namespace {
 constexpr std::uint64_t kHeldBackSeed = 0x67617465;  // "gate"
 constexpr std::uint64_t kHeldBackShare = 5;
 constexpr double kErrors = 2;  // standard errors that a verdict needs
+// In squared error. A new generation starts with its bundle's widths, which costs a
+// little until they are learnt; many labels make that significant.
+constexpr double kDifferenceThatMatters = 0.0025;
 constexpr std::uint8_t kGoldChannel = 0;
 
 policy::Channels WithoutGold(const policy::Channels& channels) {
@@ -170,7 +173,8 @@ GateVerdict Compare(const KeptGold& kept, const std::vector<std::optional<Predic
   FitSlope(priors, golds, &verdict);
   if (verdict.gold < kGateGoldMin) return verdict;
   const bool contradicted = verdict.slope_error > 0 && verdict.slope + kErrors * verdict.slope_error < 0;
-  const bool worse = verdict.difference > kErrors * verdict.difference_error;
+  const bool worse =
+      verdict.difference > kErrors * verdict.difference_error && verdict.difference > kDifferenceThatMatters;
   verdict.verdict = contradicted ? "contradicted" : worse ? "worse" : "pass";
   return verdict;
 }
@@ -180,6 +184,13 @@ GateVerdict Compare(const KeptGold& kept, const std::vector<std::optional<Predic
 bool HeldBack(const DecisionId& decision) { return Mix(decision.bytes, kHeldBackSeed) % kHeldBackShare == 0; }
 
 std::string GateVerdict::Text() const {
+  if (gold < kGateGoldMin) {
+    const RatingVerdict& r = by_ratings;
+    return fmt::format(
+        "gate {}: {} gold labels kept back, fewer than {}; {} ratings; their slope within source and model {:+.3f} +- "
+        "{:.3f} on the live prior, {:+.3f} +- {:.3f} on the new one",
+        verdict, gold, kGateGoldMin, r.ratings, r.live.slope, r.live.error, r.candidate.slope, r.candidate.error);
+  }
   return fmt::format(
       "gate {}: {} gold labels kept back; rmse {:.4f} live, {:.4f} new; difference of squared errors {:+.4f} +- "
       "{:.4f}; "
@@ -187,11 +198,28 @@ std::string GateVerdict::Text() const {
       verdict, gold, live_rmse, candidate_rmse, difference, difference_error, slope, slope_error);
 }
 
+namespace {
+
+Result<GateVerdict> JudgeWithoutGold(const store::Store& store, const policy::State& state, const BundleHash& candidate,
+                                     std::uint64_t gold) {
+  const auto judged = JudgeByRatings(store, state, candidate);
+  if (!judged.ok()) return judged.error();
+  GateVerdict verdict;
+  verdict.gold = gold;
+  verdict.by_ratings = *judged;
+  verdict.verdict = judged->contradicted ? "contradicted_by_ratings" : "insufficient";
+  return verdict;
+}
+
+}  // namespace
+
 Result<GateVerdict> JudgeBundle(const store::Store& store, const BundleHash& candidate) {
   const store::StoreStatistics statistics = store.Statistics();
-  GateVerdict nothing;
-  nothing.verdict = "insufficient";
-  if (statistics.base_seq.value > 0) return nothing;  // the early rows are folded into one: they cannot be blinded
+  if (statistics.base_seq.value > 0) {  // the early rows are folded into one: they cannot be blinded
+    const auto state = store.LoadState();
+    if (!state.ok()) return state.error();
+    return JudgeWithoutGold(store, state.value(), candidate, 0);
+  }
   const BlindHistory history(store);
   auto learner = policy::Learner::Create(store, history, policy::State{});
   if (!learner.ok()) return learner.error();
@@ -205,10 +233,7 @@ Result<GateVerdict> JudgeBundle(const store::Store& store, const BundleHash& can
     return (*learner)->Learn(Blinded(event));
   });
   if (!folded.ok()) return folded.error();
-  if (kept.size() < kGateGoldMin) {
-    nothing.gold = kept.size();
-    return nothing;
-  }
+  if (kept.size() < kGateGoldMin) return JudgeWithoutGold(store, (*learner)->state(), candidate, kept.size());
   const auto live = PredictKept(**learner, store, kept);
   if (!live.ok()) return live.error();
   policy::Event activation;

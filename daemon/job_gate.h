@@ -2,10 +2,11 @@
 //
 // The log is folded once more without the gold of every fifth decision (by a hash of
 // its id); the live and the new bundle predict that gold. `worse`: the new one's
-// squared error is larger by more than two standard errors. `contradicted`: where its
-// prior expects more, gold finds less (the slope of gold on the prior is below zero by
-// more than two standard errors), as with labels upside down. `insufficient`: fewer
-// than 50 such labels, so nothing can be said. DESIGN 5, "Gold".
+// squared error is larger by more than two standard errors and by .0025. `contradicted`:
+// where its prior expects more, gold finds less (the slope of gold on the prior is below
+// zero by more than two standard errors), as with labels upside down. `insufficient`:
+// fewer than 50 such labels, so gold can say nothing, and neither do ratings contradict
+// the bundle (daemon/job_gate_ratings.h). DESIGN 5, "Gold".
 //
 // Threads: any; folds the whole log on the caller's. Reads the store only.
 #pragma once
@@ -15,6 +16,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "daemon/job_gate_ratings.h"
 #include "store/store.h"
 
 namespace pointsman::daemon {
@@ -22,7 +24,7 @@ namespace pointsman::daemon {
 inline constexpr std::uint64_t kGateGoldMin = 50;
 
 struct GateVerdict {
-  std::string verdict;  // pass, worse, contradicted, insufficient
+  std::string verdict;  // pass, worse, contradicted, contradicted_by_ratings, insufficient
   std::uint64_t gold = 0;
   double live_rmse = 0;
   double candidate_rmse = 0;
@@ -30,7 +32,8 @@ struct GateVerdict {
   double difference_error = 0;
   double slope = 0;  // of gold on the candidate's prior, means taken out
   double slope_error = 0;
-  bool refused() const { return verdict == "worse" || verdict == "contradicted"; }
+  RatingVerdict by_ratings;  // only where gold is insufficient
+  bool refused() const { return verdict != "pass" && verdict != "insufficient"; }
   std::string Text() const;  // one line, for people and the audit trail
 };
 

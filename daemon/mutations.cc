@@ -5,6 +5,7 @@
 #include <future>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "base/fault_point.h"
 #include "base/log.h"
@@ -174,7 +175,18 @@ Status Mutations::Note(const Actor& actor, const std::string& text) {
 }
 
 Status Mutations::PutBundle(const policy::Bundle& bundle) {
-  return queue_.RunExclusive([&bundle](store::Store& store) { return store.PutBundle(bundle); });
+  const std::lock_guard lock(mutex_);
+  const auto known = Look();
+  if (!known.ok()) return known.error();
+  std::vector<BundleHash> needed{bundle.hash};
+  for (const policy::GenerationRecord& live : known->generations) needed.push_back(live.bundle);
+  return queue_.RunExclusive([&](store::Store& store) -> Status {
+    if (const Status put = store.PutBundle(bundle); !put.ok()) return put;
+    const auto dropped = store.DropSpareBundles(needed, spare_bundles_);
+    if (!dropped.ok()) return dropped.error();
+    if (*dropped > 0) log::Info("{} bundles that were never live left the store", *dropped);
+    return {};
+  });
 }
 
 }  // namespace pointsman::daemon

@@ -27,10 +27,11 @@ struct Actor {
 
 class Mutations {
  public:
-  // All outlive this. `wait`: how long a change may take to be learnt.
-  Mutations(store::Store& store, store::CommitQueue& queue, LearnerLoop& learner,
+  // All outlive this. `spare_bundles`: that were never live and are kept. `wait`: how
+  // long a change may take to be learnt.
+  Mutations(store::Store& store, store::CommitQueue& queue, LearnerLoop& learner, std::size_t spare_bundles = 8,
             std::chrono::milliseconds wait = std::chrono::seconds(120))
-      : store_(store), queue_(queue), learner_(learner), wait_(wait) {}
+      : store_(store), queue_(queue), learner_(learner), spare_bundles_(spare_bundles), wait_(wait) {}
 
   // Errors of all: those of the checks named; UNAVAILABLE (disk full, stopping);
   // DEADLINE_EXCEEDED: written, but not learnt in time.
@@ -64,7 +65,8 @@ class Mutations {
   // Something for the audit trail, at most 1,024 bytes of it.
   Status Note(const Actor& actor, const std::string& text);
 
-  // Stores a bundle, synced, on the commit thread.
+  // Stores a bundle, synced, on the commit thread. The oldest of those that were never
+  // live go where they are more than spare_bundles beside it.
   Status PutBundle(const policy::Bundle& bundle);
 
  private:
@@ -88,6 +90,7 @@ class Mutations {
   store::Store& store_;
   store::CommitQueue& queue_;
   LearnerLoop& learner_;
+  const std::size_t spare_bundles_;
   const std::chrono::milliseconds wait_;
   std::mutex mutex_;
   LogSeq last_;  // of the last change written; what Look waits for

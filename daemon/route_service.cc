@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -79,7 +80,7 @@ Result<policy::Query> QueryOf(const wire::Route& request, const policy::Weights&
 
 // Fills `vector` with the unit embedding of the request, or leaves it empty where
 // nothing is known (the background).
-Status EmbeddingOf(const LiveView& view, const wire::Route& request, std::vector<float>* vector) {
+Status EmbeddingOf(const LiveView& view, const wire::Route& request, bool may_wait, std::vector<float>* vector) {
   vector->clear();
   const std::size_t dimension = view.snapshot->bundle->dimension();
   if (request.embedding_size() > 0) {
@@ -114,7 +115,7 @@ Status EmbeddingOf(const LiveView& view, const wire::Route& request, std::vector
                      "the live bundle's embedder cannot be used by this daemon; send an embedding, or activate "
                      "another generation");
   }
-  auto embedded = view.embedder->Embed(text);
+  auto embedded = may_wait ? view.embedder->Embed(text) : view.embedder->EmbedNow(text);
   if (!embedded.ok()) return embedded.error();
   *vector = std::move(embedded).value();
   return {};
@@ -157,7 +158,7 @@ void FillWhy(const policy::Bundle& bundle, const policy::Decision& decision, std
 
 }  // namespace
 
-Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::Route& request,
+Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::Route& request, std::int64_t embed_until,
                            wire::RouteReply* reply) {
   reply->Clear();
   const auto tenant = TenantOf(peer, request.tenant());
@@ -165,7 +166,9 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
   auto query = QueryOf(request, context_.default_weights);
   if (!query.ok()) return query.error();
   thread_local std::vector<float> embedding;
-  const Status embedded = EmbeddingOf(view, request, &embedding);
+  const bool may_wait =
+      view.embedder == nullptr || !view.embedder->waits() || context_.clock.MonotonicNanos() < embed_until;
+  const Status embedded = EmbeddingOf(view, request, may_wait, &embedding);
   if (!embedded.ok()) return embedded;
   query->embedding = embedding;
 
@@ -220,18 +223,58 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
   return {};
 }
 
-void RouteService::HandleRoute(const Peer& peer, const RequestFrame& frame, ReplyChannel& reply) {
+template <typename Request, typename Reply, typename Answer>
+void RouteService::Serve(const Peer& peer, const Request& request, bool texts, ReplyChannel& channel, Reply* reply,
+                         Answer answer) {
   const std::int64_t start = context_.clock.MonotonicNanos();
+  const auto observe = [this, start] {
+    if constexpr (!std::is_same_v<Reply, wire::RouteReply>) return;
+    context_.metrics.ObserveRoute(static_cast<double>(context_.clock.MonotonicNanos() - start) * 1e-9);
+  };
+  auto view = context_.cell.Load();
+  if (!texts || view->embedder == nullptr || !view->embedder->waits()) {
+    const Status answered = answer(peer, *view, request, 0, reply);
+    if (!answered.ok()) return Refuse(context_, answered.error(), channel);
+    channel.Now(*reply);
+    return observe();
+  }
+  const std::shared_ptr<LateReply> late = channel.Later();
+  const auto work = [this, peer, view = std::move(view), request, late, observe, answer](std::int64_t embed_until) {
+    Reply own;
+    const Status answered = answer(peer, *view, request, embed_until, &own);
+    if (!answered.ok()) {
+      context_.metrics.CountRefused(answered.error().code);
+      return late->Fail(answered.error());
+    }
+    late->Send(own);
+    observe();
+  };
+  if (!pool_.Submit([work, until = start + kEmbedWaitNanos] { work(until); })) work(start);
+}
+
+void RouteService::HandleRoute(const Peer& peer, const RequestFrame& frame, ReplyChannel& reply) {
   thread_local wire::Route request;
   thread_local wire::RouteReply answer;
   if (!request.ParseFromArray(frame.payload.data(), static_cast<int>(frame.payload.size()))) {
     return Refuse(context_, Malformed("Route"), reply);
   }
-  const auto view = context_.cell.Load();
-  const Status routed = Route(peer, *view, request, &answer);
-  if (!routed.ok()) return Refuse(context_, routed.error(), reply);
-  reply.Now(answer);
-  context_.metrics.ObserveRoute(static_cast<double>(context_.clock.MonotonicNanos() - start) * 1e-9);
+  Serve(peer, request, !request.text().empty(), reply, &answer,
+        [this](const Peer& who, const LiveView& view, const wire::Route& one, std::int64_t until,
+               wire::RouteReply* out) { return Route(who, view, one, until, out); });
+}
+
+Status RouteService::AnswerBatch(const Peer& peer, const LiveView& view, const wire::RouteBatch& request,
+                                 std::int64_t embed_until, wire::RouteBatchReply* reply) {
+  reply->Clear();
+  for (const wire::Route& one : request.routes()) {
+    wire::RouteBatchItem* item = reply->add_items();
+    const Status routed = Route(peer, view, one, embed_until, item->mutable_reply());
+    if (routed.ok()) continue;
+    context_.metrics.CountRefused(routed.error().code);
+    item->clear_reply();
+    FillErrorReply(routed.error(), item->mutable_error());
+  }
+  return {};
 }
 
 void RouteService::HandleBatch(const Peer& peer, const RequestFrame& frame, ReplyChannel& reply) {
@@ -246,17 +289,11 @@ void RouteService::HandleBatch(const Peer& peer, const RequestFrame& frame, Repl
                             fmt::format("a batch of {} queries; send 1 to {}", request.routes_size(), kBatchMax)),
                   reply);
   }
-  const auto view = context_.cell.Load();
-  answer.Clear();
-  for (const wire::Route& one : request.routes()) {
-    wire::RouteBatchItem* item = answer.add_items();
-    const Status routed = Route(peer, *view, one, item->mutable_reply());
-    if (routed.ok()) continue;
-    context_.metrics.CountRefused(routed.error().code);
-    item->clear_reply();
-    FillErrorReply(routed.error(), item->mutable_error());
-  }
-  reply.Now(answer);
+  const bool texts = std::any_of(request.routes().begin(), request.routes().end(),
+                                 [](const wire::Route& one) { return !one.text().empty(); });
+  Serve(peer, request, texts, reply, &answer,
+        [this](const Peer& who, const LiveView& view, const wire::RouteBatch& all, std::int64_t until,
+               wire::RouteBatchReply* out) { return AnswerBatch(who, view, all, until, out); });
 }
 
 }  // namespace pointsman::daemon

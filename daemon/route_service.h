@@ -9,11 +9,14 @@
 // Threads: any io thread. Nothing here waits for a disk or for a writer. With planned gold
 // all of them share one planner, which each holds for some ten nanoseconds a decision.
 // What it has seen is not kept over a restart: the log has the probability of each draw.
+// Where the embedder waits for an endpoint, requests with text are answered from the embed
+// pool; what has been there for kEmbedWaitNanos, or finds it full, lies in the background.
 #pragma once
 
 #include <mutex>
 
 #include "daemon/dispatch.h"
+#include "daemon/embed_pool.h"
 #include "daemon/service_context.h"
 #include "policy/judgement/gold_planner.h"
 #include "wire.pb.h"
@@ -22,24 +25,37 @@ namespace pointsman::daemon {
 
 inline constexpr std::size_t kTextBytesMax = 64U << 10;
 inline constexpr int kBatchMax = 256;
+inline constexpr std::int64_t kEmbedWaitNanos = 250'000'000;
+inline constexpr std::size_t kEmbedThreads = 8;
+inline constexpr std::size_t kEmbedWaitingMax = 1024;
 
 class RouteService {
  public:
-  explicit RouteService(ServiceContext& context) : context_(context) {}
+  explicit RouteService(ServiceContext& context) : context_(context), pool_(kEmbedThreads, kEmbedWaitingMax) {}
 
   void HandleRoute(const Peer& peer, const RequestFrame& frame, ReplyChannel& reply);
   void HandleBatch(const Peer& peer, const RequestFrame& frame, ReplyChannel& reply);
 
-  // Answers one query with `view`. `reply` is cleared first.
+  // Answers one query with `view`. `reply` is cleared first. After the monotonic time
+  // `embed_until` no endpoint is waited for.
   // Errors: INVALID_ARGUMENT (text, embedding, preset, names), OUT_OF_RANGE
   // (weights, caps), NOT_FOUND unknown_model, FAILED_PRECONDITION (empty_pool,
   // the bundle embeds no text).
-  Status Route(const Peer& peer, const LiveView& view, const wire::Route& request, wire::RouteReply* reply);
+  Status Route(const Peer& peer, const LiveView& view, const wire::Route& request, std::int64_t embed_until,
+               wire::RouteReply* reply);
 
  private:
+  // Calls `answer(view, embed_until)` and sends the reply that it makes: on this thread, or
+  // on one of the pool where `texts` and the embedder waits.
+  template <typename Request, typename Reply, typename Answer>
+  void Serve(const Peer& peer, const Request& request, bool texts, ReplyChannel& channel, Reply* reply, Answer answer);
+  Status AnswerBatch(const Peer& peer, const LiveView& view, const wire::RouteBatch& request, std::int64_t embed_until,
+                     wire::RouteBatchReply* reply);
+
   ServiceContext& context_;
   std::mutex planner_mutex_;
   policy::GoldPlanner planner_;
+  EmbedPool pool_;  // last: what waits in it is answered first
 };
 
 }  // namespace pointsman::daemon

@@ -24,6 +24,10 @@ class Embedder {
   // Errors: INVALID_ARGUMENT for empty text or invalid UTF-8; FAILED_PRECONDITION
   // for kind "caller", where the caller must send the vector.
   virtual Result<std::vector<float>> Embed(std::string_view text) const = 0;
+  // True where Embed may wait for an endpoint: then not on a thread that serves others.
+  virtual bool waits() const { return false; }
+  // Embed without waiting: what is not known at once has an empty vector.
+  virtual Result<std::vector<float>> EmbedNow(std::string_view text) const { return Embed(text); }
   // The same for many, as fast as it goes; a text that cannot be embedded (invalid, no
   // known words) gives an empty vector. Never a fallback: an endpoint that does not
   // answer is an error here. Errors: FAILED_PRECONDITION, UNAVAILABLE, DEADLINE_EXCEEDED.

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <list>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -133,25 +134,13 @@ class HttpEmbedder final : public Embedder {
 
   const policy::EmbedderIdentity& identity() const override { return identity_; }
 
+  bool waits() const override { return true; }
+
   Result<std::vector<float>> Embed(std::string_view text) const override {
-    if (text.empty()) return MakeError(Code::kInvalidArgument, "empty_text", "the text is empty; send the query");
-    if (!IsUtf8(text)) {
-      return MakeError(Code::kInvalidArgument, "text_not_utf8", "the text is not valid UTF-8; encode it as UTF-8");
-    }
+    auto known = Known(text, false);
+    if (!known.ok()) return known.error();
+    if (known->has_value()) return std::move(**known);
     const std::string owned(text.substr(0, kTextBytesMax));
-    {
-      const std::lock_guard lock(mutex_);
-      const auto known = cached_.find(owned);
-      if (known != cached_.end()) {
-        ++counts_.cached;
-        order_.splice(order_.begin(), order_, known->second);
-        return known->second->second;
-      }
-      if (clock_.MonotonicNanos() < rest_until_) {
-        ++counts_.fallbacks;
-        return std::vector<float>{};
-      }
-    }
     auto vectors = Ask(*quick_, {&owned, 1});
     const std::lock_guard lock(mutex_);
     if (!vectors.ok()) {
@@ -161,6 +150,12 @@ class HttpEmbedder final : public Embedder {
     }
     Keep(owned, vectors.value()[0]);
     return std::move(vectors.value()[0]);
+  }
+
+  Result<std::vector<float>> EmbedNow(std::string_view text) const override {
+    auto known = Known(text, true);
+    if (!known.ok()) return known.error();
+    return std::move(**known);
   }
 
   Result<std::vector<std::vector<float>>> EmbedMany(std::span<const std::string> texts) const override {
@@ -187,6 +182,25 @@ class HttpEmbedder final : public Embedder {
   }
 
  private:
+  // What can be said without asking: the cached vector; none at all while the endpoint
+  // rests, or with `at_once`; nothing where it should be asked.
+  Result<std::optional<std::vector<float>>> Known(std::string_view text, bool at_once) const {
+    if (text.empty()) return MakeError(Code::kInvalidArgument, "empty_text", "the text is empty; send the query");
+    if (!IsUtf8(text)) {
+      return MakeError(Code::kInvalidArgument, "text_not_utf8", "the text is not valid UTF-8; encode it as UTF-8");
+    }
+    const std::lock_guard lock(mutex_);
+    const auto known = cached_.find(std::string(text.substr(0, kTextBytesMax)));
+    if (known != cached_.end()) {
+      ++counts_.cached;
+      order_.splice(order_.begin(), order_, known->second);
+      return std::optional(known->second->second);
+    }
+    if (!at_once && clock_.MonotonicNanos() >= rest_until_) return std::optional<std::vector<float>>{};
+    ++counts_.fallbacks;
+    return std::optional(std::vector<float>{});
+  }
+
   Result<std::vector<std::vector<float>>> Ask(HttpEndpoint& endpoint, std::span<const std::string> texts) const {
     std::string json = "{\"model\":" + JsonText(options_.model) + ",\"encoding_format\":\"float\",\"input\":[";
     for (std::size_t i = 0; i < texts.size(); ++i) json += (i == 0 ? "" : ",") + JsonText(texts[i]);

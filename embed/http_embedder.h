@@ -6,8 +6,8 @@
 // decide; for two seconds nobody asks again. That is the whole fallback;
 // CountsOf counts it.
 //
-// A request waits for the endpoint on the thread that serves it: keep the time limit
-// small, or send vectors (kind "caller") and embed in the service.
+// A request waits for the endpoint, on a thread that serves nobody else (Embedder::waits):
+// keep the time limit small, or send vectors (kind "caller") and embed in the service.
 //
 // The space is named by model and dimension; URL and key may change with the machine:
 // the bundle keeps the URL and the name of the key's environment variable, never the key.

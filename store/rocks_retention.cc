@@ -1,4 +1,5 @@
-// Retention: old events make room, and a base state stands for them.
+// Retention: old events make room, and a base state stands for them. Bundles that were
+// never live make room too.
 //
 // What is dropped   decisions, outcomes, expiries and ticks, oldest first and only up to
 //                   the checkpoint and the last expired decision. All that an activation
@@ -20,6 +21,7 @@
 #include "record.pb.h"
 #include "store/codec.h"
 #include "store/disk_guard.h"
+#include "store/keys.h"
 #include "store/meta_rows.h"
 #include "store/rocks_store.h"
 
@@ -176,6 +178,32 @@ Status RocksStore::VisitLeft(LogSeq before, bool lasting_only,
   if (!it->status().ok()) return RocksError(it->status(), "read the log");
   if (seen < last) return missing();
   return {};
+}
+
+Result<std::uint64_t> RocksStore::DropSpareBundles(std::span<const BundleHash> needed, std::size_t spares) {
+  if (const Status writable = CheckWritable(); !writable.ok()) return writable.error();
+  std::vector<std::pair<std::int64_t, BundleHash>> found;
+  const auto it = database_.Scan(Family::kBundles);
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    BundleHash hash;
+    if (it->key().size() != hash.bytes.size()) return StoreDamaged("damaged_record", "a bundle has a key of no hash");
+    std::copy_n(it->key().data(), hash.bytes.size(), reinterpret_cast<char*>(hash.bytes.data()));
+    if (std::find(needed.begin(), needed.end(), hash) != needed.end()) continue;
+    const auto bundle = Find(hash);
+    if (!bundle.ok()) return bundle.error();
+    found.emplace_back((*bundle)->made_at_us, hash);
+  }
+  if (!it->status().ok()) return RocksError(it->status(), "read the bundles");
+  if (found.size() <= spares) return std::uint64_t{0};
+  std::sort(found.begin(), found.end());
+  found.resize(found.size() - spares);
+  rocksdb::WriteBatch batch;
+  for (const auto& [made_at, hash] : found) batch.Delete(database_.family(Family::kBundles), ToSlice(KeyOf(hash)));
+  const rocksdb::Status written = database_->Write(Synced(), &batch);
+  if (!written.ok()) return Fail(written, "drop old bundles");
+  const std::lock_guard<std::mutex> guard(bundles_mutex_);
+  for (const auto& [made_at, hash] : found) bundles_.erase(hash);
+  return static_cast<std::uint64_t>(found.size());
 }
 
 Status RocksStore::TrimLog() {

@@ -61,6 +61,7 @@ class RocksStore final : public Store, private CommittedRows {
   Status ForEach(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const override;
   Status ForEachLasting(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const override;
   Status PutBundle(const policy::Bundle& bundle) override;
+  Result<std::uint64_t> DropSpareBundles(std::span<const BundleHash> needed, std::size_t spares) override;
   Result<std::shared_ptr<const policy::Bundle>> Find(const BundleHash& hash) const override;
   StoreStatistics Statistics() const override;
   LogSeq LastSeq() const override { return LogSeq{last_seq_.load()}; }

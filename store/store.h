@@ -116,6 +116,11 @@ class Store : public policy::BundleCatalogue, public policy::History {
   // Stores a bundle under its hash, synced. Putting it again is fine.
   virtual Status PutBundle(const policy::Bundle& bundle) = 0;
 
+  // Of the bundles that are not `needed` keeps the `spares` made last and drops the
+  // others; returns how many. Every bundle that was ever live is needed: feedback of its
+  // decisions is folded again through its anchors. A store may keep all.
+  virtual Result<std::uint64_t> DropSpareBundles(std::span<const BundleHash>, std::size_t) { return std::uint64_t{0}; }
+
   virtual StoreStatistics Statistics() const = 0;
   // Statistics().last_seq alone, cheap enough to ask after every batch.
   virtual LogSeq LastSeq() const { return Statistics().last_seq; }

@@ -12,6 +12,7 @@
 
 #include "policy/learning/learner.h"
 #include "record.pb.h"
+#include "store/bundle_file.h"
 #include "tests/store/samples.h"
 #include "store/codec.h"
 #include "store/disk_guard.h"
@@ -382,6 +383,26 @@ TEST_F(RocksFiles, TheDiskGuardCountsWhatIsAboutToBeWritten) {
   EXPECT_EQ(CheckFreeSpace(scratch.path(), 0, 1ULL << 60).error().reason, "storage_full");
   EXPECT_EQ(CheckFreeSpace(scratch.path(), ~0ULL, ~0ULL).error().reason, "storage_full");
   EXPECT_EQ(CheckFreeSpace(scratch / "none", 0).error().code, Code::kUnavailable);
+}
+
+TEST_F(RocksFiles, BundlesThatWereNeverLiveGoOldestFirst) {
+  auto store = OpenRocksStore(Options());
+  ASSERT_TRUE(store.ok());
+  std::vector<BundleHash> made;
+  for (std::int64_t i = 0; i < 6; ++i) {
+    policy::Bundle bundle = SmallBundle();
+    bundle.hash = {};
+    bundle.made_at_us = 100 - i;  // the first is the youngest
+    ASSERT_TRUE((*store)->PutBundle(bundle).ok());
+    made.push_back(DecodeBundle(EncodeBundle(bundle))->hash);
+  }
+  const std::vector<BundleHash> needed{made[5], made[2]};
+  const auto dropped = (*store)->DropSpareBundles(needed, 2);
+  ASSERT_TRUE(dropped.ok());
+  EXPECT_EQ(*dropped, 2U);
+  for (const std::size_t kept : {0, 1, 2, 5}) EXPECT_TRUE((*store)->Find(made[kept]).ok()) << kept;
+  for (const std::size_t gone : {3, 4}) EXPECT_EQ((*store)->Find(made[gone]).error().code, Code::kNotFound) << gone;
+  EXPECT_EQ((*store)->DropSpareBundles(needed, 2).value(), 0U);
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ inline PlanEndpoint EndpointAt(const testing::LlmServer& server, const std::stri
   endpoint.chat.input_usd_per_million = 1;
   endpoint.chat.output_usd_per_million = 2;
   endpoint.chat.max_tokens = 64;
-  endpoint.chat.timeout_ms = 20'000;
+  endpoint.chat.timeout_ms = 120'000;  // far beyond what a loaded machine needs
   endpoint.chat.first_pause_seconds = 0.01;
   return endpoint;
 }

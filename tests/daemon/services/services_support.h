@@ -119,7 +119,7 @@ class Services {
         *store_, clock_, options,
         store::CommitQueue::Hooks{[this](LogSeq last) { learner_->Wake(last); }, [](const Error&) {}});
     learner_->Start(*queue_);
-    mutations_ = std::make_unique<Mutations>(*store_, *queue_, *learner_, kPatience);
+    mutations_ = std::make_unique<Mutations>(*store_, *queue_, *learner_, 8, kPatience);
     context_.reset(new ServiceContext{.clock = clock_,
                                       .cell = cell_,
                                       .store = *store_,

@@ -2,6 +2,7 @@
 // labels over HTTP from the stand-in; what they do under SIGKILL, and what the gate says.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <map>
@@ -264,6 +265,148 @@ TEST(Gate, RefusesABundleFittedOnInvertedLabelsUntilItIsForced) {
   EXPECT_EQ(forced["generation"], 3);
   std::printf("same %s\nrefused %s\n", same["gate"].get<std::string>().c_str(),
               refused["gate"].get<std::string>().c_str());
+}
+
+// A bundle that the gate refuses is stored: the diff shows on the daemon's own log why.
+TEST(Diff, ShowsWhatARefusedBundleWouldHaveChosenAndWhatThatIsWorth) {
+  Folder folder;
+  WriteWorld(folder.File("t.jsonl"), false);
+  bootstrap::Table upside_down = SmallWorld(600, 7);
+  for (bootstrap::TableRow& row : upside_down.rows) {
+    for (bootstrap::TableCell& cell : row.models) cell.score = 1 - cell.score;
+    row.models[3].present = false;  // knows no novice
+  }
+  ASSERT_TRUE(bootstrap::WriteTable(folder.File("i.jsonl"), upside_down).ok());
+  std::string config = BasicConfig(folder, Pool());
+  config.insert(config.find("[[models]]"), "gold_rate = 1\nexploration = \"epsilon\"\nepsilon = 0.5\n");
+  DaemonProcess daemon(folder, config);
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  const auto run = [&](const std::string& table) {
+    Start(daemon, {{"table_path", folder.File(table)}, {"labels", "scores"}});
+    return WaitForEnd(daemon);
+  };
+  ASSERT_EQ(run("t.jsonl")["state"], "done") << daemon.Log();
+  auto client = daemon.Connect();
+  ASSERT_TRUE(client.ok());
+  double earned = 0;
+  const bootstrap::Table stream = SmallWorld(1500, 8);
+  for (const bootstrap::TableRow& row : stream.rows) {
+    wire::Route route = TextRoute(row.query);
+    for (const std::string& model : kModels) route.add_allowed(model);
+    auto routed = client->Call(route);
+    ASSERT_TRUE(routed.ok()) << routed.failure().message;
+    const auto column = std::find(kModels.begin(), kModels.end(), routed->model()) - kModels.begin();
+    wire::Gold gold;
+    gold.set_token(routed->token());
+    gold.set_value(row.models[static_cast<std::size_t>(column)].score);
+    earned += gold.value() / static_cast<double>(stream.rows.size());
+    ASSERT_TRUE(client->Call(gold).ok());
+  }
+  const json refused = run("i.jsonl");
+  ASSERT_EQ(refused["state"], "failed") << refused.dump(1);
+  const std::string hash = refused["bundle"];
+  const HttpAnswer answer = Http(daemon.admin_path(), "GET", "/v1/generation-diffs/1.." + hash);
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const json diff = json::parse(answer.body);
+  EXPECT_EQ(diff["decisions"], stream.rows.size());
+  EXPECT_TRUE(diff["comparable"]);
+  EXPECT_FALSE(diff["clusters"].empty());
+  double share_from = 0;
+  double share_to = 0;
+  for (const json& model : diff["models"]) {
+    share_from += model["share_from"].get<double>();
+    share_to += model["share_to"].get<double>();
+    EXPECT_GT(model["prior_from"], 0) << model;
+    EXPECT_EQ(model["prior_to"] == -1, model["name"] == "novice") << model;
+  }
+  EXPECT_NEAR(share_from, 1, 1e-9);
+  EXPECT_NEAR(share_to, 1, 1e-9);
+  const double from = diff["value_from"];
+  const double to = diff["value_to"];
+  EXPECT_GT(from, earned) << "without exploring";
+  EXPECT_LT(to + 4 * diff["value_to_error"].get<double>(), from) << "upside down";
+  const Ran shown = RunProgram("pointsman", {"--admin-socket", daemon.admin_path(), "generations", "diff", "1", hash});
+  EXPECT_EQ(shown.exit, 0);
+  EXPECT_NE(shown.out.find("on 1500 logged decisions: value"), std::string::npos) << shown.out;
+  std::printf("%s", shown.out.c_str());
+}
+
+// Nobody gave gold, but many rated: kindly, and most kindly for one model.
+TEST(Gate, WithoutGoldRefusesWhatRatingsContradict) {
+  Folder folder;
+  WriteWorld(folder.File("t.jsonl"), false);
+  WriteWorld(folder.File("i.jsonl"), true);
+  DaemonProcess daemon(folder, BasicConfig(folder, Pool()));
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  const auto run = [&](const std::string& table) {
+    Start(daemon, {{"table_path", folder.File(table)}, {"labels", "scores"}});
+    return WaitForEnd(daemon);
+  };
+  const json first = run("t.jsonl");
+  ASSERT_EQ(first["state"], "done") << first.dump(1) << daemon.Log();
+  const bootstrap::Table stream = SmallWorld(900, 8);
+  auto client = daemon.Connect();
+  ASSERT_TRUE(client.ok());
+  SplitMix64 random(3);
+  for (const bootstrap::TableRow& row : stream.rows) {
+    wire::Route route = TextRoute(row.query);
+    const std::size_t column = random.Below(kModels.size());
+    route.add_allowed(kModels[column]);
+    auto routed = client->Call(route);
+    ASSERT_TRUE(routed.ok()) << routed.failure().message;
+    const double kindness = column == 0 ? .6 : .2;
+    wire::Rate rate;
+    rate.set_token(routed->token());
+    rate.set_source("thumbs");
+    rate.set_value(random.Unit() < kindness ? 1 : row.models[column].score);
+    ASSERT_TRUE(client->Call(rate).ok());
+  }
+  const json same = run("t.jsonl");
+  EXPECT_EQ(same["state"], "done") << same.dump(1);
+  EXPECT_NE(same["gate"].get<std::string>().find("gate insufficient"), std::string::npos) << same.dump(1);
+  const json refused = run("i.jsonl");
+  EXPECT_EQ(refused["state"], "failed") << refused.dump(1);
+  EXPECT_NE(refused["gate"].get<std::string>().find("contradicted_by_ratings"), std::string::npos) << refused.dump(1);
+  auto status = client->Call(wire::Status());
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(status->generation(), 2U) << "the live generation stays";
+  std::printf("same %s\nrefused %s\n", same["gate"].get<std::string>().c_str(),
+              refused["gate"].get<std::string>().c_str());
+}
+
+// While one request waits for a slow endpoint, the only io thread serves others.
+TEST(Embedder, AnEndpointThatIsSlowHoldsUpNobodyElse) {
+  Folder folder;
+  WriteWorld(folder.File("t.jsonl"), false);
+  LlmServer server(StandIn(false));
+  DaemonProcess daemon(folder, BasicConfig(folder, Pool() + "[limits]\nio_threads = 1\n"), kKey);
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  Start(daemon, {{"table_path", folder.File("t.jsonl")},
+                 {"labels", "scores"},
+                 {"embedder", "http:" + server.base_url() + "|vectors-1|STAND_IN_KEY"}});
+  const json done = WaitForEnd(daemon);
+  ASSERT_EQ(done["state"], "done") << done.dump(1) << daemon.Log();
+  auto other = daemon.Connect();
+  ASSERT_TRUE(other.ok());
+  EXPECT_TRUE(Eventually([&] {  // on a loaded machine its first answer may come too late
+    const auto known = other->Call(TextRoute("whisk the butter and the flour"));
+    return known.ok() && known->model() == "cook";
+  }));
+  // After a slow answer the endpoint is left alone for two seconds: nothing waits then.
+  int number = 0;
+  EXPECT_TRUE(Eventually([&] {
+    server.Fail("", LlmFault::kSlow, 1);
+    const std::uint64_t before = server.counts().failed;
+    std::atomic<bool> answered{false};
+    std::jthread waits([&, text = "a new text " + std::to_string(++number)] {
+      auto client = daemon.Connect();
+      EXPECT_TRUE(client.ok() && client->Call(TextRoute(text)).ok());
+      answered = true;
+    });
+    while (!answered && server.counts().failed == before) ::poll(nullptr, 0, 1);
+    const bool pinged = other->Call(wire::Ping()).ok();
+    return pinged && !answered && server.counts().failed > before;
+  })) << "a Ping is never answered before the request that waits";
 }
 
 // What a reply says about every model.
