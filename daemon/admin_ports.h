@@ -14,7 +14,7 @@
 #include "daemon/learner_loop.h"
 #include "daemon/listener.h"
 #include "daemon/mutations.h"
-#include "daemon/refitter.h"
+#include "daemon/job_refitter.h"
 #include "daemon/service_context.h"
 
 namespace pointsman::daemon {

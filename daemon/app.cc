@@ -38,7 +38,7 @@
 #include "daemon/listener.h"
 #include "daemon/mutations.h"
 #include "daemon/notify.h"
-#include "daemon/refitter.h"
+#include "daemon/job_refitter.h"
 #include "daemon/version.h"
 #include "daemon/watchdog.h"
 #include "policy/choice/decide.h"

@@ -21,7 +21,7 @@
 #include "bootstrap/job/bundle_builder.h"
 #include "bootstrap/job/collection.h"
 #include "daemon/job_plan.h"
-#include "daemon/refit_job.h"
+#include "daemon/job_refit.h"
 #include "embed/http_embedder.h"
 #include "embed/static_vectors.h"
 #include "store/bundle_file.h"

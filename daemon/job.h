@@ -17,7 +17,7 @@
 namespace pointsman::daemon {
 
 struct JobOptions {
-  std::string refit_path;            // rows of a re-fit (daemon/refit_job.h), with learner and base; or
+  std::string refit_path;            // rows of a re-fit (daemon/job_refit.h), with learner and base; or
   std::string learner = "r";         // r, dr
   std::string base = "ridge";        // ridge, forest
   std::string table_path;            // or

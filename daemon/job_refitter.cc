@@ -1,4 +1,4 @@
-#include "daemon/refitter.h"
+#include "daemon/job_refitter.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "bootstrap/fit/refit_log.h"
 #include "daemon/job_process.h"
-#include "daemon/refit_job.h"
+#include "daemon/job_refit.h"
 
 namespace pointsman::daemon {
 

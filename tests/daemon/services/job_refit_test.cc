@@ -1,5 +1,5 @@
 // The files and lines between the daemon and the job that re-fits.
-#include "daemon/refit_job.h"
+#include "daemon/job_refit.h"
 
 #include <gtest/gtest.h>
 

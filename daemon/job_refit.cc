@@ -1,4 +1,4 @@
-#include "daemon/refit_job.h"
+#include "daemon/job_refit.h"
 
 #include <fmt/format.h>
 
