@@ -14,6 +14,7 @@
 #include "daemon/job_diff.h"
 #include "daemon/transport_metrics.h"
 #include "daemon/version.h"
+#include "embed/http_embedder.h"
 #include "policy/belief/posterior.h"
 #include "policy/choice/pacing.h"
 
@@ -224,7 +225,17 @@ admin::StatusReport AdminPorts::GetStatus() const {
 }
 
 std::string AdminPorts::MetricsText() const {
-  return context_.metrics.Text(GetStatus(), Models()) + TransportMetricsText(transport_);
+  const auto view = context_.cell.Load();
+  const embed::HttpEmbedderCounts embedder =
+      view->embedder == nullptr ? embed::HttpEmbedderCounts{} : embed::CountsOf(*view->embedder);
+  return context_.metrics.Text(GetStatus(), Models()) + TransportMetricsText(transport_) +
+         fmt::format(
+             "# HELP pointsman_embedder_texts_total Texts for an embedding endpoint, since its generation was loaded.\n"
+             "# TYPE pointsman_embedder_texts_total counter\n"
+             "pointsman_embedder_texts_total{{result=\"asked\"}} {}\n"
+             "pointsman_embedder_texts_total{{result=\"cached\"}} {}\n"
+             "pointsman_embedder_texts_total{{result=\"without_vector\"}} {}\n",
+             embedder.asked, embedder.cached, embedder.fallbacks);
 }
 
 std::vector<admin::ModelReport> AdminPorts::Models() const {

@@ -20,10 +20,14 @@ SubjectHash HashOf(const std::string& subject) {
 
 class LearnerTarget final : public RouterTarget {
  public:
-  LearnerTarget(const TargetSetup& setup, std::unique_ptr<InProcessLearner> learner)
-      : setup_(setup), learner_(std::move(learner)) {}
+  LearnerTarget(LearnerKind kind, std::unique_ptr<InProcessLearner> learner)
+      : kind_(kind), learner_(std::move(learner)) {}
 
-  std::string name() const override { return "learner in this process"; }
+  std::string name() const override {
+    return kind_ == LearnerKind::kStatic  ? "warm start in this process, never told anything"
+           : kind_ == LearnerKind::kNaive ? "learner in this process, ratings at face value"
+                                          : "learner in this process";
+  }
 
   Result<RouterChoice> Route(const RouterQuery& asked) override {
     learner_->Advance(kMicrosPerDecision);
@@ -47,6 +51,7 @@ class LearnerTarget final : public RouterTarget {
   Result<Receipt> Outcome(const std::string& token, const RouterOutcome& outcome) override {
     const auto row = rows_.find(token);
     if (row == rows_.end()) return Receipt::kRefused;
+    if (kind_ == LearnerKind::kStatic) return Receipt::kStored;
     policy::OutcomeReport report;
     report.decision = row->second.context.decision;
     report.tokens_in = outcome.tokens_in;
@@ -59,6 +64,7 @@ class LearnerTarget final : public RouterTarget {
   Result<Receipt> Feedback(const std::string& token, const RouterFeedback& feedback) override {
     const auto row = rows_.find(token);
     if (row == rows_.end()) return Receipt::kRefused;
+    if (kind_ == LearnerKind::kStatic) return Receipt::kStored;
     policy::FeedbackReport report;
     report.decision = row->second.context.decision;
     report.channel = feedback.source == "gold" ? 0 : 1;
@@ -94,17 +100,22 @@ class LearnerTarget final : public RouterTarget {
     }
   }
 
-  const TargetSetup setup_;
+  const LearnerKind kind_;
   std::unique_ptr<InProcessLearner> learner_;
   std::map<std::string, policy::DecisionRow> rows_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<RouterTarget>> MakeLearnerTarget(const TargetSetup& setup) {
+Result<std::unique_ptr<RouterTarget>> MakeLearnerTarget(const TargetSetup& setup, LearnerKind kind) {
   InProcessSetup made;
   made.options.sources = {"thumbs"};
-  made.options.gold_rate = setup.gold_rate;
+  made.options.gold_rate = kind == LearnerKind::kStatic ? 0 : setup.gold_rate;  // 0: and so no audits
+  if (kind == LearnerKind::kNaive) {
+    made.options.widths_overridden = true;
+    made.options.widths = setup.bundle != nullptr ? setup.bundle->widths : policy::Widths{};
+    made.options.widths.source = made.options.widths.source_model = made.options.widths.source_cell = 0;
+  }
   made.weights = setup.weights;
   made.models = setup.models;
   made.prices = setup.prices;
@@ -113,7 +124,7 @@ Result<std::unique_ptr<RouterTarget>> MakeLearnerTarget(const TargetSetup& setup
   made.keep_log = true;
   auto learner = InProcessLearner::Create(made);
   if (!learner.ok()) return learner.error();
-  return std::unique_ptr<RouterTarget>(std::make_unique<LearnerTarget>(setup, std::move(learner).value()));
+  return std::unique_ptr<RouterTarget>(std::make_unique<LearnerTarget>(kind, std::move(learner).value()));
 }
 
 }  // namespace pointsman::eval

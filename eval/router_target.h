@@ -78,7 +78,10 @@ struct TargetSetup {
   std::uint64_t seed = 0;
 };
 
-// Our learner, in this process.
-Result<std::unique_ptr<RouterTarget>> MakeLearnerTarget(const TargetSetup& setup);
+// Our learner, in this process; or, to compare with, its warm start that is told nothing,
+// or the learner without any term for bias.
+enum class LearnerKind : std::uint8_t { kShipped, kStatic, kNaive };
+Result<std::unique_ptr<RouterTarget>> MakeLearnerTarget(const TargetSetup& setup,
+                                                        LearnerKind kind = LearnerKind::kShipped);
 
 }  // namespace pointsman::eval

@@ -30,6 +30,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kOwnDaemon = "daemon";
+constexpr std::string_view kStatic = "static";
+constexpr std::string_view kNaive = "naive";
+constexpr std::string_view kOwn[] = {kOwnDaemon, kStatic, kNaive};
 
 struct Arguments {
   std::vector<std::string> scenarios;
@@ -205,7 +208,10 @@ class SimulateVerb {
   }
 
  private:
-  bool External() const { return !arguments_.against.empty() && arguments_.against != kOwnDaemon; }
+  bool External() const {
+    const auto at = std::find(std::begin(kOwn), std::end(kOwn), arguments_.against);
+    return !arguments_.against.empty() && at == std::end(kOwn);
+  }
   std::string Starter() const { return arguments_.starter.empty() ? Shared("starter").string() : arguments_.starter; }
 
   // For the configuration of a router that takes part.
@@ -228,6 +234,8 @@ class SimulateVerb {
 
   Result<std::unique_ptr<eval::RouterTarget>> Target(const eval::TargetSetup& setup) const {
     if (arguments_.against.empty()) return eval::MakeLearnerTarget(setup);
+    if (arguments_.against == kStatic) return eval::MakeLearnerTarget(setup, eval::LearnerKind::kStatic);
+    if (arguments_.against == kNaive) return eval::MakeLearnerTarget(setup, eval::LearnerKind::kNaive);
     if (arguments_.against == kOwnDaemon) return OwnDaemon::Start(context_.clock, setup);
     HttpTargetOptions options{
         .against = arguments_.against, .admin = arguments_.against_admin, .restart = {}, .state_bytes = {}};
@@ -303,9 +311,11 @@ void AddSimulate(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<Arguments>();
   CLI::Option* scenario =
       verb->add_option("--scenario", arguments->scenarios, "A file, a folder, the name of a shipped one, or all");
-  verb->add_option("--against", arguments->against,
-                   "daemon (one of our own, killed where the scenario says), unix:PATH or http://HOST:PORT of a router "
-                   "that answers as docs/SIMULATOR.md says; default: our learner in this process");
+  verb->add_option(
+      "--against", arguments->against,
+      "daemon (one of our own, killed where the scenario says), static or naive (our learner told nothing, "
+      "or with ratings at face value), unix:PATH or http://HOST:PORT of a router "
+      "that answers as docs/SIMULATOR.md says; default: our learner in this process");
   verb->add_option("--against-admin", arguments->against_admin, "Where its prices are changed; default: nowhere");
   verb->add_option("--restart-command", arguments->restart_command,
                    "Kills and starts the router; returns when it answers again");

@@ -109,6 +109,8 @@ Notes NotesOf(const Scenario& scenario, std::size_t model = 0) {
   return notes;
 }
 
+Result<std::unique_ptr<RouterTarget>> Shipped(const TargetSetup& setup) { return MakeLearnerTarget(setup); }
+
 std::unique_ptr<ScenarioWorld> WorldOf(const Scenario& scenario) {
   auto world = ScenarioWorld::Create(scenario, scenario.seed, StarterDirectory());
   EXPECT_TRUE(world.ok());
@@ -333,7 +335,7 @@ TEST(Simulate, TheSameSeedGivesTheSameBytesAndAnotherDoesNot) {
   scenario.accept = {{.line = "restart", .measure = Measure::kStateEqual, .at_least = 1},
                      {.line = "restart", .measure = Measure::kLost, .at_most = 0}};
   const auto json = [&] {
-    auto result = Simulate(scenario, StarterDirectory(), MakeLearnerTarget);
+    auto result = Simulate(scenario, StarterDirectory(), Shipped);
     EXPECT_TRUE(result.ok());
     for (const auto& one : result->acceptance) EXPECT_EQ(one.verdict, Verdict::kMet) << one.bar.line;
     return ToJson({std::move(result).value()});
@@ -344,13 +346,27 @@ TEST(Simulate, TheSameSeedGivesTheSameBytesAndAnotherDoesNot) {
   EXPECT_NE(json(), first);
 }
 
+TEST(Simulate, TheComparisonsLearnNothingOrTakeRatingsAtFaceValue) {
+  Scenario scenario = Calm(600);
+  scenario.gold_rate = 0;
+  scenario.faults = {{.kind = FaultKind::kHostile, .model = "cinder-7b", .share = 1, .subjects = 2}};
+  scenario.accept = {{.line = "x", .measure = Measure::kShare, .from = 400, .model = "cinder-7b", .at_most = 1}};
+  const auto share = [&](LearnerKind kind) {
+    const auto make = [kind](const TargetSetup& setup) { return MakeLearnerTarget(setup, kind); };
+    return Simulate(scenario, StarterDirectory(), make)->acceptance[0].figure.value();
+  };
+  EXPECT_EQ(share(LearnerKind::kStatic), 0);
+  EXPECT_GT(share(LearnerKind::kNaive), .9) << "nothing but praise for one, and blame for all others";
+  EXPECT_EQ(share(LearnerKind::kShipped), share(LearnerKind::kShipped));
+}
+
 TEST(Simulate, RefusesAScenarioThatCannotBePlayed) {
   Scenario scenario = Calm();
   scenario.faults = {{.kind = FaultKind::kDrift, .from = 900},
                      {.kind = FaultKind::kLate, .share = 2},
                      {.kind = FaultKind::kHostile, .model = "gpt"}};
   scenario.accept = {{.line = "x", .measure = Measure::kShare}};
-  const auto refused = Simulate(scenario, StarterDirectory(), MakeLearnerTarget);
+  const auto refused = Simulate(scenario, StarterDirectory(), Shipped);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().reason, "bad_scenario");
   for (const char* part : {"fault drift: from lies beyond", "fault drift: needs a model", "fault late: share must be",

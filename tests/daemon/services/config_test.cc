@@ -1,5 +1,7 @@
 // The configuration, the job's progress lines, the notifier and the metrics text.
 #include "daemon/config.h"
+#include "daemon/config_diff.h"
+#include "daemon/config_text.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -48,6 +50,21 @@ TEST(Config, ReportsEveryFaultWithLineAndNearestKey) {
   EXPECT_NE(message.find("listed twice"), std::string::npos) << message;
   EXPECT_NE(message.find("models[1].input_usd_per_million: must be a number"), std::string::npos) << message;
   EXPECT_NE(message.find("absolute path"), std::string::npos) << message;
+}
+
+TEST(Config, GoldIsChosenAtRandomOrPlanned) {
+  EXPECT_FALSE(ParseConfig("", "x.toml")->planned_gold);
+  const auto planned = ParseConfig("[learning]\ngold_choice = \"planned\"\n", "x.toml");
+  ASSERT_TRUE(planned.ok());
+  EXPECT_TRUE(planned->planned_gold);
+  EXPECT_TRUE(ParseConfig(ConfigText(planned.value()), "x.toml")->planned_gold);
+  Config random = planned.value();
+  random.planned_gold = false;
+  EXPECT_EQ(NeedsRestart(random, planned.value()), std::vector<std::string>{"learning.gold_choice"});
+  const auto wrong = ParseConfig("[learning]\ngold_choice = \"best\"\n", "x.toml");
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_NE(wrong.error().message.find("x.toml:2: learning.gold_choice: must be \"random\" or \"planned\""),
+            std::string::npos);
 }
 
 TEST(Config, SaysWhereTheFileIsNotToml) {

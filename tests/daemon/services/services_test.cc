@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <future>
 #include <limits>
 #include <thread>
@@ -215,6 +216,43 @@ TEST(RouteService, AFullQueueStillRoutesAndItsFeedbackIsToldWhy) {
   EXPECT_EQ(answer->reason(), "decision_not_logged");
   release.set_value();
   holder.join();
+}
+
+// East: one model far ahead; between the clusters: a close call.
+TEST(Route, PlannedGoldIsAskedWhereItIsWorthMostWithTheProbabilityThatIsLogged) {
+  Services services;
+  services.ActivateTwoClusters();
+  policy::Options options;
+  options.sources = {"thumbs"};
+  options.gold_rate = .3;
+  options.audit_rate_start = 0;
+  options.audit_rate = 0;
+  ASSERT_TRUE(services.mutations().SetOptions({}, options).ok());
+  services.context().planned_gold = true;
+  double expected[2] = {0, 0};
+  double asked[2] = {0, 0};
+  constexpr int kRoutes = 1500;
+  for (int i = 0; i < 2 * kRoutes; ++i) {
+    const bool close = i % 2 == 1;
+    const auto reply = services.Ask(FrameKind::kRoute, close ? VectorRoute({.53F, .8F}) : VectorRoute({1, 0}))
+                           ->As<wire::RouteReply>();
+    expected[close] += reply.gold_probability();
+    asked[close] += reply.gold_wanted() ? 1 : 0;
+    if (i % 100 == 0) {
+      DecisionId id;
+      std::memcpy(id.bytes.data(), reply.token().data(), id.bytes.size());
+      Result<policy::DecisionRow> row = MakeError(Code::kNotFound, "none", "not yet");
+      ASSERT_TRUE(services.queue().RunExclusive([&](store::Store& store) {
+        row = store.FindDecision(id);
+        return Status();
+      }).ok());
+      ASSERT_TRUE(row.ok());
+      EXPECT_EQ(row->context.gold_probability, reply.gold_probability());
+    }
+  }
+  for (const int close : {0, 1}) EXPECT_NEAR(asked[close], expected[close], 4 * std::sqrt(expected[close]));
+  EXPECT_GT(expected[1], 3 * expected[0]);
+  EXPECT_NEAR((expected[0] + expected[1]) / (2 * kRoutes), .3, .05) << "the rate is held";
 }
 
 TEST(Mutations, ABundleOfAnotherEmbedderIsRefusedUnlessItIsMeant) {

@@ -407,6 +407,9 @@ TEST(Embedder, AnEndpointThatIsSlowHoldsUpNobodyElse) {
     const bool pinged = other->Call(wire::Ping()).ok();
     return pinged && !answered && server.counts().failed > before;
   })) << "a Ping is never answered before the request that waits";
+  const std::string metrics = Http(daemon.admin_path(), "GET", "/metrics").body;
+  EXPECT_EQ(metrics.find("texts_total{result=\"without_vector\"} 0\n"), std::string::npos) << "nobody counts them";
+  EXPECT_NE(metrics.find("texts_total{result=\"without_vector\"} "), std::string::npos) << metrics;
 }
 
 // What a reply says about every model.

@@ -85,6 +85,24 @@ TEST(GoldPlanner, KeepsTheRateAndTheRandomShareAndPrefersWhatIsWorthMore) {
   EXPECT_GT(close_calls / asked, .8);
 }
 
+TEST(GoldPlanner, WithOneModelOrRatesOfNothingAndAllItAsksAtTheRate) {
+  for (const double rate : {0.0, .02, 1.0}) {
+    Snapshot snapshot = testing::FreshSnapshot(testing::RandomBundle({.models = 1}, 3));
+    snapshot.options.gold_rate = rate;
+    snapshot.options.audit_rate_start = 0;
+    GoldPlanner planner;
+    Query query;
+    query.weights = {.quality = 1, .cost = 0};
+    for (std::uint64_t i = 1; i <= 50; ++i) {
+      query.id = testing::IdOf(i * 0x9e3779b97f4a7c15ULL);
+      Decision decision = Decide(snapshot, query).value();
+      PlanGold(planner, rate, 1, kLabelVariance, .5, decision);
+      EXPECT_EQ(decision.gold_probability, rate) << "no label is worth more than another";
+      EXPECT_EQ(decision.gold_wanted, rate == 1);
+    }
+  }
+}
+
 TEST(GoldPlanner, TheLoggedProbabilityIsTheOneItDrawsWith) {
   Snapshot snapshot = testing::FreshSnapshot(testing::RandomBundle({.models = 3}, 3));
   snapshot.options.gold_rate = .2;
