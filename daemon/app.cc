@@ -380,6 +380,7 @@ Exit App::Drain() {
   jobs_->Stop();
   refitter_->Stop();
   transport_->Stop(kDrainMs);
+  dispatcher_->Stop();
   context_->gate = nullptr;
   queue_->Stop();
   const Status checkpoint = learner_->Stop();

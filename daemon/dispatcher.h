@@ -16,6 +16,9 @@ class ServiceDispatcher final : public Dispatcher {
   // Both outlive the dispatcher and every reply that is owed.
   ServiceDispatcher(ServiceContext& context, LearnerLoop& learner);
   void Handle(const Peer& peer, const RequestFrame& request, ReplyChannel& reply) override;
+  // No reply is owed by a thread of the dispatcher's afterwards. Before the transport and
+  // the commit queue go.
+  void Stop() { routes_.Stop(); }
 
  private:
   // Answered from the learner thread: the state's hash is its to compute.

@@ -43,6 +43,8 @@ class RouteService {
   // the bundle embeds no text).
   Status Route(const Peer& peer, const LiveView& view, const wire::Route& request, std::int64_t embed_until,
                wire::RouteReply* reply);
+  // Answers what waits in the embed pool, and lets nobody wait any more.
+  void Stop() { pool_.Stop(); }
 
  private:
   // Calls `answer(view, embed_until)` and sends the reply that it makes: on this thread, or
@@ -55,7 +57,7 @@ class RouteService {
   ServiceContext& context_;
   std::mutex planner_mutex_;
   policy::GoldPlanner planner_;
-  EmbedPool pool_;  // last: what waits in it is answered first
+  EmbedPool pool_;
 };
 
 }  // namespace pointsman::daemon

@@ -410,6 +410,20 @@ TEST(Embedder, AnEndpointThatIsSlowHoldsUpNobodyElse) {
   const std::string metrics = Http(daemon.admin_path(), "GET", "/metrics").body;
   EXPECT_EQ(metrics.find("texts_total{result=\"without_vector\"} 0\n"), std::string::npos) << "nobody counts them";
   EXPECT_NE(metrics.find("texts_total{result=\"without_vector\"} "), std::string::npos) << metrics;
+
+  // A stop waits for what is owed.
+  server.Fail("", LlmFault::kSlow, 1);
+  const std::uint64_t before = server.counts().failed;
+  std::atomic<int> served{0};
+  std::jthread asks([&] {
+    while (other->Call(TextRoute("another text " + std::to_string(served))).ok()) ++served;
+  });
+  EXPECT_TRUE(Eventually([&] { return server.counts().failed > before; }));
+  const int waiting = served;
+  daemon.Kill(SIGTERM);
+  EXPECT_EQ(daemon.Wait(), 0) << daemon.Log();
+  asks.join();
+  EXPECT_GT(served, waiting) << "the one that waited has its answer";
 }
 
 // What a reply says about every model.
