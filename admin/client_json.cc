@@ -325,6 +325,7 @@ json ToJson(const RouteAnswer& answer) {
           {"forced", answer.forced},
           {"observed", answer.observed},
           {"advised", answer.advised},
+          {"followed", answer.followed},
           {"generation", answer.generation},
           {"durability", DurabilityName(answer.durability)},
           {"clusters", NamesJson(answer.clusters)},

@@ -50,7 +50,8 @@ struct RouteAnswer {
   bool gold_wanted = false;
   double gold_probability = 0;
   bool audit = false, forced = false, observed = false;
-  std::string advised;  // where observed
+  std::string advised;    // where observed
+  bool followed = false;  // the incumbent answers, under a rollout
   std::uint32_t generation = 0;
   std::uint32_t durability = 0;  // 0 none, 1 process, 2 synced
   struct Named {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "admin/json_fields.h"
+#include "admin/rollout_json.h"
 
 namespace pointsman::admin {
 namespace {
@@ -111,6 +112,7 @@ json ToJson(const StatusReport& report) {
       {"model_width", Finite(report.model_width)},
       {"trust_width", Finite(report.trust_width)},
       {"budgets", BudgetsJson(report)},
+      {"rollout", ToJson(report.rollout)},
       {"warnings", report.warnings},
   };
 }
@@ -311,6 +313,9 @@ json ToJson(const Explanation& explanation) {
           {"audit", explanation.audit},
           {"forced", explanation.forced},
           {"gold_wanted", explanation.gold_wanted},
+          {"incumbent", explanation.incumbent},
+          {"followed", explanation.followed},
+          {"router_share", Finite(explanation.router_share)},
           {"prior", Finite(explanation.prior)},
           {"predicted_quality", Finite(explanation.predicted_quality)},
           {"predicted_deviation", Finite(explanation.predicted_deviation)},

@@ -40,7 +40,7 @@ constexpr std::array kSchemas = {
         "refused:big commit_waiting:big commit_refused:big connections:big frozen:bool audited_gold:big "
         "audited_rmse:real audited_z_squared:real uptime_seconds:real sources:[Source] alarms:big cell_alarms:big "
         "judge_alarms:big guard_z_squared:real guard_bias_factor:real guard_steps:big model_width:real "
-        "trust_width:real budgets:[Budget] warnings:[text]",
+        "trust_width:real budgets:[Budget] rollout:Rollout warnings:[text]",
         true},
     Schema{"Source",
            "name:text reports:big bias:real bias_deviation:real quarantine:text quarantined_since:big "
@@ -58,7 +58,7 @@ constexpr std::array kSchemas = {
     Schema{
         "Route",
         "token:text model:text model_epoch:int propensity:real ranked:[Ranked] gold_wanted:bool gold_probability:real "
-        "audit:bool forced:bool observed:bool advised:text generation:int durability:none|process|synced "
+        "audit:bool forced:bool observed:bool advised:text followed:bool generation:int durability:none|process|synced "
         "clusters:[Named] tasks:[Named] "
         "expires_at_us:int"},
     Schema{"RouteBatchRequest", "routes:[RouteRequest]"},
@@ -144,19 +144,35 @@ constexpr std::array kSchemas = {
     Schema{"ModelChange", "name:text prior_from:real prior_to:real share_from:real share_to:real"},
     Schema{"Explanation",
            "decision:text sequence:big decided_at_us:int generation:int chosen:text propensity:real audit:bool "
-           "forced:bool gold_wanted:bool prior:real predicted_quality:real predicted_deviation:real clusters:[Named] "
+           "forced:bool gold_wanted:bool incumbent:text followed:bool router_share:real prior:real "
+           "predicted_quality:real predicted_deviation:real clusters:[Named] "
            "tasks:[Named] candidates:[Candidate] channels:[Channel] outcome_known:bool tokens_out:int latency_ms:real "
            "failed:bool open:bool",
            true},
     Schema{"Candidate", "model:text probability:real quality:real cost_usd:real utility:real"},
     Schema{"Channel", "source:text value:real revision:int retracted:bool"},
     Schema{"GoldQueue", "decisions:[GoldTask]"},
-    Schema{"GoldTask",
-           "decision:text sequence:big decided_at_us:int expires_at_us:int tenant:text model:text audit:bool worth:real "
-           "gold_probability:real predicted_quality:real predicted_deviation:real clusters:[Named]"},
+    Schema{
+        "GoldTask",
+        "decision:text sequence:big decided_at_us:int expires_at_us:int tenant:text model:text audit:bool worth:real "
+        "gold_probability:real predicted_quality:real predicted_deviation:real clusters:[Named]"},
     Schema{"GoldRequest", "decision:text value:number revision?:int"},
     Schema{"LearningRequest", "frozen:bool"},
     Schema{"Learning", "frozen:bool"},
+    Schema{"RolloutRequest", "mode:full|canary|apprentice share?:number incumbent?:text"},
+    Schema{"Rollout",
+           "mode:full|canary|apprentice share:real incumbent:text since_sequence:big since_us:int set_by:text "
+           "reason:text routed:big followed:big labels:big next_look_labels:big look:RolloutLook"},
+    Schema{"RolloutLook",
+           "number:big labels:big decisions:big gain:real gain_error:real quality_gain:real chance:real level:real "
+           "verdict:text"},
+    Schema{"WhatIfRequest", "model?:text preset?:cost|balanced|quality weights?:Weights epsilon?:number events?:int"},
+    Schema{"WhatIf",
+           "decisions:big without_gold_asked:big without_candidates:big observed:big forced:big asked:big answered:big "
+           "subjects:big effective_labels:real largest_weight:real support_gap:real ips:Estimate snips:Estimate "
+           "dr:Estimate logged:Estimate difference:Estimate utility_difference:Estimate cost_usd:real "
+           "logged_cost_usd:real"},
+    Schema{"Estimate", "value:real error:real low:real high:real"},
     Schema{"Undo", "undone:text undone_sequence:big now:text"},
 };
 

@@ -15,12 +15,40 @@
 
 #include "admin/client_requests.h"
 #include "base/result.h"
+#include "policy/judgement/off_policy.h"
 #include "policy/world/pool.h"
+#include "policy/world/rollout.h"
 
 namespace pointsman::admin {
 
 struct Caller {
   std::uint32_t uid = 0;
+};
+
+// The rollout in force (policy/world/rollout.h) and how an apprentice does.
+struct RolloutReport {
+  std::string mode = "full";
+  double share = 1;
+  std::string incumbent;
+  std::uint64_t since_sequence = 0;  // 0: nobody ever set one
+  std::int64_t since_us = 0;
+  std::string set_by;  // config, operator, learner
+  std::string reason;
+  std::uint64_t routed = 0;            // decisions since then that followed the router
+  std::uint64_t followed = 0;          // ... and the incumbent
+  std::uint64_t labels = 0;            // gold labels since then
+  std::uint64_t next_look_labels = 0;  // at which an apprentice is judged next; 0: no apprentice
+  struct Look {
+    std::uint64_t number = 0;  // from 1; 0: there was none
+    std::uint64_t labels = 0;
+    std::uint64_t decisions = 0;      // that were judged
+    double gain = 0, gain_error = 0;  // of the router's choices against the incumbent's, in utility
+    double quality_gain = 0;
+    double chance = 1;  // of such a gain where there is none
+    double level = 0;   // which the chance must not exceed
+    std::string verdict;
+  };
+  Look look;  // the last one of this process
 };
 
 struct StatusReport {
@@ -76,6 +104,7 @@ struct StatusReport {
     std::uint64_t settled = 0;
   };
   std::vector<Budget> budgets;
+  RolloutReport rollout;
   std::vector<std::string> warnings;  // for people: "ratings stand on prior bias only", ...
 };
 
@@ -220,6 +249,9 @@ struct Explanation {
   std::string chosen;
   double propensity = 0;
   bool audit = false, forced = false, gold_wanted = false;
+  std::string incumbent;  // who could have been followed; empty: nobody
+  bool followed = false;  // and was
+  double router_share = 1;
   double prior = 0, predicted_quality = 0, predicted_deviation = 0;
   struct Named {
     std::uint32_t number = 0;
@@ -298,7 +330,7 @@ struct GoldTask {
   std::int64_t decided_at_us = 0, expires_at_us = 0;
   std::string tenant;
   std::string model;
-  bool audit = false;  // drawn at random: keeps the estimates testable
+  bool audit = false;           // drawn at random: keeps the estimates testable
   double worth = 0;             // utility that a label gains the next like choice, as the decision saw it
   double gold_probability = 0;  // with which it was asked for
   double predicted_quality = 0, predicted_deviation = 0;
@@ -310,6 +342,9 @@ struct UndoReport {
   std::uint64_t undone_sequence = 0;
   std::string now;  // what is in force again
 };
+
+inline constexpr std::uint64_t kWhatIfEventsMax = 5'000'000;
+inline constexpr std::uint64_t kWhatIfEvents = 1'000'000;  // where the caller does not say
 
 class Ports {
  public:
@@ -381,6 +416,15 @@ class Ports {
   virtual Result<Explanation> Explain(const std::string& decision) const = 0;
 
   virtual Status SetFrozen(const Caller& caller, bool frozen) = 0;
+
+  // Errors: of policy::ValidateRollout; NOT_FOUND when the incumbent is no live model.
+  virtual Result<RolloutReport> SetRollout(const Caller& caller, const policy::Rollout& rollout) = 0;
+  virtual RolloutReport GetRollout() const = 0;
+
+  // What another policy would have earned on the last `events_max` events of the log, at
+  // most kWhatIfEventsMax. Reads the log, one caller at a time.
+  // Errors: BUSY whatif_running; OUT_OF_RANGE; those of policy::OffPolicyJudge.
+  virtual Result<policy::Judgement> WhatIf(const policy::TargetPolicy& target, std::uint64_t events_max) const = 0;
 };
 
 }  // namespace pointsman::admin

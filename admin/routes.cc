@@ -11,6 +11,7 @@
 #include "admin/dashboard.h"
 #include "admin/json.h"
 #include "admin/openapi.h"
+#include "admin/rollout_json.h"
 #include "base/log.h"
 
 namespace pointsman::admin {
@@ -155,6 +156,20 @@ RouteReply SetLearning(Ports& ports, const RouteRequest& request) {
   return Reply({{"frozen", body->frozen}});
 }
 
+RouteReply ShowRollout(Ports& ports, const RouteRequest&) { return Reply(ToJson(ports.GetRollout())); }
+
+RouteReply SetRollout(Ports& ports, const RouteRequest& request) {
+  const Result<policy::Rollout> body = ParseRollout(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.SetRollout(request.caller, body.value()));
+}
+
+RouteReply WhatIf(Ports& ports, const RouteRequest& request) {
+  const Result<WhatIfBody> body = ParseWhatIf(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.WhatIf(body->target, body->events));
+}
+
 RouteReply OpenApi(Ports&, const RouteRequest&) { return Reply(OpenApiDocument(Routes())); }
 
 RouteReply Help(Ports&, const RouteRequest&) {
@@ -240,6 +255,12 @@ constexpr std::array kRoutes = {
              kAdmin, Refit, "RefitRequest", "Refit"},
     RouteRow{"POST", "/v1/learning", "Freezes or resumes learning.", kChanges, kAdmin, SetLearning, "LearningRequest",
              "Learning"},
+    RouteRow{"GET", "/v1/rollout", "How much of the traffic follows the router, and how an apprentice does.", kReads,
+             kApi, ShowRollout, "", "Rollout"},
+    RouteRow{"POST", "/v1/rollout", "Sets it: full, canary or apprentice.", kChanges, kAdmin, SetRollout,
+             "RolloutRequest", "Rollout"},
+    RouteRow{"POST", "/v1/whatif", "What another policy would have earned on the log; one judgement at a time.", kReads,
+             kAdmin, WhatIf, "WhatIfRequest", "WhatIf"},
     RouteRow{"POST", "/v1/undo", "Reverses the last change of an operator.", kChanges, kAdmin, PostUndo, "Nothing",
              "Undo"},
 };

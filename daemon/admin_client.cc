@@ -134,6 +134,7 @@ admin::RouteAnswer AnswerOf(const wire::RouteReply& reply) {
   answer.forced = reply.forced();
   answer.observed = reply.observed();
   answer.advised = reply.advised();
+  answer.followed = reply.followed();
   answer.generation = reply.generation();
   answer.durability = reply.durability();
   answer.clusters = NamedOf(reply.clusters());

@@ -13,18 +13,6 @@
 namespace pointsman::daemon {
 namespace {
 
-Result<DecisionId> ParseDecision(const std::string& text) {
-  DecisionId id;
-  if (ParseHex(text, id.bytes)) return id;
-  const auto token = store::ParseTokenText(text);
-  if (!token.ok()) {
-    return MakeError(Code::kInvalidArgument, "bad_decision",
-                     "a decision is named by its token (d1_...) or by 32 hexadecimal digits");
-  }
-  std::memcpy(id.bytes.data(), token->data(), id.bytes.size());
-  return id;
-}
-
 using Names = std::map<ModelId, std::string>;
 
 std::string NameOf(const Names& names, ModelId id) {
@@ -56,6 +44,9 @@ void FillEvent(const policy::DecisionMade& event, const policy::Bundle* bundle, 
                admin::Explanation* out) {
   out->forced = event.forced;
   out->gold_wanted = event.gold_wanted;
+  if (event.incumbent.value != 0) out->incumbent = NameOf(names, event.incumbent);
+  out->followed = event.followed;
+  out->router_share = event.router_share;
   for (const policy::LoggedCandidate& candidate : event.candidates) {
     out->candidates.push_back({NameOf(names, candidate.model), candidate.probability, candidate.quality,
                                candidate.cost_usd, candidate.utility});
@@ -82,6 +73,18 @@ void FillFeedback(const policy::DecisionRow& row, const std::vector<std::string>
 }
 
 }  // namespace
+
+Result<DecisionId> ParseDecision(const std::string& text) {
+  DecisionId id;
+  if (ParseHex(text, id.bytes)) return id;
+  const auto token = store::ParseTokenText(text);
+  if (!token.ok()) {
+    return MakeError(Code::kInvalidArgument, "bad_decision",
+                     "a decision is named by its token (d1_...) or by 32 hexadecimal digits");
+  }
+  std::memcpy(id.bytes.data(), token->data(), id.bytes.size());
+  return id;
+}
 
 Result<admin::Explanation> AdminPorts::Explain(const std::string& decision) const {
   const auto id = ParseDecision(decision);

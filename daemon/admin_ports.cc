@@ -152,16 +152,30 @@ void AddWarnings(const policy::Snapshot& snapshot, const Status& learning, admin
   }
 }
 
+void AddRolloutWarnings(const policy::Snapshot& snapshot, admin::StatusReport* report) {
+  const policy::Rollout& rollout = snapshot.rollout.rollout;
+  if (rollout.mode == policy::RolloutMode::kFull) return;
+  if (!rollout.incumbent.empty() && snapshot.FindLive(rollout.incumbent) == nullptr) {
+    report->warnings.push_back(fmt::format(
+        "the incumbent {} is no live model: where a request names none, the router decides", rollout.incumbent));
+  }
+  if (rollout.mode == policy::RolloutMode::kApprentice && snapshot.options.gold_rate <= 0) {
+    report->warnings.push_back("the apprentice cannot be judged: gold is never asked for (learning.gold_rate is 0)");
+  }
+}
+
 }  // namespace
 
 AdminPorts::AdminPorts(ServiceContext& context, Dispatcher& dispatcher, LearnerLoop& learner, Mutations& mutations,
-                       JobRunner& jobs, Refitter& refitter, const TransportStatistics& transport)
+                       JobRunner& jobs, Refitter& refitter, const RolloutWatch& rollout,
+                       const TransportStatistics& transport)
     : context_(context),
       dispatcher_(dispatcher),
       learner_(learner),
       mutations_(mutations),
       jobs_(jobs),
       refitter_(refitter),
+      rollout_(rollout),
       transport_(transport),
       started_nanos_(context.clock.MonotonicNanos()) {}
 
@@ -220,7 +234,9 @@ admin::StatusReport AdminPorts::GetStatus() const {
                               std::sqrt(std::max(snapshot.source_variance[s], 0.0)), QuarantineName(watch.quarantine),
                               watch.since.value, watch.pairs});
   }
+  report.rollout = GetRollout();
   AddWarnings(snapshot, learner_.Health(), &report);
+  AddRolloutWarnings(snapshot, &report);
   return report;
 }
 

@@ -5,6 +5,7 @@
 // two batches of the learner; none holds up routing.
 #pragma once
 
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "daemon/listener.h"
 #include "daemon/mutations.h"
 #include "daemon/job_refitter.h"
+#include "daemon/rollout_watch.h"
 #include "daemon/service_context.h"
 
 namespace pointsman::daemon {
@@ -24,7 +26,8 @@ class AdminPorts final : public admin::Ports {
   // All outlive the ports. `transport`: the route socket's counters; `dispatcher`:
   // its services, which answer clients that come over HTTP as well.
   AdminPorts(ServiceContext& context, Dispatcher& dispatcher, LearnerLoop& learner, Mutations& mutations,
-             JobRunner& jobs, Refitter& refitter, const TransportStatistics& transport);
+             JobRunner& jobs, Refitter& refitter, const RolloutWatch& rollout,
+                       const TransportStatistics& transport);
 
   Result<admin::RouteAnswer> Route(const admin::Caller& caller, const admin::RouteAsk& ask) override;
   Result<std::vector<Result<admin::RouteAnswer>>> RouteBatch(const admin::Caller& caller,
@@ -72,6 +75,9 @@ class AdminPorts final : public admin::Ports {
   Result<admin::Explanation> Explain(const std::string& decision) const override;
 
   Status SetFrozen(const admin::Caller& caller, bool frozen) override;
+  Result<admin::RolloutReport> SetRollout(const admin::Caller& caller, const policy::Rollout& rollout) override;
+  admin::RolloutReport GetRollout() const override;
+  Result<policy::Judgement> WhatIf(const policy::TargetPolicy& target, std::uint64_t events_max) const override;
 
  private:
   template <typename Reply, typename Request>
@@ -86,9 +92,15 @@ class AdminPorts final : public admin::Ports {
   Mutations& mutations_;
   JobRunner& jobs_;
   Refitter& refitter_;
+  const RolloutWatch& rollout_;
+  mutable std::mutex whatif_mutex_;  // held by the one judgement that runs
   const TransportStatistics& transport_;
   const std::int64_t started_nanos_;
 };
+
+// A decision by its 32 hexadecimal digits or its token's text.
+// Errors: INVALID_ARGUMENT bad_decision.
+Result<DecisionId> ParseDecision(const std::string& text);
 
 // The reports that need nothing but a snapshot; pure.
 std::vector<admin::ClusterReport> ClusterReports(const policy::Snapshot& snapshot);

@@ -205,8 +205,7 @@ Result<std::vector<admin::GoldTask>> AdminPorts::GoldQueue(std::size_t limit) co
     return Status();
   });
   if (!read.ok()) return read.error();
-  std::stable_sort(found.begin(), found.end(),
-                   [](const Found& a, const Found& b) { return a.place < b.place; });
+  std::stable_sort(found.begin(), found.end(), [](const Found& a, const Found& b) { return a.place < b.place; });
   std::map<ModelId, std::string> names;
   for (const admin::ModelReport& model : Models()) names[ModelId{model.id}] = model.name;
   std::vector<admin::GoldTask> queue;

@@ -1,65 +1,26 @@
 // AdminPorts::Undo and gold labels by administrators.
 #include <fmt/format.h>
 
-#include <cstring>
 #include <future>
-#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "base/log.h"
 #include "daemon/admin_ports.h"
-#include "daemon/hex.h"
 
 namespace pointsman::daemon {
 namespace {
 
 constexpr std::chrono::seconds kGoldLimit{10};
+constexpr std::chrono::seconds kLookLimit{10};
 
-// The operators' changes of the whole log: what is in force, and before the last one.
-struct History {
-  std::map<ModelId, std::string> names;
-  std::map<ModelId, policy::Price> prices;
-  std::map<ModelId, policy::ModelState> states;
+// The last change of an operator, and what is known of the model that it was about.
+struct Scene {
+  policy::LastChange change;
+  std::optional<policy::Model> model;  // as it is now
+  policy::RolloutRecord rollout;
   bool frozen = false;
-
-  struct Last {
-    LogSeq seq;
-    policy::Payload change;
-    policy::Price price;  // before it
-    policy::ModelState state = policy::ModelState::kActive;
-    bool frozen = false;
-  };
-  std::optional<Last> last;
-
-  void Take(const policy::Event& event) {
-    const bool operators = event.origin == policy::Origin::kOperator;
-    if (const auto* added = std::get_if<policy::ModelAdded>(&event.payload)) {
-      Keep(operators, event, added->id);
-      names[added->id] = added->name;
-      prices[added->id] = added->price;
-      states[added->id] = policy::ModelState::kActive;
-    } else if (const auto* priced = std::get_if<policy::PriceChanged>(&event.payload)) {
-      Keep(operators, event, priced->id);
-      prices[priced->id] = priced->price;
-    } else if (const auto* moved = std::get_if<policy::ModelStateChanged>(&event.payload)) {
-      Keep(operators, event, moved->id);
-      states[moved->id] = moved->state;
-    } else if (const auto* switched = std::get_if<policy::LearningSwitched>(&event.payload)) {
-      Keep(operators, event, ModelId{});
-      frozen = switched->frozen;
-    } else if (operators && !std::holds_alternative<policy::AdminNote>(event.payload) &&
-               !std::holds_alternative<policy::GoldGiven>(event.payload)) {
-      Keep(true, event, ModelId{});
-    }
-  }
-
- private:
-  void Keep(bool operators, const policy::Event& event, ModelId model) {
-    if (!operators) return;
-    last = Last{event.seq, event.payload, prices[model], states[model], frozen};
-  }
 };
 
 std::string StateWord(policy::ModelState state) {
@@ -68,23 +29,17 @@ std::string StateWord(policy::ModelState state) {
                                                   : "retired";
 }
 
-Result<DecisionId> DecisionOf(const std::string& text) {
-  DecisionId id;
-  if (ParseHex(text, id.bytes)) return id;
-  const auto token = store::ParseTokenText(text);
-  if (!token.ok()) {
-    return MakeError(Code::kInvalidArgument, "bad_decision",
-                     "a decision is named by its token (d1_...) or by 32 hexadecimal digits");
-  }
-  std::memcpy(id.bytes.data(), token->data(), id.bytes.size());
-  return id;
+std::string RolloutText(const policy::Rollout& rollout) {
+  if (rollout.mode == policy::RolloutMode::kFull) return "every decision is the router's";
+  return fmt::format("{}: {:.3g} % of the decisions are the router's", policy::RolloutModeName(rollout.mode),
+                     100 * rollout.share);
 }
 
 }  // namespace
 
 Result<admin::Acknowledgement> AdminPorts::GiveGold(const admin::Caller& caller, const std::string& decision,
                                                     double value, std::uint32_t revision) {
-  const auto id = DecisionOf(decision);
+  const auto id = ParseDecision(decision);
   if (!id.ok()) return id.error();
   if (!(value >= 0 && value <= 1)) {
     return MakeError(Code::kOutOfRange, "value", fmt::format("the value is {}; it must be from 0 to 1", value));
@@ -113,52 +68,64 @@ Result<admin::Acknowledgement> AdminPorts::GiveGold(const admin::Caller& caller,
 }
 
 Result<admin::UndoReport> AdminPorts::Undo(const admin::Caller& caller) {
-  History history;
-  const Status read = context_.store.ReadLog(LogSeq{context_.store.Statistics().base_seq.value + 1}, 0,
-                                             [&](const policy::Event& event) {
-                                               history.Take(event);
-                                               return Status();
-                                             });
-  if (!read.ok()) return read.error();
-  if (!history.last) {
+  const auto scene = learner_.Query<Scene>(kLookLimit, [](const policy::State& state) {
+    const policy::Model* model = state.pool.Find(state.last_change.model);
+    return Scene{state.last_change, model == nullptr ? std::nullopt : std::optional(*model), state.rollout,
+                 state.frozen};
+  });
+  if (!scene.ok()) return scene.error();
+  const policy::LastChange& last = scene->change;
+  if (last.seq.value == 0) {
     return MakeError(Code::kFailedPrecondition, "nothing_to_undo", "no operator has changed anything yet");
   }
-  const History::Last& last = *history.last;
+  const Actor actor{policy::Origin::kOperator, caller.uid};
+  const std::string name = scene->model ? scene->model->name : "";
   admin::UndoReport report;
   report.undone_sequence = last.seq.value;
   Status done;
-  if (const auto* added = std::get_if<policy::ModelAdded>(&last.change)) {
-    report.undone = added->name + " was added";
-    report.now = added->name + " is retired";
-    done = mutations_.SetModelState({policy::Origin::kOperator, caller.uid}, added->name, policy::ModelState::kRetired);
-  } else if (const auto* priced = std::get_if<policy::PriceChanged>(&last.change)) {
-    const std::string& name = history.names[priced->id];
-    report.undone = "the price of " + name + " was changed";
-    report.now = fmt::format("{} costs {} and {} dollars per million tokens in and out", name,
-                             last.price.input_usd_per_million, last.price.output_usd_per_million);
-    done = mutations_.SetPrice({policy::Origin::kOperator, caller.uid}, name, last.price);
-  } else if (const auto* moved = std::get_if<policy::ModelStateChanged>(&last.change)) {
-    const std::string& name = history.names[moved->id];
-    if (moved->state == policy::ModelState::kRetired) {
-      return MakeError(Code::kFailedPrecondition, "not_reversible",
-                       log::Escape(name) + " was retired, which is final; add it again with `pointsman models add`");
+  switch (last.type) {
+    case 9:
+      report.undone = name + " was added";
+      report.now = name + " is retired";
+      done = mutations_.SetModelState(actor, name, policy::ModelState::kRetired);
+      break;
+    case 10:
+      if (scene->model->state == policy::ModelState::kRetired) {
+        return MakeError(Code::kFailedPrecondition, "not_reversible",
+                         log::Escape(name) + " was retired, which is final; add it again with `pointsman models add`");
+      }
+      report.undone = name + " was made " + StateWord(scene->model->state);
+      report.now = name + " is " + StateWord(last.state);
+      done = mutations_.SetModelState(actor, name, last.state);
+      break;
+    case 11:
+      report.undone = "the price of " + name + " was changed";
+      report.now = fmt::format("{} costs {} and {} dollars per million tokens in and out", name,
+                               last.price.input_usd_per_million, last.price.output_usd_per_million);
+      done = mutations_.SetPrice(actor, name, last.price);
+      break;
+    case 14: {
+      report.undone = "another generation was made live";
+      const auto generation = mutations_.Rollback(actor);
+      if (!generation.ok()) return generation.error();
+      report.undone = fmt::format("generation {} was made live", generation->value - 1);
+      report.now = fmt::format("generation {} is live, with the bundle before it", generation->value);
+      break;
     }
-    report.undone = name + " was made " + StateWord(moved->state);
-    report.now = name + " is " + StateWord(last.state);
-    done = mutations_.SetModelState({policy::Origin::kOperator, caller.uid}, name, last.state);
-  } else if (std::holds_alternative<policy::LearningSwitched>(last.change)) {
-    report.undone = last.frozen ? "learning was resumed" : "learning was frozen";
-    report.now = last.frozen ? "learning is frozen" : "learning goes on";
-    done = mutations_.SetFrozen({policy::Origin::kOperator, caller.uid}, last.frozen);
-  } else if (const auto* live = std::get_if<policy::GenerationActivated>(&last.change)) {
-    report.undone = fmt::format("generation {} was made live", live->generation.value);
-    const auto generation = mutations_.Rollback({policy::Origin::kOperator, caller.uid});
-    if (!generation.ok()) return generation.error();
-    report.now = fmt::format("generation {} is live, with the bundle before it", generation->value);
-  } else {
-    return MakeError(Code::kFailedPrecondition, "not_reversible",
-                     fmt::format("the last change (event {}, {}) cannot be reversed by a verb", last.seq.value,
-                                 policy::EventTypeName(policy::EventType(last.change))));
+    case 17:
+      report.undone = last.frozen ? "learning was resumed" : "learning was frozen";
+      report.now = last.frozen ? "learning is frozen" : "learning goes on";
+      done = mutations_.SetFrozen(actor, last.frozen);
+      break;
+    case 25:
+      report.undone = "the rollout was changed";
+      report.now = RolloutText(last.rollout);
+      done = mutations_.SetRollout(actor, last.rollout, fmt::format("event {} was undone", last.seq.value));
+      break;
+    default:
+      return MakeError(Code::kFailedPrecondition, "not_reversible",
+                       fmt::format("the last change (event {}, {}) cannot be reversed by a verb", last.seq.value,
+                                   policy::EventTypeName(last.type)));
   }
   if (!done.ok()) return done.error();
   log::Info("uid {} undid event {}: {}", caller.uid, last.seq.value, log::Escape(report.undone));

@@ -39,6 +39,7 @@
 #include "daemon/mutations.h"
 #include "daemon/notify.h"
 #include "daemon/job_refitter.h"
+#include "daemon/rollout_watch.h"
 #include "daemon/version.h"
 #include "daemon/watchdog.h"
 #include "policy/choice/decide.h"
@@ -150,6 +151,7 @@ class App {
   std::unique_ptr<LearnerLoop> learner_;
   std::unique_ptr<store::CommitQueue> queue_;
   std::unique_ptr<Mutations> mutations_;
+  std::unique_ptr<RolloutWatch> rollout_;
   std::unique_ptr<JobRunner> jobs_;
   std::unique_ptr<Refitter> refitter_;
   Metrics metrics_;
@@ -269,6 +271,7 @@ Step App::StartServices() {
                                     .planned_gold = config_.planned_gold,
                                     .decision_ttl_us = std::int64_t{60'000'000} * config_.decision_ttl_minutes});
   dispatcher_ = std::make_unique<ServiceDispatcher>(*context_, *learner_);
+  rollout_ = std::make_unique<RolloutWatch>(*store_, *learner_, *mutations_);
   jobs_ = std::make_unique<JobRunner>(JobRunnerOptions{.work_directory = config_.store_directory + "/job",
                                                        .plans_directory = config_.store_directory + "/plans"},
                                       clock_, *store_, cell_, *mutations_);
@@ -289,7 +292,7 @@ Step App::StartServices() {
 }
 
 Step App::StartHttp() {
-  ports_ = std::make_unique<AdminPorts>(*context_, *dispatcher_, *learner_, *mutations_, *jobs_, *refitter_,
+  ports_ = std::make_unique<AdminPorts>(*context_, *dispatcher_, *learner_, *mutations_, *jobs_, *refitter_, *rollout_,
                                         transport_->statistics());
   const auto group = GroupByName(config_.group);
   if (!group.ok()) return Failure{Exit::kConfig, "sockets.group: " + group.error().message};
@@ -379,6 +382,7 @@ Exit App::Drain() {
   watchdog_.reset();
   jobs_->Stop();
   refitter_->Stop();
+  rollout_->Stop();
   transport_->Stop(kDrainMs);
   dispatcher_->Stop();
   context_->gate = nullptr;

@@ -131,6 +131,23 @@ void ReadBudget(Section section, Config& config) {
   section.Close();
 }
 
+void ReadRollout(Section section, Config& config) {
+  std::string mode = "full";
+  section.Text("mode", mode);
+  const auto parsed = policy::ParseRolloutMode(mode);
+  if (!parsed.ok()) section.Fault(section.Get("mode"), "mode", parsed.error().message);
+  double share = 0.1;
+  section.Number("share", 0, 1, share);
+  std::string incumbent;
+  section.Text("incumbent", incumbent);
+  if (parsed.ok() && parsed.value() != policy::RolloutMode::kFull) {
+    config.rollout = {parsed.value(), share, incumbent};
+    const Status valid = policy::ValidateRollout(config.rollout);
+    if (!valid.ok()) section.Fault(section.Get("share"), "share", valid.error().message);
+  }
+  section.Close();
+}
+
 void ReadModels(const toml::node* node, Faults& faults, Config& config) {
   if (node == nullptr) return;
   const auto* array = node->as_array();
@@ -193,6 +210,7 @@ Result<Config> ParseConfig(std::string_view text, std::string_view name) {
     ReadRouting(top.Below("routing"), config);
     ReadLearning(top.Below("learning"), config);
     ReadBudget(top.Below("budget"), config);
+    ReadRollout(top.Below("rollout"), config);
     ReadModels(top.Get("models"), faults, config);
     ReadLimits(top.Below("limits"), config.limits);
     top.Close();

@@ -18,6 +18,7 @@
 #include "policy/world/options.h"
 #include "policy/world/pool.h"
 #include "policy/world/query.h"
+#include "policy/world/rollout.h"
 
 namespace pointsman::daemon {
 
@@ -63,6 +64,8 @@ struct Config {
   std::uint64_t refit_every = 0;  // reports between re-fits of biases (daemon/job_refitter.h); 0: on demand alone
   // gold_choice: labels are asked for where they are worth most (policy/judgement/gold_planner.h).
   bool planned_gold = false;
+  // [rollout]
+  policy::Rollout rollout;
   // [[models]]
   std::vector<ConfiguredModel> models;
   // [limits]

@@ -11,6 +11,22 @@ namespace {
 constexpr std::chrono::seconds kLookLimit{60};
 constexpr Actor kFromConfig{policy::Origin::kConfig, 0};
 
+// The file's rollout, where no operator and no learner set one since.
+Status ApplyRollout(const policy::Rollout& wanted, LearnerLoop& learner, Mutations& mutations) {
+  const auto now =
+      learner.Query<policy::RolloutRecord>(kLookLimit, [](const policy::State& state) { return state.rollout; });
+  if (!now.ok()) return now.error();
+  if (now->rollout == wanted) return {};
+  if (now->since.value == 0 || now->set_by == policy::Origin::kConfig) {
+    return mutations.SetRollout(kFromConfig, wanted, "configuration");
+  }
+  log::Warning(
+      "[rollout] in the configuration differs from the {} rollout in force, which stays. `pointsman rollout` "
+      "changes it",
+      policy::RolloutModeName(now->rollout.mode));
+  return {};
+}
+
 }  // namespace
 
 Status ApplyConfig(const Config& config, LearnerLoop& learner, Mutations& mutations) {
@@ -33,7 +49,9 @@ Status ApplyConfig(const Config& config, LearnerLoop& learner, Mutations& mutati
           log::Escape(model.name));
     }
   }
-  return mutations.SetOptions(kFromConfig, config.options);
+  const Status options = mutations.SetOptions(kFromConfig, config.options);
+  if (!options.ok()) return options;
+  return ApplyRollout(config.rollout, learner, mutations);
 }
 
 std::vector<std::string> NeedsRestart(const Config& running, const Config& reloaded) {

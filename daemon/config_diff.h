@@ -6,6 +6,8 @@
 //             pool's is reported, not set: prices are changed by verb.
 //   options   [learning] and fallback_model; one OptionsChanged when they differ.
 //             Sources may only be appended.
+//   rollout     one RolloutChanged when it differs, unless an operator or the learner
+//             set the one in force.
 //
 // Threads: as Mutations.
 #pragma once

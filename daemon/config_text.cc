@@ -172,6 +172,10 @@ std::string ConfigText(const Config& config) {
   out.Text("fallback_model", config.options.fallback_model);
   out.Text("bundle", config.first_bundle);
   WriteLearning(config, &out);
+  out.Section("rollout");
+  out.Text("mode", policy::RolloutModeName(config.rollout.mode));
+  out.Number("share", config.rollout.share);
+  out.Text("incumbent", config.rollout.incumbent);
   WriteLimits(config.limits, &out);
   for (const ConfiguredModel& model : config.models) {
     out.Table("models");

@@ -74,6 +74,14 @@ void AddLog(Exposition& out, const admin::StatusReport& status) {
   for (const auto& budget : status.budgets) spent += budget.spent_usd;
   Exposition::Add(out.Family("spent_usd_total", "Dollars of settled requests under budgets.", MetricType::Counter),
                   spent);
+  MetricFamily& rollout = out.Family("rollout_decisions_total",
+                                     "Decisions under the rollout in force, by who was followed.", MetricType::Counter);
+  Exposition::Add(rollout, static_cast<double>(status.rollout.routed), {{"followed", "router"}});
+  Exposition::Add(rollout, static_cast<double>(status.rollout.followed), {{"followed", "incumbent"}});
+  MetricFamily& mode = out.Family("rollout_mode", "1 for the mode in force.", MetricType::Gauge);
+  for (const char* name : {"full", "canary", "apprentice"}) {
+    Exposition::Add(mode, status.rollout.mode == name ? 1 : 0, {{"mode", name}});
+  }
   Exposition::Add(out.Family("build_info", "The running version.", MetricType::Gauge), 1,
                   {{"version", status.version}});
 }
@@ -90,6 +98,7 @@ void AddGauges(Exposition& out, const admin::StatusReport& status) {
   out.Gauge("connections", "Open connections of the route socket.", static_cast<double>(status.connections));
   out.Gauge("quarantined_cells", "Cells read as untouched because a number went bad.",
             static_cast<double>(status.quarantined_cells));
+  out.Gauge("rollout_router_share", "Share of decisions that follow the router.", status.rollout.share);
   out.Gauge("learning_frozen", "1 while learning is frozen.", status.frozen ? 1 : 0);
   out.Gauge("audited_gold_rmse", "Error of predictions on random-audit gold.", status.audited_rmse);
   out.Gauge("audited_gold_z_squared", "Mean squared standardised error there; 1 is honest.", status.audited_z_squared);

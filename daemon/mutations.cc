@@ -19,8 +19,14 @@ Result<Mutations::Known> Mutations::Look() {
   return learner_.Query<Known>(wait_, [](const policy::State& state) {
     std::map<std::uint8_t, std::uint32_t> surfaces;
     for (const auto& [channel, surface] : state.surfaces) surfaces[channel] = surface.version;
-    return Known{state.pool,        state.options,       state.generation, state.bundle,
-                 state.generations, std::move(surfaces), state.frozen};
+    return Known{.pool = state.pool,
+                 .options = state.options,
+                 .generation = state.generation,
+                 .bundle = state.bundle,
+                 .generations = state.generations,
+                 .surfaces = std::move(surfaces),
+                 .frozen = state.frozen,
+                 .rollout = state.rollout.rollout};
   });
 }
 
@@ -97,6 +103,20 @@ Status Mutations::SetFrozen(const Actor& actor, bool frozen) {
   return Append(actor, policy::LearningSwitched{frozen});
 }
 
+Status Mutations::SetRollout(const Actor& actor, const policy::Rollout& rollout, const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  const auto known = Look();
+  if (!known.ok()) return known.error();
+  const Status valid = policy::ValidateRollout(rollout);
+  if (!valid.ok()) return valid;
+  if (known->rollout == rollout) return {};
+  if (actor.origin == policy::Origin::kOperator && !rollout.incumbent.empty()) {
+    const auto incumbent = LiveModel(known.value(), rollout.incumbent);
+    if (!incumbent.ok()) return incumbent.error();
+  }
+  return Append(actor, policy::RolloutChanged{rollout, reason.substr(0, policy::kNoteBytesMax)});
+}
+
 Result<Generation> Mutations::ActivateLocked(const Actor& actor, const Known& known, const BundleHash& hash,
                                              const std::string& reason, bool other_embedder) {
   const auto bundle = store_.Find(hash);
@@ -169,9 +189,8 @@ Result<std::uint32_t> Mutations::InstallSurface(const Actor& actor, policy::Bias
 }
 
 Status Mutations::Note(const Actor& actor, const std::string& text) {
-  constexpr std::size_t kNoteBytesMax = 1024;
   const std::lock_guard lock(mutex_);
-  return Append(actor, policy::AdminNote{text.substr(0, kNoteBytesMax)});
+  return Append(actor, policy::AdminNote{text.substr(0, policy::kNoteBytesMax)});
 }
 
 Status Mutations::PutBundle(const policy::Bundle& bundle) {

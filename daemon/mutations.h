@@ -46,6 +46,9 @@ class Mutations {
   // Nothing is written when they are in force already. Errors: of ValidateOptionsChange.
   Status SetOptions(const Actor& actor, const policy::Options& options);
   Status SetFrozen(const Actor& actor, bool frozen);
+  // Nothing is written when it is in force already. Errors: of ValidateRollout; NOT_FOUND
+  // for an operator's incumbent that is no live model.
+  Status SetRollout(const Actor& actor, const policy::Rollout& rollout, const std::string& reason);
 
   // Makes the stored bundle `hash` the next generation. With `other_embedder` a
   // change of the embedder without a bridge is accepted: earlier feedback then
@@ -79,6 +82,7 @@ class Mutations {
     std::vector<policy::GenerationRecord> generations;
     std::map<std::uint8_t, std::uint32_t> surfaces;  // versions by channel
     bool frozen = false;
+    policy::Rollout rollout;
   };
   // With mutex_ held.
   Result<Known> Look();

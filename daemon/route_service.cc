@@ -215,6 +215,7 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
   reply->set_forced(decision->forced);
   reply->set_observed(decision->observed);
   if (decision->observed) reply->set_advised(decision->ranked[decision->advised].name);
+  reply->set_followed(decision->followed);
   reply->set_generation(snapshot.generation.value);
   // The commit thread writes it within about a millisecond; now it is in memory only.
   reply->set_durability(static_cast<std::uint32_t>(store::Durability::kNone));

@@ -48,13 +48,13 @@ struct ServiceContext {
   store::TokenKey subject_key;
   Metrics& metrics;
   NotLogged& not_logged;
-  PeerRules rules;                      // who may give gold
+  PeerRules rules;  // who may give gold
   policy::Weights default_weights;
-  bool planned_gold = false;  // as Config
-  std::int64_t decision_ttl_us = 0;     // > 0
+  bool planned_gold = false;         // as Config
+  std::int64_t decision_ttl_us = 0;  // > 0
   // Set while the transport runs; forged tokens count as offences there.
   std::atomic<PeerGate*> gate{nullptr};
-  std::atomic<bool> stopping{false};    // for /ready
+  std::atomic<bool> stopping{false};  // for /ready
 };
 
 // The tenant that a request asserts; the peer's uid where it names none.

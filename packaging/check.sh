@@ -63,6 +63,9 @@ inside pointsman outcome "$token" --tokens-out 180 --latency-ms 900
 inside pointsman rate "$token" 1 --source thumbs --subject alice
 inside pointsman gold "$token" 1
 inside python3 -c 'import pointsman; print(pointsman.Client().route("hello").model)'
+inside pointsman rollout canary --share 0.1 --incumbent large
+inside timeout 5 pointsman dashboard >"$root/link" 2>/dev/null || true
+grep -q '^http://127.0.0.1:' "$root/link"
 inside pointsman doctor || true
 note "a service that learns, from nothing, in $((SECONDS - began)) s"
 

@@ -58,6 +58,8 @@ struct FaultOf {
     if (const auto fault = FaultOfContext(made.context); !fault.empty()) return fault;
     if (!Finite(made.weights.quality, made.weights.cost, made.lambda)) return "weights";
     if (made.tenant.size() > kTenantBytesMax) return "tenant";
+    if (!(made.router_share >= 0 && made.router_share <= 1)) return "router_share";
+    if (made.incumbent.value == 0 && (made.followed || made.router_share != 1)) return "incumbent";
     for (const auto& task : made.tasks) {
       if (!Finite(task.probability)) return "tasks";
     }
@@ -143,6 +145,10 @@ struct FaultOf {
       if (!Finite(model.bias)) return "models";
     }
     return {};
+  }
+  std::string_view operator()(const policy::RolloutChanged& changed) const {
+    if (changed.reason.size() > kTextBytesMax) return "reason";
+    return policy::ValidateRollout(changed.rollout).ok() ? std::string_view{} : "rollout";
   }
   // Nothing but whole numbers.
   std::string_view operator()(const policy::DecisionExpired&) const { return {}; }

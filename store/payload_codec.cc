@@ -1,4 +1,4 @@
-// The twenty payloads to messages and back: one Put and one Get each, found by
+// The twenty-one payloads to messages and back: one Put and one Get each, found by
 // overload, so that a payload without a conversion does not compile.
 #include <array>
 #include <utility>
@@ -19,8 +19,12 @@ void Put(const DecisionMade& from, record::DecisionMade* to) {
              to->mutable_weights_float());
   to->set_tokens_in(from.tokens_in);
   to->set_flags((from.gold_wanted ? 1U : 0U) | (from.forced ? 2U : 0U) | (from.no_explore ? 4U : 0U) |
-                (from.observed ? 8U : 0U));
+                (from.observed ? 8U : 0U) | (from.followed ? 16U : 0U));
   to->set_advised(from.advised.value);
+  if (from.incumbent.value != 0) {
+    to->set_incumbent(from.incumbent.value);
+    to->set_router_share(from.router_share);
+  }
   to->set_owner_uid(from.owner_uid);
   to->set_tenant(from.tenant);
   to->set_expires_after_us(static_cast<std::int64_t>(Wrap(from.expires_at_us) - Wrap(from.context.decided_at_us)));
@@ -44,7 +48,7 @@ void Put(const DecisionMade& from, record::DecisionMade* to) {
 bool Get(const record::DecisionMade& from, DecisionMade* to) {
   if (!GetContext(from.context(), &to->context)) return false;
   const int candidates = from.models_size();
-  if (CountNumbers(from.weights(), from.weights_float()) != 3 || from.flags() > 15 ||
+  if (CountNumbers(from.weights(), from.weights_float()) != 3 || from.flags() > 31 ||
       candidates > static_cast<int>(kLoggedCandidatesMax) || from.probabilities_size() != candidates ||
       from.qualities_size() != candidates || from.costs_usd_size() != candidates ||
       from.utilities_size() != candidates || from.tasks_size() > 3 ||
@@ -60,6 +64,9 @@ bool Get(const record::DecisionMade& from, DecisionMade* to) {
   to->no_explore = (from.flags() & 4U) != 0;
   to->observed = (from.flags() & 8U) != 0;
   to->advised = ModelId{from.advised()};
+  to->incumbent = ModelId{from.incumbent()};
+  to->followed = (from.flags() & 16U) != 0;
+  to->router_share = from.incumbent() == 0 ? 1 : from.router_share();
   to->owner_uid = from.owner_uid();
   to->tenant = from.tenant();
   to->expires_at_us = static_cast<std::int64_t>(Wrap(from.expires_after_us()) + Wrap(to->context.decided_at_us));
@@ -360,6 +367,19 @@ bool Get(const record::Refitted& from, Refitted* to) {
   return true;
 }
 
+void Put(const RolloutChanged& from, record::RolloutChanged* to) {
+  to->set_mode(static_cast<std::uint32_t>(from.rollout.mode));
+  to->set_share(from.rollout.share);
+  to->set_incumbent(from.rollout.incumbent);
+  to->set_reason(from.reason);
+}
+bool Get(const record::RolloutChanged& from, RolloutChanged* to) {
+  if (from.mode() < 1 || from.mode() > static_cast<std::uint32_t>(RolloutMode::kApprentice)) return false;
+  to->rollout = {static_cast<RolloutMode>(from.mode()), from.share(), from.incumbent()};
+  to->reason = from.reason();
+  return true;
+}
+
 // Where each payload lies in record.Event.
 record::DecisionMade* Slot(const DecisionMade&, record::Event* to) { return to->mutable_decision_made(); }
 record::OutcomeReported* Slot(const OutcomeReported&, record::Event* to) { return to->mutable_outcome_reported(); }
@@ -387,6 +407,7 @@ record::LearningSwitched* Slot(const LearningSwitched&, record::Event* to) { ret
 record::CellReset* Slot(const CellReset&, record::Event* to) { return to->mutable_cell_reset(); }
 record::AdminNote* Slot(const AdminNote&, record::Event* to) { return to->mutable_admin_note(); }
 record::Refitted* Slot(const Refitted&, record::Event* to) { return to->mutable_refitted(); }
+record::RolloutChanged* Slot(const RolloutChanged&, record::Event* to) { return to->mutable_rollout_changed(); }
 
 template <typename Domain, typename Message>
 bool Take(const Message& from, Payload* to) {
@@ -421,6 +442,7 @@ bool GetPayload(const record::Event& from, Payload* to) {
     case record::Event::kCellReset: return Take<CellReset>(from.cell_reset(), to);
     case record::Event::kAdminNote: return Take<AdminNote>(from.admin_note(), to);
     case record::Event::kRefitted: return Take<Refitted>(from.refitted(), to);
+    case record::Event::kRolloutChanged: return Take<RolloutChanged>(from.rollout_changed(), to);
     case record::Event::PAYLOAD_NOT_SET: return false;
   }
   return false;

@@ -180,6 +180,7 @@ json RouteJson(const wire::RouteReply& reply) {
           {"forced", reply.forced()},
           {"observed", reply.observed()},
           {"advised", reply.advised()},
+          {"followed", reply.followed()},
           {"generation", reply.generation()},
           {"durability", DurabilityName(reply.durability())},
           {"clusters", NamedJson(reply.clusters())},
@@ -206,6 +207,7 @@ Exit PrintRoute(Context& context, const wire::RouteReply& reply) {
   if (reply.audit()) context.out << "  (audit: drawn uniformly)";
   if (reply.forced()) context.out << "  (forced: no model was eligible)";
   if (reply.observed()) context.out << "  (observed; would have played " << Printable(reply.advised()) << ")";
+  if (reply.followed()) context.out << "  (rollout: the incumbent is followed)";
   context.out << "\n\n";
   using Align = Table::Align;
   Table table({{"MODEL"},

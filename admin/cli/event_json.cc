@@ -91,6 +91,9 @@ json ToJson(const DecisionMade& event) {
           {"no_explore", event.no_explore},
           {"observed", event.observed},
           {"advised", event.advised.value},
+          {"incumbent", event.incumbent.value},
+          {"followed", event.followed},
+          {"router_share", Finite(event.router_share)},
           {"owner_uid", event.owner_uid},
           {"tenant", event.tenant},
           {"expires_at_us", event.expires_at_us},
@@ -227,6 +230,13 @@ json ToJson(const Refitted& event) {
           {"model_width", Finite(event.model_width)},
           {"trust_width", Finite(event.trust_width)},
           {"pacers", pacers}};
+}
+
+json ToJson(const RolloutChanged& event) {
+  return {{"mode", std::string(RolloutModeName(event.rollout.mode))},
+          {"share", Finite(event.rollout.share)},
+          {"incumbent", event.rollout.incumbent},
+          {"reason", event.reason}};
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// `pointsman whatif`: what another policy would have earned on a store's log.
-// Like all offline verbs it refuses with exit code 75 while a daemon holds the
-// store, and changes nothing.
+// `pointsman whatif`: what another policy would have earned on the log. The running
+// daemon is asked (POST /v1/whatif); without one, or with --store, the store is read
+// like by all offline verbs: exit code 75 while a daemon holds it. Changes nothing.
 #pragma once
 
 #include <string>

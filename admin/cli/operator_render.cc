@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "admin/cli/render.h"
+#include "admin/cli/rollout_verbs.h"
 
 namespace pointsman::cli {
 namespace {
@@ -116,6 +117,7 @@ void ShowStatus(Context& context, const json& status) {
                              FieldText(status, "checkpoint_sequence") + " in the checkpoint"});
   table.Row({"state hash", FieldText(status, "state_hash")});
   table.Row({"learning", Flag(status, "frozen") ? "frozen" : "on"});
+  table.Row({"rollout", RolloutLine(status.value("rollout", json::object()))});
   table.Row({"decisions", FieldText(status, "decisions") + ", " + FieldText(status, "open_decisions") + " open, " +
                               FieldText(status, "audits") + " audits, " + FieldText(status, "expired") + " expired"});
   table.Row({"feedback", FieldText(status, "outcomes") + " outcomes, " + FieldText(status, "ratings") + " ratings, " +

@@ -14,6 +14,7 @@
 #include "admin/cli/model_render.h"
 #include "admin/cli/operator_render.h"
 #include "admin/cli/render.h"
+#include "admin/cli/rollout_verbs.h"
 #include "admin/cli/watch_verbs.h"
 #include "admin/json.h"
 
@@ -285,6 +286,7 @@ void AddOperatorVerbs(CLI::App& app, Context& context) {
   AddRefit(app, context);
   AddLearning(app, context, "freeze", true, "Stops learning; feedback is stored and not folded", "pointsman freeze");
   AddLearning(app, context, "resume", false, "Learns again", "pointsman resume");
+  AddRollout(app, context, kGroup);
   AddWatchVerbs(app, context, kGroup);
 }
 

@@ -13,6 +13,7 @@
 #include "admin/cli/http_client.h"
 #include "admin/cli/operator_render.h"
 #include "admin/cli/render.h"
+#include "admin/cli/rollout_verbs.h"
 
 namespace pointsman::cli {
 namespace {
@@ -112,7 +113,8 @@ void ShowFrame(Context& context, const Frame& frame, const std::optional<Frame>&
   context.out << "pointsmand " << FieldText(frame.status, "version") << ", generation "
               << FieldText(frame.status, "generation") << ", up "
               << Duration(FieldNumber(frame.status, "uptime_seconds")) << ", "
-              << (frame.status.value("frozen", false) ? "learning FROZEN" : "learning") << "\n\n";
+              << (frame.status.value("frozen", false) ? "learning FROZEN" : "learning") << "\nrollout "
+              << Printable(RolloutLine(frame.status.value("rollout", json::object()))) << "\n\n";
   ShowRates(context, frame, before);
   ShowShares(context, frame);
   ShowBias(context, frame);

@@ -4,12 +4,12 @@ import { bar } from './chart.js';
 
 function weights(title, list) {
   if (list.length === 0) return null;
-  return [el('h2', {}, title), list.map((item) => el('div', { class: 'share' }, el('span', { class: 'name', title: item.name }, item.name || `number ${item.number}`),
+  return [el('h2', {}, title), [...list].sort((a, b) => b.weight - a.weight).map((item) => el('div', { class: 'share' }, el('span', { class: 'name', title: item.name }, item.name || `number ${item.number}`),
     bar(item.weight, 'var(--accent)'), el('span', { class: 'num' }, percent(item.weight, 0))))];
 }
 
 function story(e) {
-  const how = e.audit ? 'a random audit: drawn uniformly, so that every model stays testable' : e.forced ? 'forced: no model was eligible' : 'the policy’s choice';
+  const how = e.audit ? 'a random audit: drawn uniformly, so that every model stays testable' : e.followed ? 'the incumbent: under the rollout it is followed' : e.forced ? 'forced: no model was eligible' : 'the policy’s choice';
   return el('p', {}, el('b', {}, e.chosen), ` answered; this was ${how}. It was drawn with probability ${fixed(e.propensity, 4)}. Its predicted quality was `
     + `${fixed(e.predicted_quality)} ± ${fixed(e.predicted_deviation)}, where the prior said ${fixed(e.prior)}.`
     + (e.gold_wanted ? ' A gold label was asked for.' : ''));

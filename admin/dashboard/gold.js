@@ -1,5 +1,6 @@
 // The gold queue: decisions whose trusted label teaches most, with a form for it.
 import { ago, change, dot, el, fixed, get, post, whole } from './api.js';
+import { bar } from './chart.js';
 
 const kValues = [[0, 'wrong'], [.25, 'poor'], [.5, 'half right'], [.75, 'good'], [1, 'right']];
 
@@ -33,13 +34,14 @@ export function make(main) {
     pick(at);
   }
   function list() {
-    return el('table', {}, el('thead', {}, el('tr', {}, ['Decision', 'Model', 'About', 'Why'].map((t) => el('th', {}, t)), el('th', { class: 'num', title: 'Utility that a label is expected to gain' }, 'Worth'), el('th', { class: 'num' }, 'Predicted'))),
+    const most = Math.max(...queue.map((task) => task.worth), 1e-300);
+    return el('table', {}, el('thead', {}, el('tr', {}, ['Decision', 'Model', 'About', 'Why'].map((t) => el('th', {}, t)), el('th', { title: 'Utility that a label is expected to gain, against the most in this list' }, 'Worth'), el('th', { class: 'num' }, 'Predicted'))),
       el('tbody', {}, queue.map((task, i) => el('tr', { class: 'pick', 'aria-selected': String(i === at), onclick: () => pick(i) },
         el('td', {}, el('code', {}, task.decision.slice(0, 12)), el('p', { class: 'note' }, ago(task.decided_at_us))),
         el('td', {}, dot(task.model), task.model),
         el('td', {}, task.clusters.length ? task.clusters.reduce((a, b) => (a.weight > b.weight ? a : b)).name : '–'),
         el('td', {}, task.audit ? el('span', { class: 'tag on', title: 'Drawn at random: keeps the estimates testable' }, 'audit') : el('span', { class: 'tag', title: `Asked with probability ${fixed(task.gold_probability, 4)}` }, 'asked')),
-        el('td', { class: 'num' }, fixed(task.worth, 4)),
+        el('td', { title: `${task.worth.toPrecision(2)} of utility` }, bar(task.worth / most, 'var(--accent)')),
         el('td', { class: 'num' }, `${fixed(task.predicted_quality, 2)} ± ${fixed(task.predicted_deviation, 2)}`)))));
   }
   function form() {

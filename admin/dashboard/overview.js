@@ -52,6 +52,21 @@ function budgets(status) {
       el('td', { class: 'num' }, fixed(b.lambda, 2))))))));
 }
 
+function rollout(r) {
+  if (r.mode === 'full' && r.look.number === 0) return null;
+  const all = r.routed + r.followed;
+  const rest = r.incumbent || 'the incumbent that each request names';
+  return el('section', { class: 'card', id: 'rollout' }, el('h2', {}, 'Rollout ', el('span', { class: `tag ${r.mode === 'full' ? 'on' : 'mid'}` }, r.mode)),
+    r.mode === 'full' ? el('p', {}, 'Every decision is the router’s.') : [
+      el('p', {}, `${percent(r.share, 0)} of the decisions follow the router, the rest ${rest}.`),
+      el('div', { class: 'share' }, el('span', { class: 'name' }, 'router'), bar(all ? r.routed / all : 0, 'var(--accent)'), el('span', { class: 'num' }, whole(r.routed))),
+      el('div', { class: 'share' }, el('span', { class: 'name', title: rest }, 'incumbent'), bar(all ? r.followed / all : 0, r.incumbent ? colourOf(r.incumbent) : 'var(--soft)'), el('span', { class: 'num' }, whole(r.followed)))],
+    r.look.number > 0 ? el('p', {}, `Look ${r.look.number}, at ${whole(r.look.labels)} gold labels: ${r.look.verdict}`
+      + (r.look.decisions > 0 ? `. Gain in utility ${fixed(r.look.gain)} ± ${fixed(r.look.gain_error)}.` : '')) : null,
+    r.mode === 'apprentice' ? el('p', { class: 'note' }, `The router takes over when its choices are known to be better; next look at ${whole(r.next_look_labels)} gold labels, ${whole(r.labels)} so far.`) : null,
+    el('p', { class: 'note' }, r.since_sequence ? `Since ${when(r.since_us)}, set by ${r.set_by}: ${r.reason}` : ''));
+}
+
 export function make(main) {
   return {
     async show(status) {
@@ -71,7 +86,8 @@ export function make(main) {
           el('section', { class: 'card' }, el('h2', {}, 'Predicted quality'), line(over((p) => p.quality), (v) => v.toFixed(2), 'var(--good)')),
           el('section', { class: 'card' }, el('h2', {}, 'Cost per request'), line(over((p) => p.cost_usd), dollars, 'var(--warn)'))),
         el('div', { class: 'grid two' },
-          el('section', { class: 'card' }, el('h2', {}, 'Who answers'), shares(traffic)),
+          el('div', { class: 'stack' }, el('section', { class: 'card' }, el('h2', {}, 'Who answers'), shares(traffic)),
+            rollout(status.rollout)),
           el('div', { class: 'stack' },
             el('section', { class: 'card' }, el('h2', {}, 'What ratings are worth'), biases(status, traffic)), budgets(status))));
     },

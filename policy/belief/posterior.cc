@@ -400,6 +400,7 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
   snapshot->pacers = state.pacers;
   snapshot->guard = state.guard;
   snapshot->source_watches = state.source_watches;
+  snapshot->rollout = state.rollout;
   for (std::size_t s = 0; s < inputs.layout.sources; ++s) {
     snapshot->source_bias[s] = root.mean[s];
     snapshot->source_variance[s] = root.covariance(s, s);

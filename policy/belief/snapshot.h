@@ -90,6 +90,7 @@ struct Snapshot {
   std::map<std::string, Pacer> pacers;  // by tenant; "" is the common one
   CalibrationGuard guard;
   std::array<SourceWatch, kSourcesMax> source_watches{};
+  RolloutRecord rollout;
 
   const ModelView* FindLive(std::string_view name) const;
 };

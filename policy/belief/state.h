@@ -213,6 +213,32 @@ inline constexpr std::uint32_t kFailuresInRow = 5;
 inline constexpr std::int64_t kFirstPauseUs = 30'000'000;
 inline constexpr std::uint32_t kPauseDoublingsMax = 6;
 
+// The rollout in force, and what was decided under it.
+struct RolloutRecord {
+  Rollout rollout;
+  LogSeq since;  // of the event that set it; 0: none ever did
+  std::int64_t since_us = 0;
+  Origin set_by = Origin::kConfig;
+  std::uint64_t gold_before = 0;  // accepted gold labels when it was set
+  std::uint64_t routed = 0;       // decisions with an incumbent that followed the router
+  std::uint64_t followed = 0;     // ... that followed the incumbent
+  std::string reason;
+  bool operator==(const RolloutRecord&) const = default;
+};
+
+// The last change that an operator made, and what was in force before it: what an undo
+// puts back. Of `before` only what the kind of change touches means anything.
+struct LastChange {
+  LogSeq seq;             // 0: there was none
+  std::uint8_t type = 0;  // EventType: 9 to 14, 16 to 18 or 25
+  ModelId model;          // of 9 to 12
+  Price price;
+  ModelState state = ModelState::kActive;
+  bool frozen = false;
+  Rollout rollout;
+  bool operator==(const LastChange&) const = default;
+};
+
 // An alarm of the change detector, for people and instruments.
 struct Alarm {
   ModelId model;
@@ -259,6 +285,8 @@ struct State {
   std::vector<Alarm> alarms;              // the latest, ascending
   std::map<std::string, Pacer> pacers;    // by tenant; "" is the common one
   std::map<ModelId, ModelHealth> health;  // models with failures in a row
+  RolloutRecord rollout;
+  LastChange last_change;
 
   // Cells whose posterior must be solved again, and rows that a checkpoint must
   // write; both outside the canonical bytes.

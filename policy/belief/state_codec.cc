@@ -47,7 +47,9 @@ ParsedKey ParseKey(std::string_view key) {
     case 'b':
     case 'd':
     case 'n':
+    case 'r':
     case 's':
+    case 'u':
     case 'y': break;
     case 'c':
       parsed.first = in.BigEndian32();
@@ -167,8 +169,10 @@ bool LoadValue(const ParsedKey& parsed, ByteReader& in, State& state) {
     }
     case 'q': DecodePreference(in, state.preferences[PreferenceKeyOf(parsed)]); break;
     case 'j': DecodeHeld(in, state.irregular_preferences[PreferenceIdOf(parsed)]); break;
+    case 'r': return DecodeRollout(in, state.rollout) && in.Finished();
     case 's': DecodeSources(in, state); break;
     case 't': DecodeTally(in, state.tallies[ModelId{parsed.first}]); break;
+    case 'u': return DecodeLastChange(in, state.last_change) && in.Finished();
     case 'w': DecodeWatch(in, state.watches[ModelId{parsed.first}]); break;
     case 'x': DecodeDiscounts(in, state.discounts[ModelId{parsed.first}]); break;
     case 'y': DecodeAlarms(in, state.alarms); break;
@@ -260,8 +264,10 @@ void ForEachStateRow(const State& state,
   for (const auto& [channel, surface] : state.surfaces) visit(SurfaceRow(channel), EncodeSurface(surface));
   for (const auto& [key, tally] : state.pairs) visit(PairRow(key), EncodePair(tally));
   for (const auto& [key, moments] : state.preferences) visit(PreferenceRow(key), EncodePreference(moments));
+  if (state.rollout.since.value != 0) visit(kRolloutRow, EncodeRollout(state.rollout));
   visit(kSourcesRow, EncodeSources(state));
   for (const auto& [model, tally] : state.tallies) visit(TallyRow(model), EncodeTally(tally));
+  if (state.last_change.seq.value != 0) visit(kLastChangeRow, EncodeLastChange(state.last_change));
   for (const auto& [model, watch] : state.watches) visit(WatchRow(model), EncodeWatch(watch));
   for (const auto& [model, discounts] : state.discounts) visit(DiscountsRow(model), EncodeDiscounts(discounts));
   if (!state.alarms.empty()) visit(kAlarmsRow, EncodeAlarms(state.alarms));
@@ -293,8 +299,10 @@ std::string StateRow(const State& state, std::string_view key) {
     case 'p': return FindAndEncode(state.pairs, PairKey{model, ModelId{parsed.second}, parsed.channel}, EncodePair);
     case 'q': return FindAndEncode(state.preferences, PreferenceKeyOf(parsed), EncodePreference);
     case 'j': return FindAndEncode(state.irregular_preferences, PreferenceIdOf(parsed), EncodeHeld);
+    case 'r': return state.rollout.since.value == 0 ? std::string() : EncodeRollout(state.rollout);
     case 's': return EncodeSources(state);
     case 't': return FindAndEncode(state.tallies, model, EncodeTally);
+    case 'u': return state.last_change.seq.value == 0 ? std::string() : EncodeLastChange(state.last_change);
     case 'w': return FindAndEncode(state.watches, model, EncodeWatch);
     case 'x': return FindAndEncode(state.discounts, model, EncodeDiscounts);
     case 'y': return state.alarms.empty() ? std::string() : EncodeAlarms(state.alarms);

@@ -40,11 +40,15 @@
 //  'p' u32 model u32 other u8 channel   preferences for people: u8 V, f64 wins, u64 count
 //  'q' u32 model u32 other u8 channel u32 cluster   preferences: u8 V, u32 rows, i32 base, f64 information, score,
 //                             prior, trust of model, trust of other
+//  'r'                        rollout, once one was set: u8 V, u8 mode, f64 share, text incumbent, u64 since,
+//                             i64 since_us, u8 set_by, u64 gold_before, routed, followed, text reason
 //  's'                        sources: u8 V, 4 x (f64 last, u64 run, f64 surprise, u64 others, f64 pairs, gold, rating,
 //                             gold squares, rating squares, products, u8 quarantine, u64 since), f64 z squared,
 //                             u64 labels, f64 bias factor, u64 steps
 //  't' u32 model              tally: u8 V, u64 decisions, outcomes, failures, ratings, gold, f64 token_rows,
 //                             token_sum, token_squares, latency_rows, latency_sum, latency_squares
+//  'u'                        the operators' last change, once there was one: u8 V, u64 seq, u8 type, u32 model,
+//                             f64 input and output price, u8 state, u8 frozen, u8 mode, f64 share, text incumbent
 //  'w' u32 model              watch: u8 V, 5 x (f64 up, down, slow up, slow down, u64 rows, f64 sum,
 //                             u8 centred), u64 rows, u8 changed
 //  'x' u32 model              discounts: u8 V, u8 n, n x (u64 seq, i64 stamp, u8 halvings)
@@ -63,7 +67,9 @@ inline constexpr char kOptionsRow[] = "b";
 inline constexpr char kCountersRow[] = "d";
 inline constexpr char kNoiseRow[] = "n";
 inline constexpr char kAlarmsRow[] = "y";
+inline constexpr char kRolloutRow[] = "r";
 inline constexpr char kSourcesRow[] = "s";
+inline constexpr char kLastChangeRow[] = "u";
 
 std::string CellRow(const CellKey& key);
 std::string ExcludedRow(SubjectHash subject);

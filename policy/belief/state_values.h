@@ -47,6 +47,10 @@ std::string EncodeHealth(const ModelHealth& health);
 void DecodeHealth(ByteReader& in, ModelHealth& health);
 std::string EncodeSurface(const BiasSurfaceInstalled& surface);
 bool DecodeSurface(ByteReader& in, std::uint32_t channel, State& state);
+std::string EncodeRollout(const RolloutRecord& record);
+bool DecodeRollout(ByteReader& in, RolloutRecord& record);
+std::string EncodeLastChange(const LastChange& change);
+bool DecodeLastChange(ByteReader& in, LastChange& change);
 std::string EncodeAlarms(const std::vector<Alarm>& alarms);
 void DecodeAlarms(ByteReader& in, std::vector<Alarm>& alarms);
 

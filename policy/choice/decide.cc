@@ -286,20 +286,48 @@ void DrawModel(const Query& query, double audit_rate, const Pacing& pacing, Deci
     decision.chosen = draw->arm;
   }
   decision.propensity = decision.ranked[decision.chosen].probability;
+  decision.audit_rate = audit_rate;
+}
+
+// P(the router plays ranked[at], and not as an audit), of its own draws.
+double ChosenWithoutAudit(const Decision& decision, std::size_t at, double audit_rate) {
+  if (audit_rate == 0) return decision.ranked[at].probability;
+  return at == 0 ? 1 - audit_rate : 0;
+}
+
+// Follows the incumbent or leaves the router's draw as it is, and makes the mixture of
+// both out of the router's probabilities. Nothing to do where it cannot answer.
+void RollOut(const Snapshot& snapshot, const Query& query, double audit_rate, Decision& decision) {
+  const Rollout& rollout = snapshot.rollout.rollout;
+  if (rollout.mode == RolloutMode::kFull || !query.observed.empty()) return;
+  const std::string_view name = query.incumbent.empty() ? std::string_view(rollout.incumbent) : query.incumbent;
+  const auto at = std::find_if(decision.ranked.begin(), decision.ranked.end(),
+                               [&](const Candidate& one) { return one.name == name; });
+  if (at == decision.ranked.end()) return;
+  const auto incumbent = static_cast<std::size_t>(at - decision.ranked.begin());
+  const double share = rollout.share;
+  decision.incumbent = incumbent;
+  decision.router_share = share;
+  decision.followed = UnitDraw(query.id, kDrawRollout) >= share;
+  if (decision.followed) {
+    decision.chosen = incumbent;
+    decision.audit = false;
+  }
+  const double followed = decision.chosen == incumbent ? 1 - share : 0;
+  const double without_audit = share * ChosenWithoutAudit(decision, decision.chosen, audit_rate) + followed;
+  for (Candidate& candidate : decision.ranked) candidate.probability *= share;
+  at->probability += 1 - share;
+  decision.propensity = decision.ranked[decision.chosen].probability;
+  decision.audit_rate *= share;
+  decision.not_audit = std::min(1.0, without_audit / decision.propensity);
 }
 
 // See Decision::gold_probability.
-void AskGold(const Query& query, double gold_rate, double audit_rate, const Pacing& pacing, Decision& decision) {
+void AskGold(const Query& query, double gold_rate, Decision& decision) {
+  const double audit_rate = decision.audit_rate;
   const double otherwise = audit_rate < 1 ? std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0) : 0.0;
   decision.gold_wanted = decision.audit || UnitDraw(query.id, kDrawGold) < otherwise;
-  if (audit_rate == 0) {
-    decision.gold_probability = otherwise;
-    return;
-  }
-  const bool auditable = Auditable(decision.ranked[decision.chosen], pacing);
-  const double by_audit = auditable ? audit_rate / static_cast<double>(AuditSetSize(decision.ranked, pacing)) : 0;
-  const double by_choice = decision.chosen == 0 ? (1 - audit_rate) * otherwise : 0;
-  decision.gold_probability = std::min(1.0, (by_audit + by_choice) / decision.propensity);
+  decision.gold_probability = (1 - decision.not_audit) + decision.not_audit * otherwise;
 }
 
 // The caller's own choice takes the place of the draw.
@@ -322,8 +350,9 @@ Status Observe(std::span<const Considered> considered, const Query& query, doubl
   }
   decision.audit = false;
   decision.audit_rate = 0;
+  decision.not_audit = 1;
   decision.propensity = 1;
-  AskGold(query, gold_rate, 0, {}, decision);
+  AskGold(query, gold_rate, decision);
   return {};
 }
 
@@ -358,7 +387,7 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
     decision.ranked.push_back(fallback.candidate);
     decision.ranked[0].name = fallback.view->model.name;
     decision.ranked[0].probability = 1;
-    AskGold(query, snapshot.options.gold_rate, 0, {}, decision);
+    AskGold(query, snapshot.options.gold_rate, decision);
     if (query.observed.empty()) return decision;
     if (Status s = Observe(considered, query, snapshot.options.gold_rate, decision); !s.ok()) return s.error();
     return decision;
@@ -369,8 +398,9 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
   const double audit_rate = any_auditable ? AuditRate(snapshot, query) : 0;
   Rank(eligible, Distribution(snapshot, query, eligible, audit_rate, pacing), decision);
   DrawModel(query, audit_rate, pacing, decision);
-  decision.audit_rate = audit_rate;
-  AskGold(query, snapshot.options.gold_rate, audit_rate, pacing, decision);
+  decision.not_audit = std::min(1.0, ChosenWithoutAudit(decision, decision.chosen, audit_rate) / decision.propensity);
+  RollOut(snapshot, query, audit_rate, decision);
+  AskGold(query, snapshot.options.gold_rate, decision);
   if (query.observed.empty()) return decision;
   if (Status s = Observe(considered, query, snapshot.options.gold_rate, decision); !s.ok()) return s.error();
   return decision;
@@ -414,6 +444,9 @@ DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decisio
   event.no_explore = query.no_explore;
   event.observed = decision.observed;
   if (decision.observed) event.advised = decision.ranked[decision.advised].model;
+  if (decision.incumbent) event.incumbent = decision.ranked[*decision.incumbent].model;
+  event.followed = decision.followed;
+  event.router_share = decision.router_share;
   event.eligible = decision.forced ? 0 : static_cast<std::uint32_t>(decision.ranked.size());
   // The best ones; the chosen one takes the last place when it is not among them.
   const std::size_t logged = std::min(decision.ranked.size(), kLoggedCandidatesMax);

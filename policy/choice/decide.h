@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,8 @@ namespace pointsman::policy {
 inline constexpr std::uint64_t kDrawArm = 1;
 inline constexpr std::uint64_t kDrawAudit = 2;
 inline constexpr std::uint64_t kDrawGold = 3;
-inline constexpr std::uint64_t kDrawQueue = 4;  // place in the queue of labels
+inline constexpr std::uint64_t kDrawQueue = 4;    // place in the queue of labels
+inline constexpr std::uint64_t kDrawRollout = 5;  // whether the incumbent is followed
 
 struct Candidate {
   ModelId model;
@@ -48,23 +50,29 @@ struct Decision {
   double propensity = 1;
   bool audit = false;
   bool gold_wanted = false;
-  // P(gold asked | chosen model, query), exact: with audit share a over n eligible
-  // models and gold rate g it is (a/n + [chosen is greedy] (g - a)) / propensity;
-  // without audits g.
+  // P(gold asked | chosen model, query), exact: audits always ask, the rest with the
+  // probability that makes it gold_rate together.
   double gold_probability = 0;
   double audit_rate = 0;  // with which this decision could have been an audit
-  bool forced = false;  // the fallback answered
+  double not_audit = 1;   // P(this is no audit | chosen model, query)
+  bool forced = false;    // the fallback answered
   // The caller chose (Query::observed): `chosen` is its model, with propensity 1;
   // `advised` indexes what would have been drawn.
   bool observed = false;
   std::size_t advised = 0;
+  // A rollout that is not full (world/rollout.h): the incumbent, where it is eligible,
+  // is followed with probability 1 - router_share, else the router draws as ever. Every
+  // probability here is that of the mixture.
+  std::optional<std::size_t> incumbent;  // index into ranked
+  bool followed = false;
+  double router_share = 1;
   Membership membership;
   TaskProbabilities tasks;
   Generation generation;
   LogSeq snapshot_seq;
 };
 
-// Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold. With
+// Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold, 5 rollout. With
 // audits the mixture is drawn as: audit or not (2), then uniformly over the
 // eligible models (1), or the greedy one.
 // Fallback: options.fallback_model where it is active and allowed, else the

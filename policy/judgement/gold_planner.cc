@@ -78,15 +78,9 @@ void PlanGold(GoldPlanner& planner, double gold_rate, double quality_weight, dou
   if (decision.forced || audit_rate >= 1) return;
   const double rate = std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0);
   const double random = std::clamp(std::min(kRandomGoldShare, gold_rate) - audit_rate, 0.0, rate);
-  const double probability = 
-      planner.Probability(GoldWorth(decision, quality_weight, label_variance), rate, random);
+  const double probability = planner.Probability(GoldWorth(decision, quality_weight, label_variance), rate, random);
   if (!decision.audit) decision.gold_wanted = unit < probability;
-  if (audit_rate == 0) {
-    decision.gold_probability = probability;
-  } else if (decision.chosen == 0) {
-    const double by_choice = (1 - audit_rate) * (probability - rate) / decision.propensity;
-    decision.gold_probability = std::clamp(decision.gold_probability + by_choice, 0.0, 1.0);
-  }
+  decision.gold_probability = (1 - decision.not_audit) + decision.not_audit * probability;
 }
 
 }  // namespace pointsman::policy

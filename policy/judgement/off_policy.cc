@@ -59,6 +59,26 @@ double MeanOf(std::span<const LoggedCandidate> seen, Field field) {
 
 double Quality(const LoggedCandidate& one) { return one.quality; }
 double Cost(const LoggedCandidate& one) { return one.cost_usd; }
+double UtilityOf(const LoggedCandidate& one) { return one.utility; }
+
+// Of the model that was chosen, which is logged even when it is not visible.
+double OfChosen(const DecisionMade& made, double otherwise, double (*field)(const LoggedCandidate&)) {
+  const auto at = std::find_if(made.candidates.begin(), made.candidates.end(),
+                               [&](const auto& one) { return one.model == made.context.model; });
+  return at == made.candidates.end() ? otherwise : field(*at);
+}
+
+// Of the log's own policy; what it gives to candidates that are not visible counts as
+// their mean.
+double LoggedMean(std::span<const LoggedCandidate> seen, double (*field)(const LoggedCandidate&)) {
+  double listed = 0;
+  double sum = 0;
+  for (const LoggedCandidate& one : seen) {
+    listed += one.probability;
+    sum += one.probability * field(one);
+  }
+  return sum + (1 - listed) * MeanOf(seen, field);
+}
 
 }  // namespace
 
@@ -157,10 +177,7 @@ OffPolicyJudge::Choice OffPolicyJudge::Choose(const DecisionMade& made) const {
 
 void OffPolicyJudge::AddCost(const DecisionMade& made, const Choice& choice) {
   const auto seen = Visible(made);
-  double cost = choice.AtChosen(seen, Cost);
-  for (const LoggedCandidate& one : made.candidates) {
-    if (one.model == made.context.model) cost = one.cost_usd;
-  }
+  const double cost = OfChosen(made, choice.AtChosen(seen, Cost), Cost);
   counts_.logged_cost_usd += cost;
   counts_.cost_usd +=
       choice.Mean(seen, Cost) + choice.chosen / made.context.propensity * (cost - choice.AtChosen(seen, Cost));
@@ -201,12 +218,10 @@ Status OffPolicyJudge::Add(const Event& event) {
   Sums& sums = ClusterOf(made->context.decision);
   sums.rows += 1;
   sums.direct += choice.Mean(seen, Quality);
-  double listed = 0;
-  for (const LoggedCandidate& one : seen) {
-    listed += one.probability;
-    sums.logged_direct += one.probability * static_cast<double>(one.quality);
-  }
-  sums.logged_direct += (1 - listed) * MeanOf(seen, Quality);
+  sums.logged_direct += LoggedMean(seen, Quality);
+  const double utility = choice.AtChosen(seen, UtilityOf);
+  sums.utility += choice.Mean(seen, UtilityOf) - LoggedMean(seen, UtilityOf) +
+                  (ratio - 1) * (OfChosen(*made, utility, UtilityOf) - utility);
   if (const Gold* gold = GoldOf(*made)) {
     const double residual = gold->value - choice.AtChosen(seen, Quality);
     const double weight = ratio / gold_probability;
@@ -215,6 +230,9 @@ Status OffPolicyJudge::Add(const Event& event) {
     sums.weighted_reward += weight * gold->value;
     sums.correction += weight * residual;
     sums.logged_correction += residual / gold_probability;
+    // The utilities hold the prediction that was not clipped.
+    sums.utility_correction +=
+        (ratio - 1) / gold_probability * made->weights.quality * (gold->value - made->context.predicted_quality);
     squared_weights_ += weight * weight;
     counts_.largest_weight = std::max(counts_.largest_weight, weight);
   }
@@ -313,6 +331,8 @@ Result<Judgement> OffPolicyJudge::Judge() const {
   judgement.dr = Estimate(ours, rows);
   judgement.logged = Estimate(theirs, rows);
   judgement.difference = Estimate([&](const Sums& sums) { return ours(sums) - theirs(sums); }, rows);
+  judgement.utility_difference =
+      Estimate([answered](const Sums& sums) { return sums.utility + sums.utility_correction / answered; }, rows);
   return judgement;
 }
 

@@ -64,8 +64,11 @@ struct Judgement {
   ValueEstimate ips;
   ValueEstimate snips;
   ValueEstimate dr;
-  ValueEstimate logged;        // DR of the log's own policy
-  ValueEstimate difference;    // dr - logged
+  ValueEstimate logged;      // DR of the log's own policy
+  ValueEstimate difference;  // dr - logged
+  // The same difference in utility, with each request's own weights: cost as expected
+  // when decided, and the budget's price in it.
+  ValueEstimate utility_difference;
   double cost_usd = 0;         // mean expected cost of a decision
   double logged_cost_usd = 0;  // of the log's own policy
 };
@@ -98,6 +101,8 @@ class OffPolicyJudge {
     double correction = 0;  // sum W (r - q(a)), still without h; likewise below
     double logged_direct = 0;
     double logged_correction = 0;
+    double utility = 0;             // sum_m (pi(m) - p(m)) u(m)
+    double utility_correction = 0;  // sum (W - W of the log's own policy) w (r - mu(a))
     double weight = 0;
     double weighted_reward = 0;
   };

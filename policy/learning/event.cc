@@ -5,12 +5,13 @@ namespace pointsman::policy {
 namespace {
 
 // In the order of the variant; numbers are stored for ever.
-constexpr std::uint8_t kTypes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
+constexpr std::uint8_t kTypes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 25};
 static_assert(std::size(kTypes) == std::variant_size_v<Payload>);
 static_assert(std::is_same_v<std::variant_alternative_t<0, Payload>, DecisionMade>);
 static_assert(std::is_same_v<std::variant_alternative_t<13, Payload>, GenerationActivated>);
 static_assert(std::is_same_v<std::variant_alternative_t<14, Payload>, BiasSurfaceInstalled>);
 static_assert(std::is_same_v<std::variant_alternative_t<19, Payload>, Refitted>);
+static_assert(std::is_same_v<std::variant_alternative_t<20, Payload>, RolloutChanged>);
 
 }  // namespace
 
@@ -18,7 +19,8 @@ bool DecisionMade::operator==(const DecisionMade& other) const {
   return context == other.context && weights.quality == other.weights.quality && weights.cost == other.weights.cost &&
          lambda == other.lambda && tokens_in == other.tokens_in && gold_wanted == other.gold_wanted &&
          forced == other.forced && no_explore == other.no_explore && observed == other.observed &&
-         advised == other.advised && owner_uid == other.owner_uid && tenant == other.tenant &&
+         advised == other.advised && incumbent == other.incumbent && followed == other.followed &&
+         router_share == other.router_share && owner_uid == other.owner_uid && tenant == other.tenant &&
          expires_at_us == other.expires_at_us && eligible == other.eligible && candidates == other.candidates &&
          tasks == other.tasks;
 }
@@ -50,6 +52,7 @@ std::string_view EventTypeName(std::uint8_t type) {
     case 18: return "CellReset";
     case 19: return "AdminNote";
     case 20: return "Refitted";
+    case 25: return "RolloutChanged";
     default: return "Unknown";
   }
 }

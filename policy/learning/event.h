@@ -19,6 +19,7 @@
 #include "policy/world/options.h"
 #include "policy/world/pool.h"
 #include "policy/world/query.h"
+#include "policy/world/rollout.h"
 
 namespace pointsman::policy {
 
@@ -86,6 +87,11 @@ struct DecisionMade {
   // `advised` is what this policy would have played. Probabilities are the policy's.
   bool observed = false;
   ModelId advised;
+  // A rollout that is not full, with an incumbent that could answer: it was followed
+  // with probability 1 - router_share, which all probabilities above take in.
+  ModelId incumbent;        // number 0: none
+  bool followed = false;    // the incumbent was followed
+  double router_share = 1;  // [0,1]
   std::uint32_t owner_uid = 0;
   std::string tenant;
   std::int64_t expires_at_us = 0;
@@ -250,8 +256,9 @@ struct CellReset {
   bool operator==(const CellReset&) const = default;
 };
 // 19. Something for the audit trail that folds to nothing.
+inline constexpr std::size_t kNoteBytesMax = 1024;
 struct AdminNote {
-  std::string text;  // at most 1,024 bytes
+  std::string text;  // at most kNoteBytesMax
   bool operator==(const AdminNote&) const = default;
 };
 struct PacerStart {
@@ -271,10 +278,18 @@ struct Refitted {
   bool operator==(const Refitted&) const = default;
 };
 
+// 25. From here on another share of the decisions follows the router.
+struct RolloutChanged {
+  Rollout rollout;
+  std::string reason;  // for people; at most kNoteBytesMax
+  bool operator==(const RolloutChanged&) const = default;
+};
+
 using Payload =
     std::variant<DecisionMade, OutcomeReported, RatingGiven, PreferenceGiven, GoldGiven, Retracted, DecisionExpired,
                  Tick, ModelAdded, ModelStateChanged, PriceChanged, EpochDeclared, OptionsChanged, GenerationActivated,
-                 BiasSurfaceInstalled, SubjectExcluded, LearningSwitched, CellReset, AdminNote, Refitted>;
+                 BiasSurfaceInstalled, SubjectExcluded, LearningSwitched, CellReset, AdminNote, Refitted,
+                 RolloutChanged>;
 
 // Who caused an event. Stored by number.
 enum class Origin : std::uint8_t {
@@ -293,7 +308,7 @@ struct Event {
   Payload payload;
 };
 
-// The number of the payload's type, as stored (1..20).
+// The number of the payload's type, as stored (1..20, 25).
 std::uint8_t EventType(const Payload& payload);
 // Its name, for people ("RatingGiven").
 std::string_view EventTypeName(std::uint8_t type);

@@ -1,6 +1,7 @@
 #include "policy/learning/learner.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/exact_math.h"
@@ -49,8 +50,13 @@ class FoldingLearner final : public Learner {
     REQUIRE(event.seq.value == state_.last_seq.value + 1, "a gap in the log");
     if (event.at_us < state_.now_us && state_.last_seq.value > 0) return BadEvent("its stamp lies before the last one");
     if (event.at_us > kTimeMaxUs || event.at_us < -kTimeMaxUs) return BadEvent("its stamp is out of range");
+    const std::optional<LastChange> change = OperatorsChange(event);
     Status status = std::visit([&](const auto& payload) { return Apply(event, payload); }, event.payload);
     if (!status.ok()) return status;
+    if (change) {
+      state_.last_change = *change;
+      Mark(kLastChangeRow);
+    }
     state_.last_seq = event.seq;
     state_.now_us = event.at_us;
     state_.dirty_rows.insert_once(state_.dirty, [] { return std::string(kMetaRow); });
@@ -93,7 +99,9 @@ class FoldingLearner final : public Learner {
   Status Apply(const Event& event, const CellReset& reset);
   Status Apply(const Event& event, const AdminNote& note);
   Status Apply(const Event& event, const Refitted& refitted);
+  Status Apply(const Event& event, const RolloutChanged& changed);
 
+  std::optional<LastChange> OperatorsChange(const Event& event) const;
   Status ApplyRow(const Event& event, const RowChanged& change, bool retracted);
   static Result<bool> FoldPair(State& state, const PreferenceGiven& preference, RowTranslator& translator);
   void SettleCost(const OutcomeReported& outcome);
@@ -122,12 +130,38 @@ class FoldingLearner final : public Learner {
   std::unique_ptr<RowTranslator> translator_;
 };
 
+// What is in force before an administrative change by an operator; none for others.
+std::optional<LastChange> FoldingLearner::OperatorsChange(const Event& event) const {
+  const std::uint8_t type = EventType(event.payload);
+  const bool administrative = (type >= 9 && type <= 18) || type == 25;
+  if (event.origin != Origin::kOperator || !administrative) return std::nullopt;
+  LastChange change;
+  change.seq = event.seq;
+  change.type = type;
+  change.frozen = state_.frozen;
+  change.rollout = state_.rollout.rollout;
+  std::visit(
+      [&change](const auto& payload) {
+        if constexpr (requires { payload.id; }) change.model = payload.id;
+      },
+      event.payload);
+  if (const Model* model = state_.pool.Find(change.model)) {
+    change.price = model->price;
+    change.state = model->state;
+  }
+  return change;
+}
+
 Status FoldingLearner::Apply(const Event&, const DecisionMade& made) {
   if (auto s = CheckContext(state_, made.context); !s.ok()) return s;
   ++state_.counters.decisions;
   if (made.context.audit) ++state_.counters.audits;
   ++Tally(made.context.model).decisions;
   MarkCounters();
+  if (made.incumbent.value != 0) {
+    ++(made.followed ? state_.rollout.followed : state_.rollout.routed);
+    Mark(kRolloutRow);
+  }
   const std::string_view pacer = PacerName(state_.options, made.tenant);
   if (const auto at = state_.pacers.find(std::string(pacer)); at != state_.pacers.end()) {
     Refill(at->second, BudgetOf(state_.options, made.tenant));
@@ -511,7 +545,7 @@ Status FoldingLearner::Apply(const Event& event, const CellReset& reset) {
 }
 
 Status FoldingLearner::Apply(const Event&, const AdminNote& note) {
-  if (note.text.size() > 1024) return BadEvent("a note has at most 1024 bytes");
+  if (note.text.size() > kNoteBytesMax) return BadEvent("a note has at most 1024 bytes");
   return {};
 }
 
@@ -533,6 +567,20 @@ Status FoldingLearner::Apply(const Event&, const Refitted& refitted) {
   }
   state_.republish_all = true;
   Mark(kNoiseRow);
+  return {};
+}
+
+Status FoldingLearner::Apply(const Event& event, const RolloutChanged& changed) {
+  if (auto s = ValidateRollout(changed.rollout); !s.ok()) return BadEvent(s.error().message);
+  if (changed.reason.size() > kNoteBytesMax) return BadEvent("a reason has at most 1024 bytes");
+  state_.rollout = RolloutRecord();
+  state_.rollout.rollout = changed.rollout;
+  state_.rollout.since = event.seq;
+  state_.rollout.since_us = event.at_us;
+  state_.rollout.set_by = event.origin;
+  state_.rollout.gold_before = state_.counters.feedback[0];
+  state_.rollout.reason = changed.reason;
+  Mark(kRolloutRow);
   return {};
 }
 

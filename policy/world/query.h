@@ -36,10 +36,13 @@ struct Query {
   double cost_cap_usd = 0;      // expected cost above this is not eligible; 0: no cap
   double quality_floor = 0;     // predicted quality below this is not eligible, unless none is left
   std::uint32_t tokens_in = 0;  // length of the input; 0: unknown
-  bool no_explore = false;      // never audit or explore with this request
+  // Never audit or explore with this request; which of router and incumbent answers
+  // under a rollout is still drawn.
+  bool no_explore = false;
   double latency_cap_ms = 0;    // a model whose latency's 95 % quantile is above is not eligible; 0: no cap
   // A conversation: the model that answered so far, and what a switch costs in utility.
-  // Another is chosen only if it gains more; such a request is not audited.
+  // Another is chosen only if it gains more; such a request is not audited. Under a
+  // rollout it is also whom this request follows (world/rollout.h).
   std::string_view incumbent;
   double switch_cost = 0;  // >= 0
   // Observe: the caller chooses this model whatever comes back; empty: Decide chooses.

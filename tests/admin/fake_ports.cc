@@ -81,6 +81,26 @@ StatusReport FakePorts::GetStatus() const {
   report.checkpoint_sequence = 40;
   report.base_sequence = 2;
   report.state_hash = 0xFEDCBA9876543210ULL;
+  report.rollout = {.mode = "apprentice",
+                    .share = 0.25,
+                    .incumbent = "alpha",
+                    .since_sequence = 12,
+                    .since_us = 1'700'000'000'000'000,
+                    .set_by = "operator",
+                    .reason = "by a verb",
+                    .routed = 10,
+                    .followed = 30,
+                    .labels = 210,
+                    .next_look_labels = 300,
+                    .look = {.number = 1,
+                             .labels = 200,
+                             .decisions = 40,
+                             .gain = 0.125,
+                             .gain_error = 0.0625,
+                             .quality_gain = 0.25,
+                             .chance = 0.03125,
+                             .level = 0.025,
+                             .verdict = "not yet known to be better"}};
   report.open_decisions = 5;
   report.disk_bytes = 123456;
   report.decisions = 7;
@@ -288,7 +308,9 @@ Result<Explanation> FakePorts::Explain(const std::string& decision) const {
   out.generation = 2;
   out.chosen = "alpha";
   out.propensity = 0.96875;
-  out.audit = out.forced = out.gold_wanted = true;
+  out.audit = out.forced = out.gold_wanted = out.followed = true;
+  out.incumbent = "alpha";
+  out.router_share = 0.25;
   out.prior = 0.5;
   out.predicted_quality = 0.625;
   out.predicted_deviation = 0.125;
@@ -302,6 +324,21 @@ Result<Explanation> FakePorts::Explain(const std::string& decision) const {
   out.failed = true;
   out.open = true;
   return out;
+}
+
+Result<RolloutReport> FakePorts::SetRollout(const Caller& caller, const policy::Rollout& rollout) {
+  Keep(caller, "rollout " + std::string(policy::RolloutModeName(rollout.mode)) + " " + rollout.incumbent);
+  rollout_.mode = policy::RolloutModeName(rollout.mode);
+  rollout_.share = rollout.share;
+  rollout_.incumbent = rollout.incumbent;
+  return rollout_;
+}
+
+Result<policy::Judgement> FakePorts::WhatIf(const policy::TargetPolicy& target, std::uint64_t events_max) const {
+  policy::Judgement judgement;
+  judgement.decisions = events_max;
+  judgement.dr = {.value = target.epsilon, .error = 0.01, .low = 0, .high = 1};
+  return judgement;
 }
 
 Status FakePorts::SetFrozen(const Caller& caller, bool frozen) {

@@ -73,6 +73,9 @@ class FakePorts final : public Ports {
   Result<BootstrapReport> CancelBootstrap(const Caller& caller) override;
   Result<Explanation> Explain(const std::string& decision) const override;
   Status SetFrozen(const Caller& caller, bool frozen) override;
+  Result<RolloutReport> SetRollout(const Caller& caller, const policy::Rollout& rollout) override;
+  RolloutReport GetRollout() const override { return rollout_; }
+  Result<policy::Judgement> WhatIf(const policy::TargetPolicy& target, std::uint64_t events_max) const override;
 
   std::vector<Call> calls() const {
     const std::lock_guard lock(mutex_);
@@ -97,6 +100,7 @@ class FakePorts final : public Ports {
   mutable std::mutex mutex_;
   std::vector<Call> calls_;
   mutable int polls_ = 0;
+  RolloutReport rollout_;
 };
 
 }  // namespace pointsman::admin

@@ -86,6 +86,8 @@ const std::map<std::string, std::string>& GoodBodies() {
       {"PlanRequest", R"({"plan_path":"/p.toml"})"},
       {"RefitRequest", R"({"learner":"dr","base":"forest","dry_run":true})"},
       {"GoldRequest", R"({"decision":"00112233445566778899aabbccddeeff","value":0.5})"},
+      {"RolloutRequest", R"({"mode":"canary","share":0.25,"incumbent":"alpha"})"},
+      {"WhatIfRequest", R"({"weights":{"quality":1,"cost":0},"epsilon":0.1,"events":1000})"},
       {"LearningRequest", R"({"frozen":true})"},
       {"Nothing", "{}"}};
   return bodies;
@@ -217,6 +219,14 @@ TEST_F(OpenApi, WrongFieldsAreNamed) {
   EXPECT_EQ(reason("/v1/outcome", R"({"token":"t","tokens_out":4294967296})"), "out_of_range");
   EXPECT_EQ(reason("/v1/vote", R"({"token":"t","answers":"A"})"), "wrong_type");
   EXPECT_EQ(reason("/v1/gold", R"({"decision":"t"})"), "missing_field");
+  EXPECT_EQ(reason("/v1/rollout", R"({"share":0.5})"), "missing_field");
+  EXPECT_EQ(reason("/v1/rollout", R"({"mode":"shadow"})"), "rollout_mode");
+  EXPECT_EQ(reason("/v1/rollout", R"({"mode":"canary","share":"half"})"), "wrong_type");
+  EXPECT_EQ(reason("/v1/whatif", R"({"model":"a","epsilon":0.5})"), "model_alone");
+  EXPECT_EQ(reason("/v1/whatif", R"({"preset":"cost","weights":{"quality":1,"cost":0}})"), "preset_and_weights");
+  EXPECT_EQ(reason("/v1/whatif", R"({"epsilon":7})"), "out_of_range");
+  EXPECT_EQ(reason("/v1/whatif", R"({"weights":{"quality":1}})"), "missing_field");
+  EXPECT_EQ(reason("/v1/whatif", R"({"weights":3})"), "wrong_type");
   EXPECT_TRUE(ports_.calls().empty());
 }
 

@@ -77,11 +77,13 @@ class Kind : public ::testing::TestWithParam<const char*> {};
 TEST_P(Kind, DecisionsThroughTheSocketFollowTheirPropensities) {
   const std::string kind = GetParam();
   Folder folder;
-  std::string config = BasicConfig(folder);
+  const bool canary = kind == "canary";
+  std::string config =
+      BasicConfig(folder, canary ? "[rollout]\nmode = \"canary\"\nshare = 0.3\nincumbent = \"large\"\n" : "");
   const std::string sources = "sources = [\"thumbs\", \"judge\"]\n";
-  config.replace(
-      config.find(sources), sources.size(),
-      sources + "exploration = \"" + kind + "\"\ngold_rate = 0.1\naudit_rate_start = 0.1\naudit_rate = 0.1\n");
+  config.replace(config.find(sources), sources.size(),
+                 sources + "exploration = \"" + (canary ? "thompson" : kind) +
+                     "\"\ngold_rate = 0.1\naudit_rate_start = 0.1\naudit_rate = 0.1\n");
   DaemonProcess daemon(folder, config);
   ASSERT_TRUE(daemon.Ready()) << daemon.Log();
   auto client = daemon.Connect();
@@ -126,7 +128,7 @@ TEST_P(Kind, DecisionsThroughTheSocketFollowTheirPropensities) {
   Judge(judged, kind);
 }
 
-INSTANTIATE_TEST_SUITE_P(Propensity, Kind, ::testing::Values("greedy_audits", "thompson"));
+INSTANTIATE_TEST_SUITE_P(Propensity, Kind, ::testing::Values("greedy_audits", "thompson", "canary"));
 
 }  // namespace
 }  // namespace pointsman::testing

@@ -58,7 +58,11 @@ class Dashboard(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.daemon = Daemon()
-        cls.token = fill(cls.daemon, random.Random(7), 600)
+        cls.token = fill(cls.daemon, random.Random(7), 560)
+        subprocess.run([BIN + "/pointsman", "--admin-socket", cls.daemon.folder.name + "/a.sock", "rollout", "apprentice",
+                        "--share", "0.5", "--incumbent", "large"], check=True, capture_output=True, timeout=60)
+        with pointsman.Client(cls.daemon.path, timeout=60) as router:
+            cls.followed = sum(router.route("question about " + TOPICS[0]).followed for _ in range(40))
         cls.bridge = subprocess.Popen([BIN + "/pointsman", "--admin-socket", cls.daemon.folder.name + "/a.sock",
                                        "dashboard"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         cls.link = cls.bridge.stdout.readline().strip()
@@ -127,6 +131,9 @@ class Dashboard(unittest.TestCase):
         self.assertRegex(self.text(), "600")
         self.assertRegex(self.text(), r"Against the dearest\s+\d+ % less")
         self.assertRegex(self.text(), "rates by")
+        self.assertRegex(self.text("#rollout"), "apprentice")
+        self.assertRegex(self.text("#rollout"), r"incumbent\s+%d\b" % self.followed)
+        self.assertRegex(self.text("#rollout"), "next look at 200 gold labels")
         self.shoot("overview")
 
     def test_a_click_on_a_circle_shows_its_cells(self):
@@ -173,7 +180,23 @@ class Dashboard(unittest.TestCase):
         self.page("generations", "tbody tr")
         self.assertRegex(self.text(), r"1 live")
         self.assertRegex(self.text(), "done")
+        subprocess.run([BIN + "/pointsman", "--admin-socket", self.daemon.folder.name + "/a.sock", "bootstrap", "run",
+                        "--table", self.daemon.folder.name + "/table.jsonl", "--labels", "scores", "--clusters", "6",
+                        "--wait"], check=True, capture_output=True, timeout=240)
+        self.browser.key("r")
+        self.assertTrue(self.browser.wait("document.querySelectorAll('main tr.pick').length === 2"))
+        # The older one against the live one.
+        self.browser.js("[...document.querySelectorAll('main tr.pick')].at(-1).click()")
+        self.assertTrue(self.browser.wait("document.querySelector('main').innerText.includes('What differs')"))
+        self.assertRegex(self.text(), "Generation 1 against 2")
+        self.assertRegex(self.text(), r"clusters (merged|moved|gone|same)")
         self.shoot("generations")
+        self.browser.js("document.getElementById('rollback').click()")
+        self.assertTrue(self.browser.wait("document.getElementById('dialog').open"))
+        self.browser.js("document.getElementById('dialog-ok').click()")
+        self.assertTrue(self.browser.wait("document.querySelectorAll('main tr.pick').length === 3"))
+        generations = self.daemon.get("/v1/generations")["generations"]
+        self.assertEqual(generations[-1]["bundle"], generations[0]["bundle"])
 
     def test_a_decision_is_explained_and_nonsense_is_refused(self):
         self.page("explain", "#explain-input")

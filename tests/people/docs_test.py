@@ -70,6 +70,42 @@ class Documents(unittest.TestCase):
         self.assertEqual(status["generation"], 1)
         self.assertGreaterEqual(status["outcomes"], 41)
 
+    def test_the_readme(self):
+        daemon = self.run_document("README.md", models=False)
+        status = daemon.get("/status")
+        self.assertEqual(status["generation"], 1)
+        self.assertEqual(status["rollout"]["mode"], "canary")
+        self.assertGreaterEqual(status["outcomes"], 2)
+
+    def test_every_command_that_a_document_shows_has_its_verb_and_options(self):
+        """Also those that no test can run: they need root, an endpoint, hours."""
+        pages = {}
+
+        def page(*words):
+            if words not in pages:
+                done = subprocess.run([BIN + "/pointsman", *words, "--help"], capture_output=True, text=True, timeout=60)
+                pages[words] = done.stdout if done.returncode == 0 else ""
+            return pages[words]
+
+        looked = 0
+        names = ["README.md"] + sorted("docs/" + n for n in os.listdir(os.path.join(SOURCE, "docs")) if n.endswith(".md"))
+        for name in names:
+            with open(os.path.join(SOURCE, name)) as file:
+                text = file.read()
+            shown = re.findall(r"(?m)^(?:    )?(?:sudo )?(pointsman [a-z][^#\n|>]*)", text)
+            shown += re.findall(r"`(pointsman [a-z][^`]*)`", text)
+            for command in shown:
+                words = command.split()[1:]
+                verb = [words[0]]
+                family = page(*verb)
+                self.assertTrue(family, "%s: %s" % (name, command))
+                if len(words) > 1 and re.search(r"(?m)^  %s {2,}" % re.escape(words[1].strip(",;.")), family):
+                    verb.append(words[1].strip(",;."))
+                for option in re.findall(r"(?<!\S)(--[a-z-]+)", command):
+                    self.assertRegex(page(*verb) + page(), r"(?<![\w-])%s(?![\w-])" % option, "%s: %s" % (name, command))
+                looked += 1
+        self.assertGreater(looked, 60)
+
     def test_the_how_tos(self):
         self.run_document("docs/HOWTO.md")
 

@@ -227,6 +227,27 @@ class Shells(unittest.TestCase):
                     done = run(*words, file.name)
                     self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    def verbs(self, *words):
+        """Every verb below `words`, families by their verbs, as --help lists them."""
+        page = run(BIN + "/pointsman", *words, "--help").stdout
+        found = []
+        for name in re.findall(r"(?m)^  ([a-z]+) {2,}", page):
+            below = self.verbs(*words, name) if not words else []
+            found += below or [" ".join((*words, name))]
+        return found
+
+    def test_completions_and_manual_cover_every_verb(self):
+        verbs = self.verbs()
+        self.assertGreater(len(verbs), 45)
+        self.assertIn("rollout apprentice", verbs)
+        manual = run(BIN + "/pointsman", "manual").stdout
+        scripts = {shell: self.script(shell) for shell in ("bash", "zsh", "fish")}
+        for verb in verbs:
+            self.assertIn("pointsman " + verb.replace("-", "\\-"), manual)
+            for shell, script in scripts.items():
+                for word in verb.split():
+                    self.assertRegex(script, r"(?<![\w-])%s(?![\w-])" % re.escape(word), "%s in %s" % (verb, shell))
+
     def test_an_unknown_shell_is_wrong_usage(self):
         self.assertEqual(run(BIN + "/pointsman", "completion", "tcsh").returncode, 2)
 

@@ -232,6 +232,7 @@ inline std::vector<policy::Event> EventOfEachKind() {
                                    CellReset{ClusterId{17}, ModelId{3}},
                                    AdminNote{"a note"},
                                    Refitted{.noise = {0.2, 0.01, 0.01, 0.1}, .response = {0.9}, .model_width = 0.04},
+                                   RolloutChanged{{RolloutMode::kApprentice, 0.1, "large"}, "asked for"},
                                    FullSurface(context.bundle)};
   std::vector<Event> events;
   for (auto& payload : payloads) {

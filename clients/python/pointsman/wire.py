@@ -62,6 +62,7 @@ ROUTE_REPLY = {
     14: ("expires_at_us", "int64"),
     15: ("observed", "bool"),
     16: ("advised", "str"),
+    17: ("followed", "bool"),
 }
 ERROR = {
     1: ("code", "uint"),

@@ -82,6 +82,7 @@ class Simulation {
     made.context.model = row.ranked[chosen].model;
     made.context.propensity = propensity;
     made.context.gold_probability = world_.gold_rate * (chosen == 0 ? 1 : .75);
+    made.context.predicted_quality = row.ranked[chosen].quality;
     made.weights = {.quality = .5, .cost = .5};
     made.gold_wanted = random_.Unit() < made.context.gold_probability;
     made.eligible = static_cast<std::uint32_t>(world_.models);
@@ -208,6 +209,37 @@ TEST(OffPolicy, IntervalsCoverTheTruthWhenSubjectsDifferAndGoldIsLost) {
   const World world{.decisions = 2500, .answer_rate = .6, .subjects = 120, .subject_spread = .12};
   const double truth = TrueValue(world, [](const auto& row) { return row.ranked[0]; });
   ExpectCovered(Cover(world, {}, truth));
+}
+
+TEST(OffPolicy, TheDifferenceInUtilityIsCoveredAsWellAlsoWhereNotAllCandidatesAreLogged) {
+  for (const std::size_t models : {4U, 12U}) {
+    const World world{.models = models, .decisions = 2000, .epsilon = .6};
+    const auto utility = [&](const LoggedCandidate& one, double x) {
+      return .5 * Truth(one.model.value - 1, x) - .5 * CostOf(one.model.value - 1) / CostOf(models - 1);
+    };
+    World large = world;
+    large.decisions = 100'000;
+    large.gold_rate = 0;
+    double truth = 0;
+    const Simulation fresh(large, 424242);
+    for (const auto& row : fresh.rows) {
+      double mean = 0;
+      for (const LoggedCandidate& one : row.ranked) mean += utility(one, row.x) / static_cast<double>(models);
+      truth += .6 * (utility(row.ranked[0], row.x) - mean) / static_cast<double>(fresh.rows.size());
+    }
+    constexpr int kRuns = 400;
+    double covered = 0;
+    for (int run = 0; run < kRuns; ++run) {
+      const Simulation log(world, 9000 + static_cast<std::uint64_t>(run));
+      const auto judged = JudgeLog(log.events, {});
+      ASSERT_TRUE(judged.ok()) << judged.error().message;
+      const ValueEstimate& gain = judged->utility_difference;
+      covered += gain.low <= truth && truth <= gain.high ? 1. / kRuns : 0;
+    }
+    std::printf("%zu models: coverage of the difference in utility %.3f\n", models, covered);
+    EXPECT_GE(covered, .92) << models;
+    EXPECT_LE(covered, .98) << models;
+  }
 }
 
 TEST(OffPolicy, TheLogsOwnPolicyDiffersFromItselfByNothing) {
