@@ -259,6 +259,35 @@ json ToJson(const BootstrapReport& report) {
           {"gate", report.gate}};
 }
 
+json ToJson(const RefitReport& report) {
+  json sources = json::array();
+  for (const RefitReport::Source& source : report.sources) {
+    json clusters = json::array();
+    for (const RefitReport::Bias& cluster : source.clusters) {
+      clusters.push_back({{"number", cluster.number},
+                          {"name", cluster.name},
+                          {"bias", Finite(cluster.bias)},
+                          {"error", Finite(cluster.error)}});
+    }
+    sources.push_back({{"source", source.source},
+                       {"outcome", source.outcome},
+                       {"message", source.message},
+                       {"version", source.version},
+                       {"learner", source.learner},
+                       {"ratings", Number64(source.ratings)},
+                       {"gold", Number64(source.gold)},
+                       {"paired", Number64(source.paired)},
+                       {"fitted_from", Number64(source.fitted_from)},
+                       {"fitted_to", Number64(source.fitted_to)},
+                       {"scale", Finite(source.scale)},
+                       {"noise", Finite(source.noise)},
+                       {"error", Finite(source.error)},
+                       {"correction", Finite(source.correction)},
+                       {"clusters", clusters}});
+  }
+  return {{"sources", sources}};
+}
+
 json ToJson(const Explanation& explanation) {
   json candidates = json::array();
   for (const auto& item : explanation.candidates) {
@@ -463,6 +492,23 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
   }
   if (request.clusters_max < 1 || request.clusters_max > 4096) {
     return MakeError(Code::kOutOfRange, "out_of_range", "field 'clusters_max' must be between 1 and 4096");
+  }
+  return parsed;
+}
+
+Result<RefitRequest> ParseRefit(std::string_view body) {
+  Result<RefitRequest> parsed = ParseInto<RefitRequest>(body, [](Fields& fields, RefitRequest& out) {
+    fields.Text("learner", &out.learner, false);
+    fields.Text("base", &out.base, false);
+    fields.Flag("dry_run", &out.dry_run, false);
+  });
+  if (!parsed.ok()) return parsed;
+  const RefitRequest& request = parsed.value();
+  if (request.learner != "r" && request.learner != "dr") {
+    return BadInput("unknown_learner", "field 'learner' must be r or dr");
+  }
+  if (request.base != "ridge" && request.base != "forest") {
+    return BadInput("unknown_base", "field 'base' must be ridge or forest");
   }
   return parsed;
 }

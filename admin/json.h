@@ -35,6 +35,7 @@ nlohmann::json ToJson(const ClusterDetail& detail);
 nlohmann::json ToJson(const GenerationReport& report);
 nlohmann::json ToJson(const GenerationDiff& diff);
 nlohmann::json ToJson(const BootstrapReport& report);
+nlohmann::json ToJson(const RefitReport& report);
 nlohmann::json ToJson(const Explanation& explanation);
 nlohmann::json ToJson(const TrafficReport& report);
 nlohmann::json ToJson(const GoldTask& task);
@@ -82,6 +83,7 @@ Result<ActivateBody> ParseActivate(std::string_view body);
 Result<LearningBody> ParseLearning(std::string_view body);
 Result<GoldBody> ParseGold(std::string_view body);
 Result<BootstrapRequest> ParseBootstrap(std::string_view body);
+Result<RefitRequest> ParseRefit(std::string_view body);
 // For requests that take nothing: empty, or "{}".
 Result<std::string> ParsePlanPath(std::string_view body);
 Status ParseNothing(std::string_view body);

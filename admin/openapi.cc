@@ -127,6 +127,12 @@ constexpr std::array kSchemas = {
            "state:text stage:text progress:real message:text bundle:text generation:int started_at_us:int "
            "ended_at_us:int cost_usd:real asked:big reused:big gate:text",
            true},
+    Schema{"RefitRequest", "learner?:r|dr base?:ridge|forest dry_run?:bool", true},
+    Schema{"Refit", "sources:[RefitSource]"},
+    Schema{"RefitSource",
+           "source:text outcome:text message:text version:int learner:text ratings:big gold:big paired:big "
+           "fitted_from:big fitted_to:big scale:real noise:real error:real correction:real clusters:[RefitBias]"},
+    Schema{"RefitBias", "number:int name:text bias:real error:real"},
     Schema{"PlanRequest", "plan_path:text"},
     Schema{"PlanEstimate",
            "name:text queries:int cost_usd:real worst_cost_usd:real budget_usd:real stages:[PlanStage]"},

@@ -216,6 +216,31 @@ struct BootstrapReport {
   std::string gate;          // verdict and its numbers, when it was reached
 };
 
+struct RefitRequest {
+  std::string learner = "r";   // r, dr
+  std::string base = "ridge";  // ridge, forest
+  bool dry_run = false;        // fit and tell; install nothing
+};
+struct RefitReport {
+  struct Bias {
+    std::uint32_t number = 0;
+    std::string name;
+    double bias = 0, error = 0;
+  };
+  struct Source {
+    std::string source;
+    std::string outcome;        // installed, fitted (a dry run), refused
+    std::string message;        // why it was refused
+    std::uint32_t version = 0;  // of the surface in force
+    std::string learner;
+    std::uint64_t ratings = 0, gold = 0, paired = 0;
+    std::uint64_t fitted_from = 0, fitted_to = 0;
+    double scale = 1, noise = 0, error = 0, correction = 0;
+    std::vector<Bias> clusters;  // 0 is the background
+  };
+  std::vector<Source> sources;
+};
+
 struct Explanation {
   std::string token_id;  // hexadecimal decision id
   std::uint64_t sequence = 0;
@@ -382,6 +407,10 @@ class Ports {
   // What a plan would ask for, as a JSON object; asks nobody.
   virtual Result<std::string> PlanBootstrap(const std::string& plan_path) const = 0;
   virtual Result<BootstrapReport> CancelBootstrap(const Caller& caller) = 0;
+
+  // Fits what each source is off by over the log, in the job process, and installs it; waits
+  // for it. Errors: BUSY refit_running; FAILED_PRECONDITION no_generation.
+  virtual Result<RefitReport> Refit(const Caller& caller, const RefitRequest& request) = 0;
 
   // `decision`: hexadecimal id, or a token's text form (only its id part is used).
   virtual Result<Explanation> Explain(const std::string& decision) const = 0;

@@ -136,6 +136,12 @@ RouteReply PlanBootstrap(Ports& ports, const RouteRequest& request) {
   return RouteReply{200, "application/json", estimate.value() + "\n", ""};
 }
 
+RouteReply Refit(Ports& ports, const RouteRequest& request) {
+  const Result<RefitRequest> body = ParseRefit(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.Refit(request.caller, body.value()));
+}
+
 RouteReply CancelBootstrap(Ports& ports, const RouteRequest& request) {
   if (const Status body = ParseNothing(request.body); !body.ok()) return Refuse(body.error());
   return ReplyWith(ports.CancelBootstrap(request.caller));
@@ -245,6 +251,8 @@ constexpr std::array kRoutes = {
              "GoldQueue"},
     RouteRow{"POST", "/v1/gold", "A gold label by an administrator, by decision.", kChanges, kAdmin, PostGold,
              "GoldRequest", "Acknowledgement"},
+    RouteRow{"POST", "/v1/refit", "Fits what each rating source is off by over the log, and installs it.", kChanges,
+             kAdmin, Refit, "RefitRequest", "Refit"},
     RouteRow{"POST", "/v1/learning", "Freezes or resumes learning.", kChanges, kAdmin, SetLearning, "LearningRequest",
              "Learning"},
     RouteRow{"GET", "/v1/rollout", "How much of the traffic follows the router, and how an apprentice does.", kReads,

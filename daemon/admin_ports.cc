@@ -167,12 +167,14 @@ void AddRolloutWarnings(const policy::Snapshot& snapshot, admin::StatusReport* r
 }  // namespace
 
 AdminPorts::AdminPorts(ServiceContext& context, Dispatcher& dispatcher, LearnerLoop& learner, Mutations& mutations,
-                       JobRunner& jobs, const RolloutWatch& rollout, const TransportStatistics& transport)
+                       JobRunner& jobs, Refitter& refitter, const RolloutWatch& rollout,
+                       const TransportStatistics& transport)
     : context_(context),
       dispatcher_(dispatcher),
       learner_(learner),
       mutations_(mutations),
       jobs_(jobs),
+      refitter_(refitter),
       rollout_(rollout),
       transport_(transport),
       started_nanos_(context.clock.MonotonicNanos()) {}
@@ -423,6 +425,10 @@ Result<admin::BootstrapReport> AdminPorts::StartBootstrap(const admin::Caller& c
 admin::BootstrapReport AdminPorts::BootstrapStatus() const { return jobs_.Report(); }
 
 Result<std::string> AdminPorts::PlanBootstrap(const std::string& plan_path) const { return jobs_.Estimate(plan_path); }
+
+Result<admin::RefitReport> AdminPorts::Refit(const admin::Caller& caller, const admin::RefitRequest& request) {
+  return refitter_.Refit({policy::Origin::kOperator, caller.uid}, request);
+}
 
 Result<admin::BootstrapReport> AdminPorts::CancelBootstrap(const admin::Caller&) { return jobs_.Cancel(); }
 

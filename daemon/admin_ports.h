@@ -15,6 +15,7 @@
 #include "daemon/learner_loop.h"
 #include "daemon/listener.h"
 #include "daemon/mutations.h"
+#include "daemon/job_refitter.h"
 #include "daemon/rollout_watch.h"
 #include "daemon/service_context.h"
 
@@ -25,7 +26,8 @@ class AdminPorts final : public admin::Ports {
   // All outlive the ports. `transport`: the route socket's counters; `dispatcher`:
   // its services, which answer clients that come over HTTP as well.
   AdminPorts(ServiceContext& context, Dispatcher& dispatcher, LearnerLoop& learner, Mutations& mutations,
-             JobRunner& jobs, const RolloutWatch& rollout, const TransportStatistics& transport);
+             JobRunner& jobs, Refitter& refitter, const RolloutWatch& rollout,
+                       const TransportStatistics& transport);
 
   Result<admin::RouteAnswer> Route(const admin::Caller& caller, const admin::RouteAsk& ask) override;
   Result<std::vector<Result<admin::RouteAnswer>>> RouteBatch(const admin::Caller& caller,
@@ -68,6 +70,7 @@ class AdminPorts final : public admin::Ports {
   admin::BootstrapReport BootstrapStatus() const override;
   Result<std::string> PlanBootstrap(const std::string& plan_path) const override;
   Result<admin::BootstrapReport> CancelBootstrap(const admin::Caller& caller) override;
+  Result<admin::RefitReport> Refit(const admin::Caller& caller, const admin::RefitRequest& request) override;
 
   Result<admin::Explanation> Explain(const std::string& decision) const override;
 
@@ -88,6 +91,7 @@ class AdminPorts final : public admin::Ports {
   LearnerLoop& learner_;
   Mutations& mutations_;
   JobRunner& jobs_;
+  Refitter& refitter_;
   const RolloutWatch& rollout_;
   mutable std::mutex whatif_mutex_;  // held by the one judgement that runs
   const TransportStatistics& transport_;

@@ -38,6 +38,7 @@
 #include "daemon/listener.h"
 #include "daemon/mutations.h"
 #include "daemon/notify.h"
+#include "daemon/job_refitter.h"
 #include "daemon/rollout_watch.h"
 #include "daemon/version.h"
 #include "daemon/watchdog.h"
@@ -152,6 +153,7 @@ class App {
   std::unique_ptr<Mutations> mutations_;
   std::unique_ptr<RolloutWatch> rollout_;
   std::unique_ptr<JobRunner> jobs_;
+  std::unique_ptr<Refitter> refitter_;
   Metrics metrics_;
   NotLogged not_logged_;
   std::unique_ptr<store::TokenMint> mint_;
@@ -273,6 +275,9 @@ Step App::StartServices() {
   jobs_ = std::make_unique<JobRunner>(JobRunnerOptions{.work_directory = config_.store_directory + "/job",
                                                        .plans_directory = config_.store_directory + "/plans"},
                                       clock_, *store_, cell_, *mutations_);
+  refitter_ = std::make_unique<Refitter>(
+      RefitterOptions{.work_directory = config_.store_directory + "/refit", .every = config_.refit_every}, clock_,
+      *store_, cell_, *mutations_);
   TransportOptions options;
   options.socket_path = config_.route_socket;
   options.socket_group = config_.group;
@@ -287,7 +292,7 @@ Step App::StartServices() {
 }
 
 Step App::StartHttp() {
-  ports_ = std::make_unique<AdminPorts>(*context_, *dispatcher_, *learner_, *mutations_, *jobs_, *rollout_,
+  ports_ = std::make_unique<AdminPorts>(*context_, *dispatcher_, *learner_, *mutations_, *jobs_, *refitter_, *rollout_,
                                         transport_->statistics());
   const auto group = GroupByName(config_.group);
   if (!group.ok()) return Failure{Exit::kConfig, "sockets.group: " + group.error().message};
@@ -376,6 +381,7 @@ Exit App::Drain() {
   context_->stopping = true;
   watchdog_.reset();
   jobs_->Stop();
+  refitter_->Stop();
   rollout_->Stop();
   transport_->Stop(kDrainMs);
   dispatcher_->Stop();
@@ -462,6 +468,9 @@ Action ParseCommandLine(int argc, const char* const* argv) {
   CLI::App* job = app.add_subcommand("job", "make a bundle file from a table; started by the daemon");
   job->add_option("--table", options.table_path, "table of outcomes, JSON lines, plain or gzip");
   job->add_option("--plan", options.plan_path, "plan to carry out (TOML), instead of a table");
+  job->add_option("--refit", options.refit_path, "rows of feedback to fit a source's bias on, instead of a table");
+  job->add_option("--learner", options.learner, "of a re-fit: r or dr")->capture_default_str();
+  job->add_option("--base", options.base, "of a re-fit: ridge or forest")->capture_default_str();
   job->add_option("--work", options.work_directory, "folder of the call logs of plans");
   job->add_flag("--estimate", options.estimate, "print what the plan would ask for as JSON, and end");
   job->add_option("--out", options.out_path, "bundle file to write");
@@ -481,6 +490,7 @@ Action ParseCommandLine(int argc, const char* const* argv) {
   }
   if (job->parsed()) {
     const bool one = options.table_path.empty() != options.plan_path.empty();
+    if (!options.refit_path.empty()) return JobAction{options};
     const bool whole = options.estimate ||
                        (!options.out_path.empty() && (options.plan_path.empty() || !options.work_directory.empty()));
     if (one && whole) return JobAction{options};

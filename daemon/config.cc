@@ -72,6 +72,7 @@ void ReadLearning(Section section, Config& config) {
   policy::Options& options = config.options;
   options.sources = {"thumbs"};
   section.Texts("sources", options.sources);
+  section.Whole("refit_every", 0, 1'000'000'000, config.refit_every);
   section.Number("rating_half_life_days", 0.001, 36'500, options.rating_half_life_days);
   section.Number("gold_half_life_days", 0.001, 36'500, options.gold_half_life_days);
   section.Number("gold_rate", 0, 1, options.gold_rate);

@@ -60,7 +60,8 @@ struct Config {
   std::uint32_t decision_ttl_minutes = 24 * 60;  // [1, 525600]
   std::string first_bundle;                      // file for generation 1; empty: start cold
   // [learning]
-  policy::Options options;  // fallback_model comes from [routing]
+  policy::Options options;        // fallback_model comes from [routing]
+  std::uint64_t refit_every = 0;  // reports between re-fits of biases (daemon/job_refitter.h); 0: on demand alone
   // gold_choice: labels are asked for where they are worth most (policy/judgement/gold_planner.h).
   bool planned_gold = false;
   // [rollout]

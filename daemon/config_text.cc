@@ -62,13 +62,15 @@ std::string_view NameOf(policy::Exploration exploration) {
   }
 }
 
-void WriteLearning(const policy::Options& options, bool planned_gold, Writer* out) {
+void WriteLearning(const Config& config, Writer* out) {
+  const policy::Options& options = config.options;
   out->Section("learning");
+  out->Whole("refit_every", config.refit_every);
   out->Items("sources", options.sources, Quoted);
   out->Number("rating_half_life_days", options.rating_half_life_days);
   out->Number("gold_half_life_days", options.gold_half_life_days);
   out->Number("gold_rate", options.gold_rate);
-  out->Text("gold_choice", planned_gold ? "planned" : "random");
+  out->Text("gold_choice", config.planned_gold ? "planned" : "random");
   out->Number("audit_rate_start", options.audit_rate_start);
   out->Whole("audit_start_decisions", options.audit_start_decisions);
   out->Number("audit_rate", options.audit_rate);
@@ -169,7 +171,7 @@ std::string ConfigText(const Config& config) {
   out.Whole("decision_ttl_minutes", config.decision_ttl_minutes);
   out.Text("fallback_model", config.options.fallback_model);
   out.Text("bundle", config.first_bundle);
-  WriteLearning(config.options, config.planned_gold, &out);
+  WriteLearning(config, &out);
   out.Section("rollout");
   out.Text("mode", policy::RolloutModeName(config.rollout.mode));
   out.Number("share", config.rollout.share);

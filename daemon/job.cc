@@ -21,6 +21,7 @@
 #include "bootstrap/job/bundle_builder.h"
 #include "bootstrap/job/collection.h"
 #include "daemon/job_plan.h"
+#include "daemon/job_refit.h"
 #include "embed/http_embedder.h"
 #include "embed/static_vectors.h"
 #include "store/bundle_file.h"
@@ -130,6 +131,17 @@ Status ChooseEmbedder(const std::string& wanted, bootstrap::BuildOptions* build)
                    "--embedder must be lsa, static:/absolute/file or http:URL|MODEL|KEY_ENV");
 }
 
+Status FitRows(const JobOptions& options) {
+  const auto how = RefitOptionsOf(options.learner, options.base);
+  if (!how.ok()) return how.error();
+  const auto file = ReadRefitRows(options.refit_path);
+  if (!file.ok()) return file.error();
+  const auto refit = bootstrap::FitBias(file->rows, file->clusters, how.value());
+  if (!refit.ok()) return refit.error();
+  std::printf("%s\n", RefitLine(refit.value()).c_str());
+  return {};
+}
+
 Status Build(const JobOptions& options) {
   bootstrap::BuildOptions build;
   if (options.labels == "scores") {
@@ -191,7 +203,9 @@ int RunJob(const JobOptions& options) {
   if (!Prepare(options)) return static_cast<int>(Exit::kOk);
   try {
     std::signal(SIGPIPE, SIG_IGN);  // a connection that breaks is an error of one request
-    const Status built = options.estimate ? Estimate(options) : Build(options);
+    const Status built = !options.refit_path.empty() ? FitRows(options)
+                         : options.estimate          ? Estimate(options)
+                                                     : Build(options);
     if (!built.ok()) return Complain(built.error());
     return static_cast<int>(Exit::kOk);
   } catch (const std::bad_alloc&) {

@@ -17,6 +17,9 @@
 namespace pointsman::daemon {
 
 struct JobOptions {
+  std::string refit_path;            // rows of a re-fit (daemon/job_refit.h), with learner and base; or
+  std::string learner = "r";         // r, dr
+  std::string base = "ridge";        // ridge, forest
   std::string table_path;            // or
   std::string plan_path;             // with
   std::string work_directory;        // where the call logs of plans are, each in a folder of its name

@@ -17,8 +17,16 @@ Result<Mutations::Known> Mutations::Look() {
   const Status learnt = learner_.WaitUntilLearned(last_, wait_);
   if (!learnt.ok()) return learnt.error();
   return learner_.Query<Known>(wait_, [](const policy::State& state) {
-    return Known{state.pool,        state.options, state.generation,     state.bundle,
-                 state.generations, state.frozen,  state.rollout.rollout};
+    std::map<std::uint8_t, std::uint32_t> surfaces;
+    for (const auto& [channel, surface] : state.surfaces) surfaces[channel] = surface.version;
+    return Known{.pool = state.pool,
+                 .options = state.options,
+                 .generation = state.generation,
+                 .bundle = state.bundle,
+                 .generations = state.generations,
+                 .surfaces = std::move(surfaces),
+                 .frozen = state.frozen,
+                 .rollout = state.rollout.rollout};
   });
 }
 
@@ -163,6 +171,21 @@ Result<Generation> Mutations::Rollback(const Actor& actor) {
   }
   return MakeError(Code::kFailedPrecondition, "no_earlier_generation",
                    "no other bundle was live before this one; there is nothing to roll back to");
+}
+
+Result<std::uint32_t> Mutations::InstallSurface(const Actor& actor, policy::BiasSurfaceInstalled surface) {
+  const std::lock_guard lock(mutex_);
+  auto known = Look();
+  if (!known.ok()) return known.error();
+  if (known->bundle != surface.bundle) {
+    return MakeError(Code::kFailedPrecondition, "generation_changed",
+                     "another bundle went live while the bias was fitted; fit it again");
+  }
+  const std::uint32_t version = known->surfaces[surface.channel] + 1;
+  surface.version = version;
+  const Status done = Append(actor, std::move(surface));
+  if (!done.ok()) return done.error();
+  return version;
 }
 
 Status Mutations::Note(const Actor& actor, const std::string& text) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -60,6 +61,10 @@ class Mutations {
   // Errors: FAILED_PRECONDITION no_earlier_generation.
   Result<Generation> Rollback(const Actor& actor);
 
+  // Installs a bias surface under the next version of its source, which is returned.
+  // Errors: FAILED_PRECONDITION generation_changed when it was fitted on another bundle.
+  Result<std::uint32_t> InstallSurface(const Actor& actor, policy::BiasSurfaceInstalled surface);
+
   // Something for the audit trail, at most 1,024 bytes of it.
   Status Note(const Actor& actor, const std::string& text);
 
@@ -75,6 +80,7 @@ class Mutations {
     Generation generation;
     BundleHash bundle;
     std::vector<policy::GenerationRecord> generations;
+    std::map<std::uint8_t, std::uint32_t> surfaces;  // versions by channel
     bool frozen = false;
     policy::Rollout rollout;
   };

@@ -100,6 +100,9 @@ Result<std::unique_ptr<Arm>> MakeLearner(const std::string& name, const TableWor
   }
   if (name == "gold_only") learner.ratings = false;
   if (name == "undetected") learner.options.change_detection = false;
+  if (name.starts_with("refit")) learner.refit_every = 500;
+  if (name == "refit_dr") learner.refit.learner = bootstrap::MetaLearner::kDr;
+  if (name == "refit_forest") learner.refit.base = bootstrap::BaseLearner::kForest;
   if (name == "naive") {
     learner.options.widths_overridden = true;
     learner.options.widths = seed.bundle != nullptr ? seed.bundle->widths : policy::Widths{};
@@ -172,7 +175,7 @@ Result<SeedWorld> PrepareSeed(const TableWorld& world, const RunOptions& options
 
 bool HasGoldRule(const std::string& name) {
   return name == "pointsman" || name == "static" || name == "gold_only" || name == "naive" || name == "undetected" ||
-         name == "cold";
+         name.starts_with("refit") || name == "cold";
 }
 
 Result<std::unique_ptr<Arm>> MakeArm(const std::string& name, const TableWorld& world, const RunOptions& options,

@@ -20,7 +20,7 @@
 namespace pointsman::eval {
 
 // Independent streams of random numbers from one seed, by purpose.
-enum class Purpose : std::uint64_t { kDecisions = 1, kOrder = 2, kRatings = 3, kArm = 4, kGold = 5 };
+enum class Purpose : std::uint64_t { kDecisions = 1, kOrder = 2, kRatings = 3, kArm = 4, kGold = 5, kSaid = 6 };
 std::uint64_t SeedFor(std::uint64_t seed, Purpose purpose);
 
 // What the arms of one seed share.

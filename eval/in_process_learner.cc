@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/contract.h"
+#include "bootstrap/fit/refit_log.h"
 #include "policy/learning/refit.h"
 
 namespace pointsman::eval {
@@ -43,16 +44,27 @@ class InProcessLearner::OneBundle final : public policy::BundleCatalogue {
   std::shared_ptr<const policy::Bundle> bundle_;
 };
 
-// The only activation is the first thing that happens, before any feedback.
-class InProcessLearner::NoHistory final : public policy::History {
+// The only activation is the first thing that happens, before any feedback: without a
+// kept log there is nothing to read.
+class InProcessLearner::KeptHistory final : public policy::History {
  public:
-  Status ForEach(LogSeq, const std::function<Status(const policy::Event&)>&) const override { return {}; }
+  explicit KeptHistory(const std::vector<policy::Event>& log) : log_(log) {}
+  Status ForEach(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const override {
+    for (const policy::Event& event : log_) {
+      if (event.seq >= before) break;
+      if (Status visited = visit(event); !visited.ok()) return visited;
+    }
+    return {};
+  }
+
+ private:
+  const std::vector<policy::Event>& log_;
 };
 
 InProcessLearner::InProcessLearner(const InProcessSetup& setup) : setup_(setup), random_(setup.seed) {
   setup_.bundle = WithHash(setup.bundle);
   bundles_ = std::make_unique<OneBundle>(setup_.bundle);
-  history_ = std::make_unique<NoHistory>();
+  history_ = std::make_unique<KeptHistory>(log_);
 }
 InProcessLearner::~InProcessLearner() = default;
 
@@ -141,6 +153,27 @@ Result<Code> InProcessLearner::GiveOutcome(const policy::OutcomeReport& report, 
   if (!attributed->payload.has_value()) return attributed->code;
   if (Status s = Append(std::move(*attributed->payload), policy::Origin::kClient); !s.ok()) return s.error();
   return attributed->code;
+}
+
+Status InProcessLearner::RefitBias(const bootstrap::RefitOptions& options, std::uint64_t every) {
+  REQUIRE(setup_.keep_log, "the log was kept");
+  const policy::State& state = learner_->state();
+  std::uint64_t reports = 0;
+  for (const std::uint64_t count : state.counters.feedback) reports += count;
+  if (setup_.bundle == nullptr || !bootstrap::RefitIsDue(reports, refitted_at_, every)) return {};
+  refitted_at_ = reports;
+  bootstrap::RefitLog rows(*bundles_, setup_.bundle->hash, setup_.bundle);
+  for (const policy::Event& event : log_) {
+    if (Status taken = rows.Take(event); !taken.ok()) return taken;
+  }
+  const auto refit = bootstrap::FitBias(rows.RowsOf(1), setup_.bundle->cluster_count(), options);
+  if (!refit.ok()) return {};  // the log does not say enough yet
+  policy::BiasSurfaceInstalled surface = bootstrap::ToEvent(refit.value());
+  surface.version = ++surfaces_;
+  surface.bundle = setup_.bundle->hash;
+  surface.fitted_from = rows.first();
+  surface.fitted_to = rows.last();
+  return Append(std::move(surface), policy::Origin::kLearner);
 }
 
 Status InProcessLearner::ChangePrice(std::size_t model, double factor) {

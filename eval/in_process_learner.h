@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/unit_draw.h"
+#include "bootstrap/fit/bias_refit.h"
 #include "policy/belief/posterior.h"
 #include "policy/belief/snapshot.h"
 #include "policy/learning/attribution.h"
@@ -30,7 +31,7 @@ struct InProcessSetup {
   // Null: cold, without clusters. Its hash may be unset.
   std::shared_ptr<const policy::Bundle> bundle;
   std::uint64_t seed = 0;  // of decision ids, hence of every draw
-  bool keep_log = false;   // for Restart
+  bool keep_log = false;   // for Restart and RefitBias
 };
 
 class InProcessLearner {
@@ -54,6 +55,9 @@ class InProcessLearner {
   // Errors: those of AttributeFeedback and AttributeOutcome; nothing happened then.
   Result<Code> Give(const policy::FeedbackReport& report, policy::DecisionRow& row);
   Result<Code> GiveOutcome(const policy::OutcomeReport& report, policy::DecisionRow& row);
+  // Fits the bias of the source on channel 1 over the kept log and installs it, as the
+  // daemon's re-fit does, when it is due (bootstrap/fit/bias_refit.h). REQUIREs keep_log.
+  Status RefitBias(const bootstrap::RefitOptions& options, std::uint64_t every);
   // From now on `model` costs `factor` times its first price.
   Status ChangePrice(std::size_t model, double factor);
 
@@ -69,19 +73,21 @@ class InProcessLearner {
 
  private:
   class OneBundle;
-  class NoHistory;
+  class KeptHistory;
   explicit InProcessLearner(const InProcessSetup& setup);
   Status Start();
   Status Append(policy::Payload payload, policy::Origin origin);
 
   InProcessSetup setup_;
   std::unique_ptr<OneBundle> bundles_;
-  std::unique_ptr<NoHistory> history_;
+  std::unique_ptr<KeptHistory> history_;
   SplitMix64 random_;
   std::unique_ptr<policy::Learner> learner_;
   std::unique_ptr<policy::Publisher> publisher_ = std::make_unique<policy::Publisher>();
   std::shared_ptr<const policy::Snapshot> snapshot_;
   std::vector<policy::Event> log_;
+  std::uint64_t refitted_at_ = 0;  // reports at the last re-fit
+  std::uint32_t surfaces_ = 0;
   std::int64_t now_us_ = 0;
   bool changed_ = true;
 };

@@ -75,7 +75,8 @@ Result<std::unique_ptr<LearnerArm>> LearnerArm::Create(const LearnerArmOptions& 
                                            .models = options.models,
                                            .prices = options.prices,
                                            .bundle = options.bundle,
-                                           .seed = options.seed});
+                                           .seed = options.seed,
+                                           .keep_log = options.refit_every > 0});
   if (!learner.ok()) return learner.error();
   return std::unique_ptr<LearnerArm>(new LearnerArm(std::make_unique<Impl>(options, std::move(learner).value())));
 }
@@ -125,8 +126,11 @@ Status LearnerArm::Report(const ArmChoice& choice, const ArmFeedback& feedback) 
   if (feedback.rating.has_value() && self.options.ratings) {
     if (Status s = self.Feed(kRatingChannel, *feedback.rating); !s.ok()) return s;
   }
-  if (feedback.gold.has_value()) return self.Feed(kGoldChannel, *feedback.gold);
-  return {};
+  if (feedback.gold.has_value()) {
+    if (Status s = self.Feed(kGoldChannel, *feedback.gold); !s.ok()) return s;
+  }
+  return self.options.refit_every > 0 ? self.learner->RefitBias(self.options.refit, self.options.refit_every)
+                                      : Status{};
 }
 
 Status LearnerArm::PriceChanged(std::size_t model, double factor) { return impl_->learner->ChangePrice(model, factor); }

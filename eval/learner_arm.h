@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "bootstrap/fit/bias_refit.h"
 #include "eval/arm.h"
 #include "policy/belief/snapshot.h"
 #include "policy/world/bundle.h"
@@ -23,10 +24,12 @@ struct LearnerArmOptions {
   std::vector<policy::Price> prices;  // of the same; empty: all free
   // Null: cold, without clusters. Its hash may be unset.
   std::shared_ptr<const policy::Bundle> bundle;
-  std::uint64_t seed = 0;                        // of decision ids, hence of every draw
-  bool learn = true;                             // false: nothing is reported back (the static warm start)
-  bool planned_gold = false;                     // gold where a label is worth most (judgement/gold_planner.h)
-  bool ratings = true;                           // false: ratings are dropped (gold only)
+  std::uint64_t seed = 0;         // of decision ids, hence of every draw
+  bool learn = true;              // false: nothing is reported back (the static warm start)
+  bool planned_gold = false;      // gold where a label is worth most (judgement/gold_planner.h)
+  bool ratings = true;            // false: ratings are dropped (gold only)
+  std::uint64_t refit_every = 0;  // reports between re-fits of the bias; 0: none (bias_refit.h)
+  bootstrap::RefitOptions refit;
   std::int64_t micros_per_decision = 1'000'000;  // event time between decisions
 };
 

@@ -14,11 +14,11 @@ namespace pointsman::eval {
 namespace {
 
 constexpr std::string_view kLosingModel = "mistral-large";
-constexpr std::array<std::pair<Variant, std::string_view>, 4> kVariants = {
-    {{Variant::kNone, "none"},
-     {Variant::kDrift, "drift"},
-     {Variant::kSilentLoss, "silent-loss"},
-     {Variant::kInvertedPrior, "inverted-prior"}}};
+constexpr std::array<std::pair<Variant, std::string_view>, 5> kVariants = {{{Variant::kNone, "none"},
+                                                                            {Variant::kDrift, "drift"},
+                                                                            {Variant::kSilentLoss, "silent-loss"},
+                                                                            {Variant::kInvertedPrior, "inverted-prior"},
+                                                                            {Variant::kTaskBias, "task-bias"}}};
 
 struct Means {
   double score = 0;
@@ -68,7 +68,7 @@ Result<Variant> VariantFromName(std::string_view name) {
     if (known == name) return variant;
   }
   return MakeError(Code::kInvalidArgument, "unknown_variant",
-                   "the variant is one of none, drift, silent-loss, inverted-prior");
+                   "the variant is one of none, drift, silent-loss, inverted-prior, task-bias");
 }
 
 std::string_view VariantName(Variant variant) {
@@ -88,6 +88,11 @@ Outcomes::Outcomes(const TableWorld& world, std::span<const std::size_t> rows, s
     price_fall_ = {.model = static_cast<std::size_t>(dearest - means.begin()), .from = decisions / 3};
     loss_ = {.model = LosingModel(*this, rows, budget_usd), .from = decisions * 2 / 3};
   }
+  if (variant == Variant::kTaskBias) {
+    std::set<std::string_view> tasks;
+    for (const std::size_t row : world.usable_rows()) tasks.insert(world.table().rows[row].task);
+    for (auto task = tasks.begin(); belittled_.size() < tasks.size() / 2; ++task) belittled_.insert(*task);
+  }
   if (variant == Variant::kSilentLoss) {
     loss_ = {.model = LosingModel(*this, rows, budget_usd), .from = decisions / 2};
   }
@@ -97,6 +102,10 @@ double Outcomes::Score(std::uint64_t number, std::size_t row, std::size_t model)
   const double score = world_->Score(row, model);
   if (!loss_.has_value() || loss_->model != model || number < loss_->from) return score;
   return std::max(0.0, score - kSilentLoss);
+}
+
+double Outcomes::Said(std::size_t row, double rating, double coin) const {
+  return coin < kTaskBias && belittled_.contains(world_->table().rows[row].task) ? 0 : rating;
 }
 
 double Outcomes::Cost(std::uint64_t number, std::size_t row, std::size_t model) const {

@@ -4,6 +4,8 @@
 //   drift        from one third of the run on the dearest model costs a tenth (an
 //                announced price); from two thirds on a model silently loses .18
 //   silent-loss  from one half on a model silently loses .18
+//   task-bias    ratings lie about half of the tasks: in the first half of them, in
+//                alphabetical order, a rating counts as 0 with probability .3
 //
 // The model that loses is the one whose name holds "mistral-large", else the best
 // one that the budget allows to be played always. Scores stay at or above 0.
@@ -15,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string_view>
 
@@ -23,13 +26,14 @@
 
 namespace pointsman::eval {
 
-enum class Variant { kNone, kDrift, kSilentLoss, kInvertedPrior };
-// "none", "drift", "silent-loss", "inverted-prior". Errors: INVALID_ARGUMENT listing them.
+enum class Variant { kNone, kDrift, kSilentLoss, kInvertedPrior, kTaskBias };
+// "none", "drift", "silent-loss", "inverted-prior", "task-bias". Errors: INVALID_ARGUMENT listing them.
 Result<Variant> VariantFromName(std::string_view name);
 std::string_view VariantName(Variant variant);
 
 inline constexpr double kSilentLoss = 0.18;
 inline constexpr double kPriceFall = 0.1;
+inline constexpr double kTaskBias = 0.3;
 
 // From decision `from` on, for good.
 struct WorldChange {
@@ -48,6 +52,8 @@ class Outcomes {
   double Score(std::uint64_t number, std::size_t row, std::size_t model) const;
   // US dollars; NaN where the table does not say.
   double Cost(std::uint64_t number, std::size_t row, std::size_t model) const;
+  // What is said of an answer whose rating is `rating`; `coin` is uniform in [0,1).
+  double Said(std::size_t row, double rating, double coin) const;
   const std::optional<WorldChange>& price_fall() const { return price_fall_; }
   const std::optional<WorldChange>& loss() const { return loss_; }
 
@@ -55,6 +61,7 @@ class Outcomes {
   const TableWorld* world_;
   std::optional<WorldChange> price_fall_;
   std::optional<WorldChange> loss_;
+  std::set<std::string_view> belittled_;  // tasks about which ratings lie
 };
 
 // Mean score of the best way to play single models, mixed at random, for at most

@@ -37,6 +37,7 @@ Result<std::vector<std::string>> ArmsOf(const TableWorld& world, const RunOption
 // Coins of one decision, the same for every arm.
 struct Coins {
   bool rated = false;
+  double rating = 0;  // uniform: what Outcomes::Said draws with
   bool gold = false;  // for arms without a rule of their own
 };
 
@@ -109,6 +110,7 @@ class Runner {
     SplitMix64 order_random(SeedFor(seed.seed, Purpose::kOrder));
     SplitMix64 rating_random(SeedFor(seed.seed, Purpose::kRatings));
     SplitMix64 gold_random(SeedFor(seed.seed, Purpose::kGold));
+    SplitMix64 said_random(SeedFor(seed.seed, Purpose::kSaid));
     const auto& price_fall = seed.outcomes->price_fall();
     std::vector<std::size_t> order = seed.split.stream;
     run.steps.reserve(order.size() * options_.passes);
@@ -124,6 +126,7 @@ class Runner {
           if (Status told = arm.PriceChanged(price_fall->model, kPriceFall); !told.ok()) return told;
         }
         const Coins coins{.rated = rating_random.Unit() < options_.rating_probability,
+                          .rating = said_random.Unit(),
                           .gold = !own_gold_rule && gold_random.Unit() < options_.gold_rate};
         if (Status step = PlayOne(*seed.outcomes, item, coins, arm, run); !step.ok()) return step;
       }
@@ -139,6 +142,7 @@ class Runner {
     const double score = outcomes.Score(item.number, item.row, choice->model);
     ArmFeedback feedback;
     if (coins.rated) feedback.rating = world_.Rating(item.row, choice->model);
+    if (feedback.rating.has_value()) feedback.rating = outcomes.Said(item.row, *feedback.rating, coins.rating);
     if (choice->gold_wanted || coins.gold) feedback.gold = score;
     feedback.cost_usd = outcomes.Cost(item.number, item.row, choice->model);
     feedback.tokens_in = cell.tokens_in;

@@ -40,9 +40,9 @@ const std::vector<std::string>& CoreArms() {
 }
 
 std::vector<std::string> ArmNames(const std::vector<std::string>& models) {
-  std::vector<std::string> names = {"pointsman", "static",      "gold_only",   "naive",       "undetected",
-                                    "cold",      "clusters",    "linucb_warm", "linucb_cold", "neighbours",
-                                    "random",    "best_single", "oracle"};
+  std::vector<std::string> names = {
+      "pointsman", "static",   "gold_only",   "naive",       "undetected", "refit",  "refit_dr",    "refit_forest",
+      "cold",      "clusters", "linucb_warm", "linucb_cold", "neighbours", "random", "best_single", "oracle"};
   for (const std::string& model : models) names.push_back("single:" + model);
   return names;
 }

@@ -40,6 +40,8 @@ std::string_view WarmName(Warm warm);
 //   pointsman   shipped defaults          static      its warm start, never updated
 //   gold_only   it without ratings        naive       it with every bias term at 0
 //   undetected  it without change detection
+//   refit       it with re-fits of the source's bias every 500 reports (bootstrap/fit/bias_refit.h), by the
+//               R-learner on ridge; refit_dr, refit_forest: by the DR-learner, on a forest
 //   cold        it with a flat prior and wide widths, the clusters kept
 //   clusters, linucb_warm, linucb_cold, neighbours, random, best_single, oracle
 //               eval/baselines.h, eval/linucb.h
@@ -64,17 +66,17 @@ struct RunOptions {
   std::string source;       // of ratings, see table_world.h; empty: the file's first (E1), none (others)
   double gold_rate = 0.02;  // [0,1]
   std::uint64_t first_seed = 1;
-  std::uint32_t seeds = 10;         // 1 to 1,000
-  std::uint32_t passes = 1;         // 1 to 1,000
+  std::uint32_t seeds = 10;          // 1 to 1,000
+  std::uint32_t passes = 1;          // 1 to 1,000
   std::uint64_t bootstrap_rows = 0;  // 0: see SplitWorld
   RowOrder row_order = RowOrder::kShuffled;
   Warm warm = Warm::kAnswers;
   bool task_types = true;  // the bundle may use the task names of the bootstrap set
   policy::Exploration exploration = policy::Exploration::kGreedyAudits;
-  std::string models;               // see eval/model_choice.h; empty: all
-  std::vector<std::string> arms;    // of ArmNames(); empty: all
-  bool planned_gold = false;        // the learner's arms ask for gold where it is worth most, at the same rate
-  double budget_usd = 0;            // a decision; 0: none
+  std::string models;             // see eval/model_choice.h; empty: all
+  std::vector<std::string> arms;  // of ArmNames(); empty: all
+  bool planned_gold = false;      // the learner's arms ask for gold where it is worth most, at the same rate
+  double budget_usd = 0;          // a decision; 0: none
   Variant variant = Variant::kNone;
   double rating_probability = 0.5;  // [0,1]
   std::uint32_t threads = 1;        // seeds in parallel, 1 to 256
@@ -91,7 +93,6 @@ Status ValidateRunOptions(const RunOptions& options);
 
 // 16 hexadecimal digits over the table, its models and every option that can
 // change a figure (threads cannot). A factory counts as one that is set.
-std::string ConfigurationHash(const TableWorld& world, const RunOptions& options,
-                              const std::vector<std::string>& arms);
+std::string ConfigurationHash(const TableWorld& world, const RunOptions& options, const std::vector<std::string>& arms);
 
 }  // namespace pointsman::eval

@@ -135,6 +135,17 @@ struct FaultOf {
     }
     return Finite(refitted.model_width, refitted.trust_width) ? std::string_view{} : "widths";
   }
+  std::string_view operator()(const policy::BiasSurfaceInstalled& surface) const {
+    if (surface.channel < 1 || surface.channel >= policy::kChannelsMax) return "channel";
+    if (!Finite(surface.noise, surface.error)) return "noise";
+    if (surface.learner.size() > policy::kSurfaceLearnerBytes) return "learner";
+    if (surface.clusters.size() > policy::kSurfaceClustersMax || !AllFinite(surface.clusters)) return "clusters";
+    if (surface.models.size() > policy::kSurfaceModelsMax) return "models";
+    for (const policy::ModelBias& model : surface.models) {
+      if (!Finite(model.bias)) return "models";
+    }
+    return {};
+  }
   std::string_view operator()(const policy::RolloutChanged& changed) const {
     if (changed.reason.size() > kTextBytesMax) return "reason";
     return policy::ValidateRollout(changed.rollout).ok() ? std::string_view{} : "rollout";

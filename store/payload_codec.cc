@@ -1,4 +1,4 @@
-// The twenty payloads to messages and back: one Put and one Get each, found by
+// The twenty-one payloads to messages and back: one Put and one Get each, found by
 // overload, so that a payload without a conversion does not compile.
 #include <array>
 #include <utility>
@@ -281,6 +281,43 @@ bool Get(const record::GenerationActivated& from, GenerationActivated* to) {
   return GetHash(from.bundle(), &to->bundle);
 }
 
+void Put(const BiasSurfaceInstalled& from, record::BiasSurfaceInstalled* to) {
+  to->set_channel(from.channel);
+  to->set_version(from.version);
+  PutHash(from.bundle, to->mutable_bundle());
+  to->set_fitted_from(from.fitted_from.value);
+  to->set_fitted_to(from.fitted_to.value);
+  to->set_ratings(from.ratings);
+  to->set_gold(from.gold);
+  to->set_noise(from.noise);
+  to->set_error(from.error);
+  to->set_learner(from.learner);
+  to->mutable_clusters()->Assign(from.clusters.begin(), from.clusters.end());
+  for (const ModelBias& model : from.models) {
+    to->add_models(model.model.value);
+    to->add_model_biases(model.bias);
+  }
+}
+bool Get(const record::BiasSurfaceInstalled& from, BiasSurfaceInstalled* to) {
+  if (from.channel() >= kChannelsMax || from.models_size() != from.model_biases_size() ||
+      from.clusters_size() > static_cast<int>(kSurfaceClustersMax) ||
+      from.models_size() > static_cast<int>(kSurfaceModelsMax)) {
+    return false;
+  }
+  to->channel = static_cast<std::uint8_t>(from.channel());
+  to->version = from.version();
+  to->fitted_from = LogSeq{from.fitted_from()};
+  to->fitted_to = LogSeq{from.fitted_to()};
+  to->ratings = from.ratings();
+  to->gold = from.gold();
+  to->noise = from.noise();
+  to->error = from.error();
+  to->learner = from.learner();
+  to->clusters.assign(from.clusters().begin(), from.clusters().end());
+  for (int i = 0; i < from.models_size(); ++i) to->models.push_back({ModelId{from.models(i)}, from.model_biases(i)});
+  return GetHash(from.bundle(), &to->bundle);
+}
+
 void Put(const SubjectExcluded& from, record::SubjectExcluded* to) { to->set_subject(from.subject.value); }
 bool Get(const record::SubjectExcluded& from, SubjectExcluded* to) {
   *to = SubjectExcluded{SubjectHash{from.subject()}};
@@ -362,6 +399,9 @@ record::OptionsChanged* Slot(const OptionsChanged&, record::Event* to) { return 
 record::GenerationActivated* Slot(const GenerationActivated&, record::Event* to) {
   return to->mutable_generation_activated();
 }
+record::BiasSurfaceInstalled* Slot(const BiasSurfaceInstalled&, record::Event* to) {
+  return to->mutable_bias_surface_installed();
+}
 record::SubjectExcluded* Slot(const SubjectExcluded&, record::Event* to) { return to->mutable_subject_excluded(); }
 record::LearningSwitched* Slot(const LearningSwitched&, record::Event* to) { return to->mutable_learning_switched(); }
 record::CellReset* Slot(const CellReset&, record::Event* to) { return to->mutable_cell_reset(); }
@@ -396,6 +436,7 @@ bool GetPayload(const record::Event& from, Payload* to) {
     case record::Event::kEpochDeclared: return Take<EpochDeclared>(from.epoch_declared(), to);
     case record::Event::kOptionsChanged: return Take<OptionsChanged>(from.options_changed(), to);
     case record::Event::kGenerationActivated: return Take<GenerationActivated>(from.generation_activated(), to);
+    case record::Event::kBiasSurfaceInstalled: return Take<BiasSurfaceInstalled>(from.bias_surface_installed(), to);
     case record::Event::kSubjectExcluded: return Take<SubjectExcluded>(from.subject_excluded(), to);
     case record::Event::kLearningSwitched: return Take<LearningSwitched>(from.learning_switched(), to);
     case record::Event::kCellReset: return Take<CellReset>(from.cell_reset(), to);

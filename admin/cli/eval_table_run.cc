@@ -21,7 +21,8 @@ void TableRun::Declare(EvalOptions& options) {
                "Rating source: a name in the file, agree:MODEL, ref_agree, weak_agree, none; default of e1: the "
                "file's first, else none");
   options.Number("--gold", run_.gold_rate, 0, 1, "Share of decisions with gold");
-  options.OneOf("--gold-choice", gold_choice_, {"random", "planned"}, "Which decisions get gold: drawn alike, or where a label is worth most");
+  options.OneOf("--gold-choice", gold_choice_, {"random", "planned"},
+                "Which decisions get gold: drawn alike, or where a label is worth most");
   options.OneOf("--policy", policy_, {"greedy", "thompson", "epsilon", "squarecb"}, "How models are drawn");
   options.Count("--passes", run_.passes, 1, 1000, "Passes over the stream; five of e1 are E1L");
   options.Count("--seeds", run_.seeds, 1, 1000, "Seeds, from 1 on");
@@ -29,9 +30,11 @@ void TableRun::Declare(EvalOptions& options) {
   options.OneOf("--warm", warm_, {"answers", "scores", "none"}, "Warm start from");
   options.Flag("--no-task-types", run_.task_types, false, "Leave the bootstrap set's task names unread");
   options.List("--arms", run_.arms, "Arms to play, comma-separated; default: all");
-  options.Text("--models", run_.models, "Models that take part: LIST, best:N, worst:N, random:N, lock-in; default: all");
+  options.Text("--models", run_.models,
+               "Models that take part: LIST, best:N, worst:N, random:N, lock-in; default: all");
   options.Number("--budget", run_.budget_usd, 0, 1e6, "US dollars a decision; 0: none");
-  options.OneOf("--variant", variant_, {"none", "drift", "silent-loss", "inverted-prior"}, "What is done to the world");
+  options.OneOf("--variant", variant_, {"none", "drift", "silent-loss", "inverted-prior", "task-bias"},
+                "What is done to the world");
   options.Count("--threads", run_.threads, 1, 256, "Seeds played at once");
   options.Text("--plots", plots_, "Folder for plots (SVG); it is made when it is missing");
 }

@@ -202,6 +202,22 @@ json ToJson(const OptionsChanged& event) {
 json ToJson(const GenerationActivated& event) {
   return {{"generation", event.generation.value}, {"bundle", HexBytes(event.bundle.bytes)}, {"reason", event.reason}};
 }
+json ToJson(const BiasSurfaceInstalled& event) {
+  json models = json::object();
+  for (const ModelBias& model : event.models) models[std::to_string(model.model.value)] = Finite(model.bias);
+  return {{"channel", event.channel},
+          {"version", event.version},
+          {"bundle", HexBytes(event.bundle.bytes)},
+          {"fitted_from", Number64(event.fitted_from.value)},
+          {"fitted_to", Number64(event.fitted_to.value)},
+          {"ratings", Number64(event.ratings)},
+          {"gold", Number64(event.gold)},
+          {"noise", Finite(event.noise)},
+          {"error", Finite(event.error)},
+          {"learner", event.learner},
+          {"clusters", event.clusters},
+          {"models", models}};
+}
 json ToJson(const SubjectExcluded& event) { return {{"subject", admin::Hex64(event.subject.value)}}; }
 json ToJson(const LearningSwitched& event) { return {{"frozen", event.frozen}}; }
 json ToJson(const CellReset& event) { return {{"cluster", event.cluster.value}, {"model", event.model.value}}; }

@@ -223,7 +223,8 @@ void ShowDiff(Context& context, const json& diff) {
   }
   models.Print(context.out, context.colour);
   if (Flag(diff, "comparable")) {
-    Table clusters({{"CLUSTER", Align::kRight}, {"KIND"}, {"SIZE", Align::kRight}, {"COSINE", Align::kRight}, {"NAME"}, {"FROM"}});
+    Table clusters(
+        {{"CLUSTER", Align::kRight}, {"KIND"}, {"SIZE", Align::kRight}, {"COSINE", Align::kRight}, {"NAME"}, {"FROM"}});
     for (const json& cluster : List(diff, "clusters")) {
       std::string sources;
       for (const json& name : List(cluster, "from")) {
@@ -284,6 +285,27 @@ void ShowPlan(Context& context, const json& plan) {
               << Fixed(FieldNumber(plan, "worst_cost_usd"), 4);
   const double budget = FieldNumber(plan, "budget_usd");
   context.out << (budget > 0 ? "; the budget is " + Fixed(budget, 4) : std::string("; no budget is set")) << "\n";
+}
+
+void ShowRefit(Context& context, const json& report) {
+  for (const json& source : List(report, "sources")) {
+    context.out << Printable(FieldText(source, "source")) << ": " << FieldText(source, "outcome");
+    if (FieldText(source, "outcome") == "refused") {
+      context.out << ": " << Printable(FieldText(source, "message")) << "\n";
+      continue;
+    }
+    if (FieldText(source, "outcome") == "installed") context.out << ", version " << FieldText(source, "version");
+    context.out << " (" << FieldText(source, "learner") << "; " << FieldText(source, "ratings") << " ratings, "
+                << FieldText(source, "gold") << " gold, " << FieldText(source, "paired") << " with both; noise "
+                << Fixed(FieldNumber(source, "noise"), 3) << ", error " << Fixed(FieldNumber(source, "error"), 3)
+                << ")\n";
+    Table table({{"CLUSTER", Align::kRight}, {"NAME"}, {"BIAS", Align::kRight}, {"+-", Align::kRight}});
+    for (const json& cluster : List(source, "clusters")) {
+      table.Row({FieldText(cluster, "number"), Printable(FieldText(cluster, "name")),
+                 Fixed(FieldNumber(cluster, "bias"), 3), Fixed(FieldNumber(cluster, "error"), 3)});
+    }
+    table.Print(context.out, context.colour);
+  }
 }
 
 void ShowExplanation(Context& context, const json& e) {

@@ -17,6 +17,7 @@ void ShowGenerations(Context& context, const nlohmann::json& answer);
 void ShowGeneration(Context& context, const nlohmann::json& generation);
 void ShowDiff(Context& context, const nlohmann::json& diff);
 void ShowBootstrap(Context& context, const nlohmann::json& report);
+void ShowRefit(Context& context, const nlohmann::json& report);
 void ShowPlan(Context& context, const nlohmann::json& plan);
 void ShowExplanation(Context& context, const nlohmann::json& explanation);
 void ShowLearning(Context& context, const nlohmann::json& answer);

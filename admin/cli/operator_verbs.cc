@@ -188,14 +188,10 @@ Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
   }
   const bool planned = !arguments.plan.empty();
   const std::string path = AbsolutePath(planned ? arguments.plan : arguments.table);
-  const json body = {{planned ? "plan_path" : "table_path", path},
-                     {"labels", arguments.labels},
-                     {"clusters_max", arguments.clusters},
-                     {"seed", arguments.seed},
-                     {"refit_embedder", arguments.refit_embedder},
-                     {"embedder", arguments.embedder},
-                     {"activate", !arguments.no_activate},
-                     {"force", arguments.force}};
+  const json body = {{planned ? "plan_path" : "table_path", path}, {"labels", arguments.labels},
+                     {"clusters_max", arguments.clusters},         {"seed", arguments.seed},
+                     {"refit_embedder", arguments.refit_embedder}, {"embedder", arguments.embedder},
+                     {"activate", !arguments.no_activate},         {"force", arguments.force}};
   const auto answer = AskAdmin(context, "POST", "/v1/bootstrap", admin::Dump(body));
   if (!arguments.wait || !std::holds_alternative<json>(answer)) return Finish(context, answer, ShowBootstrap);
   return WaitForBootstrap(context);
@@ -246,6 +242,27 @@ void AddExplain(CLI::App& app, Context& context) {
       [&context, decision] { context.exit = Get(context, "/v1/explain/" + PathPart(*decision), ShowExplanation); });
 }
 
+void AddRefit(CLI::App& app, Context& context) {
+  CLI::App* verb = AddVerb(app, context, "refit",
+                           "Fits over the log what each rating source is off by, and installs it as its usual bias",
+                           "pointsman refit --dry-run");
+  verb->group(kGroup);
+  auto learner = std::make_shared<std::string>("r");
+  auto base = std::make_shared<std::string>("ridge");
+  auto dry_run = std::make_shared<bool>(false);
+  verb->add_option("--learner", *learner, "R- or DR-learner of Meta-Router")
+      ->check(CLI::IsMember({"r", "dr"}))
+      ->capture_default_str();
+  verb->add_option("--base", *base, "What the nuisances are fitted by")
+      ->check(CLI::IsMember({"ridge", "forest"}))
+      ->capture_default_str();
+  verb->add_flag("--dry-run", *dry_run, "Show what would be installed");
+  verb->callback([&context, learner, base, dry_run] {
+    context.exit =
+        Post(context, "/v1/refit", {{"learner", *learner}, {"base", *base}, {"dry_run", *dry_run}}, ShowRefit);
+  });
+}
+
 void AddLearning(CLI::App& app, Context& context, const char* name, bool frozen, const char* help,
                  const char* example) {
   CLI::App* verb = AddVerb(app, context, name, help, example);
@@ -266,6 +283,7 @@ void AddOperatorVerbs(CLI::App& app, Context& context) {
   AddGenerations(app, context);
   AddBootstrap(app, context);
   AddExplain(app, context);
+  AddRefit(app, context);
   AddLearning(app, context, "freeze", true, "Stops learning; feedback is stored and not folded", "pointsman freeze");
   AddLearning(app, context, "resume", false, "Learns again", "pointsman resume");
   AddRollout(app, context, kGroup);

@@ -8,7 +8,7 @@
 
 namespace pointsman::cli {
 
-// Adds status, models, clusters, generations, bootstrap, explain, freeze and
+// Adds status, models, clusters, generations, bootstrap, explain, refit, freeze and
 // resume to `app`.
 void AddOperatorVerbs(CLI::App& app, Context& context);
 

@@ -10,12 +10,11 @@
 #include <utility>
 
 #include "base/contract.h"
+#include "bootstrap/fit/cross_fit.h"
 
 namespace pointsman::bootstrap {
 namespace {
 
-// Candidates for lambda, in units of (sum of weights) * (mean variance of a feature).
-constexpr std::array<double, 9> kLambdaGrid = {.001, .003, .01, .03, .1, .3, 1, 10, 100};
 // Propensities stay within this share of the base rate on either side (spec C.4).
 constexpr double kRelativeClip = 0.2;
 constexpr double kPublishedClipR = 0.1;
@@ -23,77 +22,28 @@ constexpr double kPublishedClipDr = 0.05;
 constexpr double kPublishedOverlap = 0.05;
 constexpr std::uint32_t kFoldsForLambda = 5;
 
-struct CrossFitted {
-  std::vector<double> prediction;  // by the fit that left the row's fold out; in-sample with 0 folds
-  std::vector<double> residual;    // left out, always
-  WeightedFit all;                 // on all rows
-};
-
-std::vector<std::uint32_t> Folds(std::size_t rows, std::span<const std::uint64_t> unit, std::uint32_t folds) {
-  std::vector<std::uint32_t> fold(rows);
-  for (std::size_t i = 0; i < rows; ++i) fold[i] = static_cast<std::uint32_t>((unit.empty() ? i : unit[i]) % folds);
-  return fold;
-}
-
-// The sum over features of their weighted variance, times the weights, over d.
-double Spread(const Rows& rows, std::span<const double> weight) {
-  double total = 0;
-  double squares = 0;
-  std::vector<double> sum(rows.dimension, 0);
-  for (std::size_t i = 0; i < rows.count(); ++i) {
-    if (!(weight[i] > 0)) continue;
-    total += weight[i];
-    for (std::size_t j = 0; j < rows.dimension; ++j) {
-      const double x = rows.row(i)[j];
-      sum[j] += weight[i] * x;
-      squares += weight[i] * x * x;
-    }
-  }
-  for (const double s : sum) squares -= total > 0 ? s * s / total : 0;
-  return std::max(squares / static_cast<double>(rows.dimension), 1e-9 * std::max(total, 1.0));
-}
-
-CrossFitted CrossFit(const Rows& rows, std::span<const double> target, std::span<const double> weight,
-                     std::span<const std::uint32_t> fold, std::uint32_t folds, bool in_sample) {
-  const Scores scores{rows.count(), 1, {target.begin(), target.end()}};
-  const RidgeMoments moments(rows, scores, fold, folds, weight);
-  const double spread = Spread(rows, weight);
-  CrossFitted best;
-  double least = std::numeric_limits<double>::infinity();
-  for (const double share : kLambdaGrid) {
-    std::vector<RidgeHead> heads;
-    for (std::uint32_t f = 0; f < folds; ++f) heads.push_back(moments.Fit(share * spread, f));
-    std::vector<double> prediction(rows.count());
-    std::vector<double> residual(rows.count());
-    double loss = 0;
-    for (std::size_t i = 0; i < rows.count(); ++i) {
-      prediction[i] = heads[fold[i]].At(rows.row(i), 0);
-      residual[i] = target[i] - prediction[i];
-      loss += weight[i] * residual[i] * residual[i];
-    }
-    if (!(loss < least)) continue;
-    least = loss;
-    best.prediction = std::move(prediction);
-    best.residual = std::move(residual);
-    best.all.lambda = share * spread;
-  }
-  best.all.head = moments.Fit(best.all.lambda, folds);
-  for (std::size_t i = 0; in_sample && i < rows.count(); ++i) best.prediction[i] = best.all.head.At(rows.row(i), 0);
-  return best;
-}
-
 // What the parts of one fit share.
 struct Setting {
   std::vector<std::uint32_t> fold;
   std::uint32_t folds;
   bool in_sample;
+  BaseLearner base;
   std::vector<double> ones;
   Setting(std::size_t rows, std::span<const std::uint64_t> unit, const MetaOptions& options)
-      : folds(options.folds == 0 ? kFoldsForLambda : options.folds), in_sample(options.folds == 0), ones(rows, 1) {
-    fold = Folds(rows, unit, folds);
+      : folds(options.folds == 0 ? kFoldsForLambda : options.folds),
+        in_sample(options.folds == 0),
+        base(options.base),
+        ones(rows, 1) {
+    fold = FoldsByUnit(rows, unit, folds);
   }
+  // A last stage: linear, so that it can be installed.
   CrossFitted Fit(const Rows& rows, std::span<const double> target, std::span<const double> weight) const {
     return CrossFit(rows, target, weight, fold, folds, in_sample);
+  }
+  // A nuisance, by the base learner.
+  std::vector<double> Predict(const Rows& rows, std::span<const double> target, std::span<const double> weight) const {
+    if (base == BaseLearner::kRidge) return Fit(rows, target, weight).prediction;
+    return CrossFitForest(rows, target, weight, fold, in_sample ? 0 : folds);
   }
 };
 
@@ -169,7 +119,7 @@ Result<Sources> Split(const UnpairedLog& log, const MetaOptions& options) {
 std::vector<double> Propensities(std::span<const double> known, std::span<const double> treated, const Rows& rows,
                                  const Setting& setting, double low, double high, std::size_t& clipped) {
   std::vector<double> p(known.begin(), known.end());
-  if (known.empty()) p = setting.Fit(rows, treated, setting.ones).prediction;
+  if (known.empty()) p = setting.Predict(rows, treated, setting.ones);
   for (double& x : p) {
     const double inside = std::clamp(x, low, high);
     clipped += inside != x ? 1 : 0;
@@ -185,7 +135,7 @@ struct LastStage {
 
 LastStage RStage(const UnpairedLog& log, std::span<const double> scaled, std::span<const double> p,
                  const Setting& setting) {
-  const std::vector<double> mu = setting.Fit(log.features, scaled, setting.ones).prediction;
+  const std::vector<double> mu = setting.Predict(log.features, scaled, setting.ones);
   LastStage last;
   for (std::size_t i = 0; i < scaled.size(); ++i) {
     const bool gold = log.is_gold[i] != 0;
@@ -201,10 +151,10 @@ LastStage DrStage(const UnpairedLog& log, std::span<const double> scaled, std::s
   std::vector<double> rated(treated.size());
   std::vector<double> beyond(treated.size());
   for (std::size_t i = 0; i < rated.size(); ++i) rated[i] = 1 - treated[i];
-  const std::vector<double> mu0 = setting.Fit(log.features, scaled, rated).prediction;
+  const std::vector<double> mu0 = setting.Predict(log.features, scaled, rated);
   // Gold is too rare for a fit of its own: what it is beyond the ratings' fit.
   for (std::size_t i = 0; i < rated.size(); ++i) beyond[i] = scaled[i] - mu0[i];
-  const std::vector<double> gap = setting.Fit(log.features, beyond, treated).prediction;
+  const std::vector<double> gap = setting.Predict(log.features, beyond, treated);
   LastStage last;
   for (std::size_t i = 0; i < rated.size(); ++i) {
     const double overlap = p[i] * (1 - p[i]);
@@ -307,7 +257,7 @@ RidgeHead FitGain(const UnpairedLog& log, const MetaFit& fit, const MetaOptions&
 RidgeHead FitPlain(const Rows& features, std::span<const double> target, std::span<const double> weight,
                    std::uint32_t folds) {
   REQUIRE(folds >= 2 && target.size() == features.count() && weight.size() == features.count(), "whole rows");
-  const std::vector<std::uint32_t> fold = Folds(features.count(), {}, folds);
+  const std::vector<std::uint32_t> fold = FoldsByUnit(features.count(), {}, folds);
   return CrossFit(features, target, weight, fold, folds, false).all.head;
 }
 
@@ -360,7 +310,7 @@ Result<MetaFit> FitPaired(const PairedLog& log, const MetaOptions& options) {
     difference[i] = log.gold[i] - log.rating[i];
     weight[i] = base / e[i];
   }
-  const std::vector<double> guess = setting.Fit(given, difference, weight).prediction;
+  const std::vector<double> guess = setting.Predict(given, difference, weight);
   std::vector<double> target(n);
   for (std::size_t i = 0; i < n; ++i) {
     target[i] = guess[i] + (audited[i] > 0 ? (difference[i] - guess[i]) / e[i] : 0);

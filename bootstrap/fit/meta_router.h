@@ -6,8 +6,7 @@
 //   paired    every row has a rating, some are audited, and the audit may depend on
 //             the rating (a thumbs-down gets audited). Conditioning on the query alone
 //             is then wrong; missing-data AIPW given query and rating is right.
-// Nuisances are ridge regressions, cross-fitted: no row is predicted by a fit that saw
-// its fold. Every lambda is the one of the least squared error left out.
+// Nuisances are ridge regressions or random forests, cross-fitted (bootstrap/fit/cross_fit.h).
 //
 // Shapes: n rows of d features. A model or a cluster is told apart by features.
 // Units: outcomes and ratings are any finite numbers; corrections are in units of the
@@ -22,6 +21,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "bootstrap/fit/cross_fit.h"
 #include "bootstrap/fit/meta_router_surface.h"
 #include "bootstrap/fit/ridge.h"
 #include "bootstrap/fit/rows.h"
@@ -41,6 +41,7 @@ struct MetaOptions {
   MetaLearner learner = MetaLearner::kR;
   std::uint32_t folds = 5;  // 0: nuisances in-sample, as the published program has them; else >= 2
   ScaleMatch scale = ScaleMatch::kVariance;
+  BaseLearner base = BaseLearner::kRidge;  // of the nuisances; the correction itself is linear
   // Clips and masks of the published program: R clips p to [.1, .9]; DR clips to
   // [.05, .95], leaves out rows with p(1-p) <= .05 and weighs the others alike. They
   // fail where gold is below 5 %: then DR has no row left, and R shrinks the correction.

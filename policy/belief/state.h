@@ -280,6 +280,8 @@ struct State {
   std::array<SourceWatch, kSourcesMax> source_watches{};
   CalibrationGuard guard;
   RowMark sources_dirty;
+  // By channel: the surface in force, or an empty one that keeps the version.
+  std::map<std::uint8_t, BiasSurfaceInstalled> surfaces;
   std::vector<Alarm> alarms;              // the latest, ascending
   std::map<std::string, Pacer> pacers;    // by tenant; "" is the common one
   std::map<ModelId, ModelHealth> health;  // models with failures in a row

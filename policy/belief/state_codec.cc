@@ -78,6 +78,7 @@ ParsedKey ParseKey(std::string_view key) {
     case 'g':
     case 'h':
     case 'm':
+    case 'o':
     case 't':
     case 'w':
     case 'x': parsed.first = in.BigEndian32(); break;
@@ -159,6 +160,7 @@ bool LoadValue(const ParsedKey& parsed, ByteReader& in, State& state) {
     case 'i': return DecodeIrregular(in, state.irregular[parsed.decision]) && in.Finished();
     case 'm': return LoadModel(in, parsed.first, state);
     case 'n': DecodeNoise(in, state.noise); break;
+    case 'o': return DecodeSurface(in, parsed.first, state) && in.Finished();
     case 'p': {
       PairTally& tally = state.pairs[{ModelId{parsed.first}, ModelId{parsed.second}, parsed.channel}];
       tally.wins = in.F64();
@@ -238,6 +240,7 @@ std::string TallyRow(ModelId model) { return NumberKey('t', model.value); }
 std::string HealthRow(ModelId model) { return NumberKey('h', model.value); }
 std::string PacerRow(std::string_view tenant) { return "l" + std::string(tenant); }
 std::string WatchRow(ModelId model) { return NumberKey('w', model.value); }
+std::string SurfaceRow(std::uint8_t channel) { return NumberKey('o', channel); }
 std::string DiscountsRow(ModelId model) { return NumberKey('x', model.value); }
 
 void ForEachStateRow(const State& state,
@@ -258,6 +261,7 @@ void ForEachStateRow(const State& state,
     if (const Model* model = state.pool.Find(ModelId{id})) visit(ModelRow(model->id), EncodeModel(*model));
   }
   visit(kNoiseRow, EncodeNoise(state.noise));
+  for (const auto& [channel, surface] : state.surfaces) visit(SurfaceRow(channel), EncodeSurface(surface));
   for (const auto& [key, tally] : state.pairs) visit(PairRow(key), EncodePair(tally));
   for (const auto& [key, moments] : state.preferences) visit(PreferenceRow(key), EncodePreference(moments));
   if (state.rollout.since.value != 0) visit(kRolloutRow, EncodeRollout(state.rollout));
@@ -291,6 +295,7 @@ std::string StateRow(const State& state, std::string_view key) {
       return found != nullptr ? EncodeModel(*found) : std::string();
     }
     case 'n': return EncodeNoise(state.noise);
+    case 'o': return FindAndEncode(state.surfaces, static_cast<std::uint8_t>(parsed.first), EncodeSurface);
     case 'p': return FindAndEncode(state.pairs, PairKey{model, ModelId{parsed.second}, parsed.channel}, EncodePair);
     case 'q': return FindAndEncode(state.preferences, PreferenceKeyOf(parsed), EncodePreference);
     case 'j': return FindAndEncode(state.irregular_preferences, PreferenceIdOf(parsed), EncodeHeld);

@@ -34,6 +34,9 @@
 //  'n'                        noise: u8 V, u8 n, n f64 covariance, 4 f64 response, 5 u8 graded, u8 quarantined
 //  'j' 16 bytes decision 16 bytes decision u8 channel u64 subject   irregular preference: u8 V, u8 folded,
 //                             f64 outcome, u64 folded_at
+//  'o' u32 channel            bias surface: u8 V, u32 version, 32 bytes bundle, u64 fitted_from, fitted_to, ratings,
+//                             gold, f64 noise, error, text learner, u32 n, n f64 clusters, u32 n, n x (u32 model,
+//                             f64 bias)
 //  'p' u32 model u32 other u8 channel   preferences for people: u8 V, f64 wins, u64 count
 //  'q' u32 model u32 other u8 channel u32 cluster   preferences: u8 V, u32 rows, i32 base, f64 information, score,
 //                             prior, trust of model, trust of other
@@ -81,5 +84,6 @@ std::string DiscountsRow(ModelId model);
 std::string WatchRow(ModelId model);
 std::string HealthRow(ModelId model);
 std::string PacerRow(std::string_view tenant);
+std::string SurfaceRow(std::uint8_t channel);
 
 }  // namespace pointsman::policy

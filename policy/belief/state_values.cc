@@ -287,6 +287,53 @@ void DecodeNoise(ByteReader& in, NoiseModel& noise) {
   noise.quarantined = in.U8();
 }
 
+std::string EncodeSurface(const BiasSurfaceInstalled& surface) {
+  ByteWriter out = Begin();
+  out.U32(surface.version);
+  out.Bytes(surface.bundle.bytes);
+  for (const std::uint64_t number :
+       {surface.fitted_from.value, surface.fitted_to.value, surface.ratings, surface.gold}) {
+    out.U64(number);
+  }
+  out.F64(surface.noise);
+  out.F64(surface.error);
+  out.Text(surface.learner);
+  out.U32(static_cast<std::uint32_t>(surface.clusters.size()));
+  for (const double bias : surface.clusters) out.F64(bias);
+  out.U32(static_cast<std::uint32_t>(surface.models.size()));
+  for (const ModelBias& model : surface.models) {
+    out.U32(model.model.value);
+    out.F64(model.bias);
+  }
+  return out.Take();
+}
+
+bool DecodeSurface(ByteReader& in, std::uint32_t channel, State& state) {
+  if (channel < 1 || channel >= kChannelsMax) return false;
+  BiasSurfaceInstalled& surface = state.surfaces[static_cast<std::uint8_t>(channel)];
+  surface.channel = static_cast<std::uint8_t>(channel);
+  surface.version = in.U32();
+  in.Bytes(surface.bundle.bytes);
+  for (std::uint64_t* number :
+       {&surface.fitted_from.value, &surface.fitted_to.value, &surface.ratings, &surface.gold}) {
+    *number = in.U64();
+  }
+  surface.noise = in.F64();
+  surface.error = in.F64();
+  surface.learner = in.Text();
+  const std::uint32_t clusters = in.U32();
+  if (clusters > kSurfaceClustersMax) return false;
+  for (std::uint32_t k = 0; k < clusters && in.ok(); ++k) surface.clusters.push_back(in.F64());
+  const std::uint32_t models = in.U32();
+  if (models > kSurfaceModelsMax) return false;
+  for (std::uint32_t m = 0; m < models && in.ok(); ++m) {
+    ModelBias& model = surface.models.emplace_back();
+    model.model.value = in.U32();
+    model.bias = in.F64();
+  }
+  return true;
+}
+
 std::string EncodePair(const PairTally& tally) {
   ByteWriter out = Begin();
   out.F64(tally.wins);

@@ -45,6 +45,8 @@ std::string EncodePacer(const Pacer& pacer);
 void DecodePacer(ByteReader& in, Pacer& pacer);
 std::string EncodeHealth(const ModelHealth& health);
 void DecodeHealth(ByteReader& in, ModelHealth& health);
+std::string EncodeSurface(const BiasSurfaceInstalled& surface);
+bool DecodeSurface(ByteReader& in, std::uint32_t channel, State& state);
 std::string EncodeRollout(const RolloutRecord& record);
 bool DecodeRollout(ByteReader& in, RolloutRecord& record);
 std::string EncodeLastChange(const LastChange& change);

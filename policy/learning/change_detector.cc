@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <span>
 
 #include "policy/belief/noise.h"
 #include "policy/belief/state_codec.h"
+#include "policy/learning/bias_surface.h"
 #include "policy/learning/row_fold.h"
 
 namespace pointsman::policy {
@@ -27,13 +27,22 @@ std::uint64_t Reports(const State& state) {
   return reports;
 }
 
-// Standard deviation of the channel's value around the prediction.
-double Deviation(const State& state, const DecisionContext& context, std::uint8_t channel, double usual) {
+// What the value is compared with, but for what is usual: the prediction; or, where the
+// source has a surface, the prior with it. That stands still, while a prediction moves with
+// what is learnt of the level, which the source's bias then makes up for.
+double Expected(const State& state, const DecisionContext& context, std::uint8_t channel, const LiveRow& row) {
+  const auto at = state.surfaces.find(channel);
+  if (at == state.surfaces.end() || at->second.clusters.empty()) return context.predicted_quality;
+  return row.prior + BiasAt(at->second, context.model, row.clusters);
+}
+
+// Standard deviation of the channel's value around `expected`.
+double Deviation(const State& state, const DecisionContext& context, std::uint8_t channel, double expected) {
   if (state.noise.graded[channel]) {
     return std::sqrt(GradedVariance(state.counters, channel) + context.predicted_variance);
   }
-  const double expected = Clip(context.predicted_quality + usual, 0.02, 0.98);
-  return std::sqrt(expected * (1 - expected) + context.predicted_variance);
+  const double mean = Clip(expected, 0.02, 0.98);
+  return std::sqrt(mean * (1 - mean) + context.predicted_variance);
 }
 
 void Remember(State& state, Alarm alarm) {
@@ -125,7 +134,7 @@ int GoldAlarm(const State& state, const ModelWatch& watch, int alone) {
   return 0;
 }
 
-void WatchCells(State& state, const Alarm& model_alarm, double zeta, std::span<const ClusterWeight> clusters) {
+void WatchCells(State& state, const Alarm& model_alarm, double zeta, const ClusterWeights& clusters) {
   for (const ClusterWeight& membership : clusters) {
     if (membership.cluster == kBackground || membership.weight < 0.5) continue;
     const CellKey key{model_alarm.model, membership.cluster};
@@ -156,8 +165,7 @@ int AddToCusum(Cusum& cusum, double zeta, double allowance, double threshold) {
   return direction;
 }
 
-void WatchForChange(State& state, const RowChanged& change, std::span<const ClusterWeight> clusters, LogSeq seq,
-                    std::int64_t at_us) {
+void WatchForChange(State& state, const RowChanged& change, const LiveRow& row, LogSeq seq, std::int64_t at_us) {
   const std::uint8_t channel = change.channel;
   const ChannelValue* now = FindChannel(change.after, channel);
   if (now == nullptr || FindChannel(change.before, channel) != nullptr) return;
@@ -166,7 +174,8 @@ void WatchForChange(State& state, const RowChanged& change, std::span<const Clus
   state.dirty_rows.insert_once(watch.dirty, [model] { return WatchRow(model); });
   if (change.before.empty()) ++watch.rows;
   ChannelWatch& seen = watch.channels[channel];
-  const double residual = now->value - now->offset - change.context.predicted_quality;
+  const double expected = Expected(state, change.context, channel, row);
+  const double residual = now->value - now->offset - expected;
   const bool centred = channel != 0 || seen.centred;
   const bool known = !centred || seen.rows >= kUsualRows;
   const double usual = centred && seen.rows > 0 ? seen.sum / static_cast<double>(seen.rows) : 0;
@@ -177,7 +186,7 @@ void WatchForChange(State& state, const RowChanged& change, std::span<const Clus
     seen.sum += residual;
   }
   if (!known) return;
-  const double deviation = Deviation(state, change.context, channel, usual);
+  const double deviation = Deviation(state, change.context, channel, expected + usual);
   ++state.counters.residual_rows[channel];
   state.counters.residual_squares[channel] += (residual - usual) * (residual - usual);
   const double zeta = (residual - usual) / deviation;
@@ -203,7 +212,7 @@ void WatchForChange(State& state, const RowChanged& change, std::span<const Clus
     RaiseModelAlarm(state, alarm, channel);
     return;
   }
-  WatchCells(state, alarm, zeta, clusters);
+  WatchCells(state, alarm, zeta, row.clusters);
 }
 
 }  // namespace pointsman::policy

@@ -6,11 +6,15 @@
 //   sd^2 = predicted variance + r(1 - r) for channels of 0 and 1, + the channel's
 //          noise variance for graded ones.
 // The fast threshold is 20 (one false alarm in about 160,000 reports; a shift of half a
-// standard deviation is found after about 80; with 12 of the specification one in 2,900, and
-// each costs more than a late alarm: decisions/0016). The slow threshold is 60 (a shift of a
-// quarter, which the fast one never finds, after about 400): it is what a large loss leaves in a source that sees
-// quality badly. Gold is compared with the prediction itself; a rating source has a bias, so its usual difference for
-// the model is the mean of its earlier residuals, and it says nothing before there are kUsualRows of them.
+// standard deviation is found after about 80; with 12 of the specification one in 2,900,
+// and each costs more than a late alarm: decisions/0016). The slow threshold is 60 (a
+// shift of a quarter, which the fast one never finds, after about 400): it is what a
+// large loss leaves in a source that sees quality badly. Gold is compared with the
+// prediction itself; a rating source has a bias, so its usual difference for the model is
+// the mean of its earlier residuals, and it says nothing before there are kUsualRows of
+// them. A source with a bias surface (learning/bias_surface.h) is compared with the prior
+// and the surface instead of the prediction: a prediction moves as the level is learnt,
+// and that would look like change.
 //
 // Who drifted, model or rater, only gold can tell. Where any is given, what sources say
 // counts once gold's fast sum for the model has reached kCorroboration: a source's fast
@@ -34,6 +38,7 @@
 
 #include "policy/belief/state.h"
 #include "policy/learning/event.h"
+#include "policy/learning/row_translation.h"
 
 namespace pointsman::policy {
 
@@ -56,7 +61,6 @@ int AddToCusum(Cusum& cusum, double zeta, double allowance = kCusumAllowance, do
 
 // Looks at a report that said something new about a row. Called before the row is
 // folded. `row` gives the live cells.
-void WatchForChange(State& state, const RowChanged& change, std::span<const ClusterWeight> clusters, LogSeq seq,
-                    std::int64_t at_us);
+void WatchForChange(State& state, const RowChanged& change, const LiveRow& row, LogSeq seq, std::int64_t at_us);
 
 }  // namespace pointsman::policy

@@ -212,7 +212,33 @@ struct GenerationActivated {
   std::string reason;  // "bootstrap", "rollback to 3", ...
   bool operator==(const GenerationActivated&) const = default;
 };
-// 15. Reserved for the bias surface of Meta-Router's learners (BiasSurfaceInstalled).
+// 15. What a rating source is off by, as a function of cluster and model, from a re-fit over the log
+// (Meta-Router's learners). From here on the fold takes it from that source's values, of all rows: those
+// that the cells hold are folded again, so that no cell mixes two surfaces. The tree learns what is left.
+// A surface names clusters of one bundle and ends with its generation.
+struct ModelBias {
+  ModelId model;
+  double bias = 0;
+  bool operator==(const ModelBias&) const = default;
+};
+struct BiasSurfaceInstalled {
+  std::uint8_t channel = 1;   // of the source
+  std::uint32_t version = 1;  // rises by source
+  BundleHash bundle;          // whose clusters are meant: the live one
+  LogSeq fitted_from;         // the events that it was fitted on
+  LogSeq fitted_to;
+  std::uint64_t ratings = 0;
+  std::uint64_t gold = 0;
+  double noise = 0;               // standard deviation of one value about it
+  double error = 0;               // its own standard error, root of the mean square over rated rows
+  std::string learner;            // "r ridge", ...; at most kSurfaceLearnerBytes
+  std::vector<double> clusters;   // the bias by cluster, [0] the background, each in [-1,1]; empty: taken away
+  std::vector<ModelBias> models;  // added to it; ascending, each in [-1,1]
+  bool operator==(const BiasSurfaceInstalled&) const = default;
+};
+inline constexpr std::size_t kSurfaceLearnerBytes = 32;
+inline constexpr std::size_t kSurfaceClustersMax = 4097;
+inline constexpr std::size_t kSurfaceModelsMax = 4096;
 // 16. A subject's feedback stopped counting from here on.
 struct SubjectExcluded {
   SubjectHash subject;
@@ -262,7 +288,8 @@ struct RolloutChanged {
 using Payload =
     std::variant<DecisionMade, OutcomeReported, RatingGiven, PreferenceGiven, GoldGiven, Retracted, DecisionExpired,
                  Tick, ModelAdded, ModelStateChanged, PriceChanged, EpochDeclared, OptionsChanged, GenerationActivated,
-                 SubjectExcluded, LearningSwitched, CellReset, AdminNote, Refitted, RolloutChanged>;
+                 BiasSurfaceInstalled, SubjectExcluded, LearningSwitched, CellReset, AdminNote, Refitted,
+                 RolloutChanged>;
 
 // Who caused an event. Stored by number.
 enum class Origin : std::uint8_t {

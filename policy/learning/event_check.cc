@@ -85,6 +85,38 @@ Status CheckPreference(const State& state, const PreferenceGiven& preference) {
   return {};
 }
 
+Status CheckSurface(const State& state, const BiasSurfaceInstalled& surface, std::size_t clusters, LogSeq seq) {
+  if (surface.channel < 1 || surface.channel > state.options.sources.size()) {
+    return BadEvent("the surface's channel is not a configured source");
+  }
+  if (surface.bundle != state.bundle) return BadEvent("the surface was fitted on another bundle than the live one");
+  if (!surface.clusters.empty() && surface.clusters.size() != clusters + 1) {
+    return BadEvent("the surface must name every cluster of the live bundle");
+  }
+  const auto in_force = state.surfaces.find(surface.channel);
+  if (in_force != state.surfaces.end() && surface.version <= in_force->second.version) {
+    return BadEvent("a surface's version rises");
+  }
+  if (surface.fitted_from > surface.fitted_to || surface.fitted_to >= seq) {
+    return BadEvent("the surface was fitted on events that are not there");
+  }
+  if (surface.learner.size() > kSurfaceLearnerBytes) return BadEvent("the surface's learner has too long a name");
+  if (!(surface.noise >= 0 && surface.noise <= 10) || !(surface.error >= 0 && surface.error <= 10)) {
+    return BadEvent("the surface's noise is out of range");
+  }
+  for (const double bias : surface.clusters) {
+    if (!(std::abs(bias) <= 1)) return BadEvent("a bias must lie in [-1,1]");
+  }
+  ModelId last;
+  for (const ModelBias& model : surface.models) {
+    if (model.model <= last) return BadEvent("the surface's models must ascend");
+    if (auto s = CheckModel(state, model.model); !s.ok()) return s;
+    if (!(std::abs(model.bias) <= 1)) return BadEvent("a bias must lie in [-1,1]");
+    last = model.model;
+  }
+  return {};
+}
+
 Status CheckRefitted(const State& state, const Refitted& refitted) {
   const std::size_t channels_max = state.options.sources.size() + 1;
   if (!refitted.noise.empty()) {

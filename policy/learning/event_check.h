@@ -13,6 +13,8 @@ Status CheckContext(const State& state, const DecisionContext& context);
 // `seq` is the event's own.
 Status CheckRow(const State& state, const RowChanged& change, LogSeq seq);
 Status CheckPreference(const State& state, const PreferenceGiven& preference);
+// `clusters`: of the live bundle, the background not counted.
+Status CheckSurface(const State& state, const BiasSurfaceInstalled& surface, std::size_t clusters, LogSeq seq);
 Status CheckRefitted(const State& state, const Refitted& refitted);
 Status CheckModel(const State& state, ModelId model);
 Error BadEvent(const std::string& what);

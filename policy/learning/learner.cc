@@ -93,6 +93,7 @@ class FoldingLearner final : public Learner {
   Status Apply(const Event& event, const EpochDeclared& declared);
   Status Apply(const Event& event, const OptionsChanged& changed);
   Status Apply(const Event& event, const GenerationActivated& activated);
+  Status Apply(const Event& event, const BiasSurfaceInstalled& surface);
   Status Apply(const Event& event, const SubjectExcluded& excluded);
   Status Apply(const Event& event, const LearningSwitched& switched);
   Status Apply(const Event& event, const CellReset& reset);
@@ -108,8 +109,16 @@ class FoldingLearner final : public Learner {
   void WatchHealth(const Event& event, const OutcomeReported& outcome);
   void CountRow(const RowChanged& change, bool retracted);
   void ScoreAudit(const RowChanged& change);
-  // Folds all earlier feedback into fresh cells of `live` under `options`.
-  Result<State> Refold(LogSeq before, const Options& options, const BundleHash& hash, RowTranslator& translator) const;
+  // What a fold of all earlier feedback into fresh cells is done with.
+  struct RefoldPlan {
+    const Options& options;
+    const BundleHash& bundle;
+    RowTranslator& translator;
+    std::map<std::uint8_t, BiasSurfaceInstalled> surfaces{};
+    bool detect = false;  // look for changes again, instead of taking the discounts as they stand
+  };
+  Result<State> Refold(LogSeq before, RefoldPlan plan) const;
+  Status RefoldEvent(State& folded, const RefoldPlan& plan, const Event& event, BundleHash& in_force) const;
   void MarkEvidence();
   void Install(State&& folded);
   void DropPacers(const Options& next);
@@ -273,7 +282,7 @@ Status FoldingLearner::ApplyRow(const Event& event, const RowChanged& change, bo
   CountRow(change, retracted);
   if (!excluded && !retracted && !state_.frozen) WatchSources(state_, change, event.seq);
   if (state_.options.change_detection && !excluded && !retracted && !state_.frozen) {
-    WatchForChange(state_, change, row.value().clusters, event.seq, event.at_us);
+    WatchForChange(state_, change, row.value(), event.seq, event.at_us);
   }
   if (!FoldRow(state_, change, row.value(), event.seq)) ++state_.counters.not_folded;
   return {};
@@ -344,14 +353,49 @@ Status FoldingLearner::Apply(const Event& event, const EpochDeclared& declared) 
   return {};
 }
 
-Result<State> FoldingLearner::Refold(LogSeq before, const Options& options, const BundleHash& hash,
-                                     RowTranslator& translator) const {
+// One earlier event, as far as it bears on the evidence.
+Status FoldingLearner::RefoldEvent(State& folded, const RefoldPlan& plan, const Event& event,
+                                   BundleHash& in_force) const {
+  if (const RowChanged* change = AsRow(event.payload)) {
+    if (auto s = CheckRow(folded, *change, event.seq); !s.ok()) return s;
+    auto row = plan.translator.Translate(change->context, folded.pool);
+    if (!row.ok()) return row.error();
+    const bool said = !std::holds_alternative<Retracted>(event.payload) && !folded.excluded.contains(change->subject);
+    if (plan.detect && said && !folded.frozen && plan.options.change_detection) {
+      WatchForChange(folded, *change, row.value(), event.seq, event.at_us);
+    }
+    FoldRow(folded, *change, row.value(), event.seq);
+  } else if (const auto* preference = std::get_if<PreferenceGiven>(&event.payload)) {
+    if (auto pair = FoldPair(folded, *preference, plan.translator); !pair.ok()) return pair.error();
+  } else if (const auto* switched = std::get_if<LearningSwitched>(&event.payload)) {
+    folded.frozen = switched->frozen;
+  } else if (const auto* excluded = std::get_if<SubjectExcluded>(&event.payload)) {
+    folded.excluded.insert(excluded->subject);
+  } else if (const auto* activated = std::get_if<GenerationActivated>(&event.payload)) {
+    in_force = activated->bundle;
+    for (auto& [model, watch] : folded.watches) watch.changed = false;
+  } else if (const auto* reset = std::get_if<CellReset>(&event.payload)) {
+    // A reset names a cluster of the bundle that was live then; it has no
+    // meaning in another one.
+    if (in_force == plan.bundle) ResetCell(folded, {reset->model, reset->cluster}, event.seq);
+  } else if (const auto* declared = std::get_if<EpochDeclared>(&event.payload)) {
+    if (plan.detect) DiscountModel(folded, declared->id, {event.seq, event.at_us, kEpochHalvings});
+  }
+  return {};
+}
+
+Result<State> FoldingLearner::Refold(LogSeq before, RefoldPlan plan) const {
   State folded;
-  folded.options = options;
+  folded.options = plan.options;
   folded.pool = state_.pool;
+  folded.surfaces = std::move(plan.surfaces);
+  folded.noise.graded = state_.noise.graded;
+  folded.counters.residual_rows = state_.counters.residual_rows;
+  folded.counters.residual_squares = state_.counters.residual_squares;
   // A discount halves what the sums hold at its place in the log; so it is given there again.
   std::vector<std::pair<ModelId, Discount>> due;
   for (const auto& [model, discounts] : state_.discounts) {
+    if (plan.detect) break;
     for (const Discount& discount : discounts) due.emplace_back(model, discount);
   }
   std::sort(due.begin(), due.end(), [](const auto& a, const auto& b) { return a.second.seq < b.second.seq; });
@@ -362,25 +406,7 @@ Result<State> FoldingLearner::Refold(LogSeq before, const Options& options, cons
   BundleHash in_force;
   const Status status = history_.ForEachLasting(before, [&](const Event& event) -> Status {
     discount_until(event.seq);
-    if (const RowChanged* change = AsRow(event.payload)) {
-      if (auto s = CheckRow(folded, *change, event.seq); !s.ok()) return s;
-      auto row = translator.Translate(change->context, folded.pool);
-      if (!row.ok()) return row.error();
-      FoldRow(folded, *change, row.value(), event.seq);
-    } else if (const auto* preference = std::get_if<PreferenceGiven>(&event.payload)) {
-      if (auto pair = FoldPair(folded, *preference, translator); !pair.ok()) return pair.error();
-    } else if (const auto* switched = std::get_if<LearningSwitched>(&event.payload)) {
-      folded.frozen = switched->frozen;
-    } else if (const auto* excluded = std::get_if<SubjectExcluded>(&event.payload)) {
-      folded.excluded.insert(excluded->subject);
-    } else if (const auto* activated = std::get_if<GenerationActivated>(&event.payload)) {
-      in_force = activated->bundle;
-    } else if (const auto* reset = std::get_if<CellReset>(&event.payload)) {
-      // A reset names a cluster of the bundle that was live then; it has no
-      // meaning in another one.
-      if (in_force == hash) ResetCell(folded, {reset->model, reset->cluster}, event.seq);
-    }
-    return {};
+    return RefoldEvent(folded, plan, event, in_force);
   });
   if (!status.ok()) return status.error();
   discount_until(before);
@@ -422,7 +448,9 @@ Status FoldingLearner::Apply(const Event& event, const OptionsChanged& changed) 
                            before.gold_half_life_days != changed.options.gold_half_life_days;
   // Stored sums are in units of the half-lives: other ones mean folding again.
   if (other_times && !state_.cells.empty()) {
-    auto folded = Refold(event.seq, changed.options, state_.bundle, *translator_);
+    auto folded = Refold(
+        event.seq,
+        {.options = changed.options, .bundle = state_.bundle, .translator = *translator_, .surfaces = state_.surfaces});
     if (!folded.ok()) return folded.error();
     Install(std::move(folded.value()));
   }
@@ -443,7 +471,7 @@ Status FoldingLearner::Apply(const Event& event, const GenerationActivated& acti
     if (auto s = ValidateBundle(*live); !s.ok()) return s;
   }
   auto translator = std::make_unique<RowTranslator>(bundles_, activated.bundle, live);
-  auto folded = Refold(event.seq, state_.options, activated.bundle, *translator);
+  auto folded = Refold(event.seq, {.options = state_.options, .bundle = activated.bundle, .translator = *translator});
   if (!folded.ok()) return folded.error();
   Install(std::move(folded.value()));
   bundle_ = std::move(live);
@@ -456,12 +484,44 @@ Status FoldingLearner::Apply(const Event& event, const GenerationActivated& acti
     watch.changed = false;
     Mark(WatchRow(model));
   }
+  // Their clusters go with the bundle; the versions stay.
+  for (auto& [channel, surface] : state_.surfaces) {
+    surface.clusters.clear();
+    surface.models.clear();
+    Mark(SurfaceRow(channel));
+  }
   // Chosen for the widths of the bundle that goes.
   state_.model_width = 0;
   state_.trust_width = 0;
   state_.width_refitted_at = 0;
   state_.generations.push_back({activated.generation, activated.bundle, event.seq, event.at_us, activated.reason});
   Mark(GenerationRow(activated.generation));
+  return {};
+}
+
+// What the source seems to be off by is read anew, in every row; so are the changes that
+// were seen in its values: a detector that took the bias for a change takes that back.
+Status FoldingLearner::Apply(const Event& event, const BiasSurfaceInstalled& surface) {
+  if (auto s = CheckSurface(state_, surface, bundle_->cluster_count(), event.seq); !s.ok()) return s;
+  RefoldPlan plan{.options = state_.options,
+                  .bundle = state_.bundle,
+                  .translator = *translator_,
+                  .surfaces = state_.surfaces,
+                  .detect = true};
+  plan.surfaces[surface.channel] = surface;
+  auto folded = Refold(event.seq, plan);
+  if (!folded.ok()) return folded.error();
+  for (auto* watched : {&state_, &folded.value()}) {
+    for (const auto& [model, watch] : watched->watches) Mark(WatchRow(model));
+    for (const auto& [model, discounts] : watched->discounts) Mark(DiscountsRow(model));
+  }
+  Mark(kAlarmsRow);
+  state_.watches = std::move(folded->watches);
+  state_.discounts = std::move(folded->discounts);
+  state_.alarms = std::move(folded->alarms);
+  Install(std::move(folded.value()));
+  state_.surfaces[surface.channel] = surface;
+  Mark(SurfaceRow(surface.channel));
   return {};
 }
 

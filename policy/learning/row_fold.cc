@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "policy/belief/state_codec.h"
+#include "policy/learning/bias_surface.h"
 #include "policy/learning/preference_fold.h"
 
 namespace pointsman::policy {
@@ -152,6 +153,10 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
 
   RowTimes times(state, change.context);
   const double gold_probability = change.context.gold_probability;
+  const SurfaceBiases biases = BiasesAt(state, change.context.model, row.clusters);
+  const bool plain = state.surfaces.empty();
+  const Channels before = plain ? held.folded : Shifted(held.folded, biases);
+  const Channels after = plain ? next.folded : Shifted(next.folded, biases);
   std::size_t index = 0;
   for (const ClusterWeight& membership : row.clusters) {
     const CellKey key{change.context.model, membership.cluster};
@@ -162,9 +167,9 @@ bool FoldRow(State& state, const RowChanged& change, const LiveRow& row, LogSeq 
     next.hidden[index] = StillHidden(hidden, held.folded, next.folded);
     if (!cell.quarantined) {
       RowTerms terms{{}, held.weight, membership.weight, row.prior, row.prior_centred};
-      bool finite = ApplyToCell(cell, -1, Without(held.folded, hidden), terms, times, held.folded_at, gold_probability);
+      bool finite = ApplyToCell(cell, -1, Without(before, hidden), terms, times, held.folded_at, gold_probability);
       terms.arrival_weight = next.weight;
-      const Channels visible = Without(next.folded, next.hidden[index]);
+      const Channels visible = Without(after, next.hidden[index]);
       finite = ApplyToCell(cell, +1, visible, terms, times, LogSeq{}, gold_probability) && finite;
       if (!finite) PutInQuarantine(cell);
     }

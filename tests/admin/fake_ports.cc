@@ -274,6 +274,25 @@ BootstrapReport FakePorts::BootstrapStatus() const {
   return report;
 }
 
+Result<RefitReport> FakePorts::Refit(const Caller& caller, const RefitRequest& request) {
+  Keep(caller, "refit " + request.learner + " " + request.base + (request.dry_run ? " dry" : ""));
+  RefitReport report;
+  RefitReport::Source& source = report.sources.emplace_back();
+  source.source = "thumbs";
+  source.outcome = request.dry_run ? "fitted" : "installed";
+  source.version = 3;
+  source.learner = request.learner + " " + request.base;
+  source.ratings = 1200;
+  source.gold = 30;
+  source.paired = 25;
+  source.fitted_from = 5;
+  source.fitted_to = 900;
+  source.noise = 0.4;
+  source.error = 0.03;
+  source.clusters = {{0, "background", -0.1, 0.05}, {1, "bake bread", 0.2, 0.04}};
+  return report;
+}
+
 Result<BootstrapReport> FakePorts::CancelBootstrap(const Caller& caller) {
   Keep(caller, "cancel");
   return MakeError(Code::kFailedPrecondition, "nothing_runs", "no job runs");

@@ -69,6 +69,7 @@ class FakePorts final : public Ports {
            "\",\"queries\":3,\"cost_usd\":1.5,\"worst_cost_usd\":4,\"budget_usd\":2,\"stages\":"
            "[{\"stage\":\"collect\",\"model\":\"m\",\"calls\":3,\"tokens_in\":30,\"tokens_out\":60,\"cost_usd\":1.5}]}";
   }
+  Result<RefitReport> Refit(const Caller& caller, const RefitRequest& request) override;
   Result<BootstrapReport> CancelBootstrap(const Caller& caller) override;
   Result<Explanation> Explain(const std::string& decision) const override;
   Status SetFrozen(const Caller& caller, bool frozen) override;

@@ -84,6 +84,7 @@ const std::map<std::string, std::string>& GoodBodies() {
       {"ActivateRequest", R"({"target":2})"},
       {"BootstrapRequest", R"({"table_path":"/t.jsonl"})"},
       {"PlanRequest", R"({"plan_path":"/p.toml"})"},
+      {"RefitRequest", R"({"learner":"dr","base":"forest","dry_run":true})"},
       {"GoldRequest", R"({"decision":"00112233445566778899aabbccddeeff","value":0.5})"},
       {"RolloutRequest", R"({"mode":"canary","share":0.25,"incumbent":"alpha"})"},
       {"WhatIfRequest", R"({"weights":{"quality":1,"cost":0},"epsilon":0.1,"events":1000})"},

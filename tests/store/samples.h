@@ -158,6 +158,23 @@ inline policy::DecisionMade FullDecision() {
   return made;
 }
 
+inline policy::BiasSurfaceInstalled FullSurface(const BundleHash& bundle) {
+  policy::BiasSurfaceInstalled surface;
+  surface.channel = 2;
+  surface.version = 3;
+  surface.bundle = bundle;
+  surface.fitted_from = LogSeq{7};
+  surface.fitted_to = LogSeq{900};
+  surface.ratings = 410;
+  surface.gold = 33;
+  surface.noise = 0.4;
+  surface.error = 0.02;
+  surface.learner = "r ridge";
+  surface.clusters = {-0.1, 0.05, 0.25};
+  surface.models = {{ModelId{2}, -0.03}, {ModelId{3}, 0.01}};
+  return surface;
+}
+
 // One event of each kind with every field set; `number` is what is stored.
 inline std::vector<policy::Event> EventOfEachKind() {
   using namespace policy;  // NOLINT(google-build-using-namespace): test data of one domain
@@ -215,7 +232,8 @@ inline std::vector<policy::Event> EventOfEachKind() {
                                    CellReset{ClusterId{17}, ModelId{3}},
                                    AdminNote{"a note"},
                                    Refitted{.noise = {0.2, 0.01, 0.01, 0.1}, .response = {0.9}, .model_width = 0.04},
-                                   RolloutChanged{{RolloutMode::kApprentice, 0.1, "large"}, "asked for"}};
+                                   RolloutChanged{{RolloutMode::kApprentice, 0.1, "large"}, "asked for"},
+                                   FullSurface(context.bundle)};
   std::vector<Event> events;
   for (auto& payload : payloads) {
     events.push_back({LogSeq{1000 + events.size()}, kNoonUs + 5, Origin::kOperator, 1000, std::move(payload)});
