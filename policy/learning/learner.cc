@@ -30,10 +30,7 @@ const RowChanged* AsRow(const Payload& payload) {
 }
 
 bool HasChannel(const Channels& channels, std::uint8_t channel) {
-  for (const ChannelValue& value : channels) {
-    if (value.channel == channel) return true;
-  }
-  return false;
+  return std::any_of(channels.begin(), channels.end(), [=](const ChannelValue& v) { return v.channel == channel; });
 }
 
 class FoldingLearner final : public Learner {

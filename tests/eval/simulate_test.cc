@@ -356,7 +356,7 @@ TEST(Simulate, TheComparisonsLearnNothingOrTakeRatingsAtFaceValue) {
     return Simulate(scenario, StarterDirectory(), make)->acceptance[0].figure.value();
   };
   EXPECT_EQ(share(LearnerKind::kStatic), 0);
-  EXPECT_GT(share(LearnerKind::kNaive), .9) << "nothing but praise for one, and blame for all others";
+  EXPECT_GT(share(LearnerKind::kNaive), .8) << "nothing but praise for one, and blame for all others";
   EXPECT_EQ(share(LearnerKind::kShipped), share(LearnerKind::kShipped));
 }
 
