@@ -114,6 +114,20 @@ TEST(Change, ALossThatRatingsShowFaintlyIsFoundAndBlamedOnTheModel) {
   EXPECT_LT(fall, -.05) << "against what nobody plays";
 }
 
+// decisions/0016: who drifted, model or rater, only gold can tell.
+TEST(Change, ASourceAloneIsBelievedOnlyWhereNobodyGivesGold) {
+  for (const bool gold : {false, true}) {
+    Watched world(2);
+    if (gold) world.Label(1, .6, .6);
+    for (int i = 0; i < 150; ++i) world.Rate(1, .6, .65);
+    for (int i = 0; i < 100; ++i) world.Rate(1, .6, .1);
+    EXPECT_EQ(world.learner->state().counters.alarms > 0, !gold);
+    if (!gold) continue;
+    for (int i = 0; i < 20; ++i) world.Label(1, .6, .1);
+    EXPECT_GT(world.learner->state().counters.alarms, 0U) << "gold agrees";
+  }
+}
+
 TEST(Change, AModelThatGetsWorseIsFoundAndItsEvidenceCountsAnEighth) {
   Watched world(2);
   for (int i = 0; i < 300; ++i) world.Label(1, .8, .8);
