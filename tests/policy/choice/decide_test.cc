@@ -82,6 +82,22 @@ TEST_F(DecideTest, WeightsTradeQualityForCost) {
   EXPECT_EQ(Decide(snapshot_, query_).error().code, Code::kOutOfRange);
 }
 
+// decisions/0016.
+TEST_F(DecideTest, AuditsBecomeRareOnceGoldHasFoundNothingWrongWithThePrior) {
+  snapshot_.options.gold_rate = .3;
+  snapshot_.options.audit_rate_start = .2;
+  snapshot_.options.audit_rate = .01;
+  snapshot_.options.widths_overridden = true;
+  snapshot_.widths = snapshot_.options.widths;
+  EXPECT_EQ(Must(query_).audit_rate, .2);
+  snapshot_.counters.feedback[0] = kTrustGold;
+  EXPECT_EQ(Must(query_).audit_rate, .2) << "too few reports";
+  snapshot_.counters.feedback[1] = kTrustReports;
+  EXPECT_EQ(Must(query_).audit_rate, .01);
+  snapshot_.widths.model = 2 * snapshot_.options.widths.model;
+  EXPECT_EQ(Must(query_).audit_rate, .2) << "gold asks for wider levels";
+}
+
 TEST_F(DecideTest, AuditsFollowTheLoggedPropensities) {
   snapshot_.options.gold_rate = .3;
   snapshot_.options.audit_rate_start = .2;
