@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
@@ -44,6 +45,13 @@ std::uint64_t NextLook(std::uint64_t labels) {
   std::uint64_t number = 1;
   while (LabelsForLook(number) <= labels) ++number;
   return number;
+}
+
+Gain GainOf(double difference, double error, double share, std::uint64_t labels) {
+  const double one_label = 1 / (share * static_cast<double>(std::max<std::uint64_t>(labels, 1)));
+  Gain gain{difference / (1 - share), std::hypot(error / (1 - share), one_label)};
+  gain.chance = std::erfc(gain.value / gain.error / std::sqrt(2.0)) / 2;
+  return gain;
 }
 
 struct RolloutWatch::Impl {
@@ -118,10 +126,11 @@ void RolloutWatch::Impl::Look(std::uint64_t number) {
     const policy::ValueEstimate& gain = judgement->utility_difference;
     const double share = scene->record.rollout.share;
     look.decisions = judgement->decisions;
-    look.gain = gain.value / (1 - share);
-    look.gain_error = gain.error / (1 - share);
+    const Gain found = GainOf(gain.value, gain.error, share, scene->labels);
+    look.gain = found.value;
+    look.gain_error = found.error;
+    look.chance = found.chance;
     look.quality_gain = judgement->difference.value / (1 - share);
-    look.chance = gain.error > 0 ? std::erfc(gain.value / gain.error / std::sqrt(2.0)) / 2 : (gain.value > 0 ? 0 : 1);
     better = look.chance <= look.level;
     look.verdict = better                          ? "better: the router takes over"
                    : 1 - look.chance <= look.level ? "worse: the incumbent is followed on"

@@ -16,7 +16,9 @@
 //            0.05 / (k (k + 1)), which sums to 0.05 over all looks: an apprentice whose
 //            choices are no better takes over with at most 5 % probability, whenever it
 //            is stopped. Levels rest on the normal approximation over subjects, which the
-//            judge refuses to make for too few labels.
+//            judge refuses to make for too few labels. Where the two hardly ever choose
+//            otherwise it would be sure of next to nothing, so the error holds one label
+//            that goes the other way, 1 / (s labels), besides.
 // Verdict    Better at that level: RolloutChanged{full}, by the learner, with the figures
 //            as its reason. Else the apprentice goes on.
 //
@@ -38,6 +40,16 @@ std::uint64_t LabelsForLook(std::uint64_t number);
 double LevelOfLook(std::uint64_t number);
 // The first look that `labels` have not reached.
 std::uint64_t NextLook(std::uint64_t labels);
+
+struct Gain {
+  double value = 0;   // utility per decision, of the router's choices over the incumbent's
+  double error = 0;   // standard error, positive
+  double chance = 1;  // of such a gain where there is none
+};
+// Of the judge's `difference` (greedy against played) and its `error`, at the router's
+// share (0,1) and so many gold labels: both are taken to the question's scale, and one
+// label that goes the other way is added to the error.
+Gain GainOf(double difference, double error, double share, std::uint64_t labels);
 
 class RolloutWatch {
  public:
