@@ -117,30 +117,50 @@ json ToJson(const StatusReport& report) {
   };
 }
 
+json TrialJson(const TrialReport& trial) {
+  return {{"prior", trial.prior},
+          {"like", trial.like},
+          {"reports", Number64(trial.reports)},
+          {"reports_needed", Number64(trial.reports_needed)},
+          {"plays", Number64(trial.plays)},
+          {"spent", Finite(trial.spent)},
+          {"allowance", Finite(trial.allowance)},
+          {"spent_usd", Finite(trial.spent_usd)},
+          {"allowance_usd", Finite(trial.allowance_usd)},
+          {"gold_asked", Number64(trial.gold_asked)},
+          {"probes", Number64(trial.probes)}};
+}
+
+json ToJson(const ProbeReport& report) {
+  return {{"model", ToJson(report.model)}, {"probes", Number64(report.probes)}, {"thin_clusters", report.thin}};
+}
+
 json ToJson(const ModelReport& report) {
   json biases = json::array();
   for (const ModelReport::Bias& bias : report.biases) {
     biases.push_back({{"source", bias.source}, {"bias", Finite(bias.bias)}, {"deviation", Finite(bias.deviation)}});
   }
-  return {{"id", report.id},
-          {"name", report.name},
-          {"epoch", report.epoch},
-          {"state", report.state},
-          {"price", PriceJson(report.price)},
-          {"context_tokens", report.context_tokens},
-          {"in_bundle", report.in_bundle},
-          {"prior_quality", Finite(report.prior_quality)},
-          {"level", Finite(report.level)},
-          {"level_deviation", Finite(report.level_deviation)},
-          {"expected_tokens_out", Finite(report.expected_tokens_out)},
-          {"latency_median_ms", Finite(report.latency_median_ms)},
-          {"latency_high_ms", Finite(report.latency_high_ms)},
-          {"decisions", Number64(report.decisions)},
-          {"outcomes", Number64(report.outcomes)},
-          {"failures", Number64(report.failures)},
-          {"ratings", Number64(report.ratings)},
-          {"gold", Number64(report.gold)},
-          {"biases", std::move(biases)}};
+  json model = {{"id", report.id},
+                {"name", report.name},
+                {"epoch", report.epoch},
+                {"state", report.state},
+                {"price", PriceJson(report.price)},
+                {"context_tokens", report.context_tokens},
+                {"in_bundle", report.in_bundle},
+                {"prior_quality", Finite(report.prior_quality)},
+                {"level", Finite(report.level)},
+                {"level_deviation", Finite(report.level_deviation)},
+                {"expected_tokens_out", Finite(report.expected_tokens_out)},
+                {"latency_median_ms", Finite(report.latency_median_ms)},
+                {"latency_high_ms", Finite(report.latency_high_ms)},
+                {"decisions", Number64(report.decisions)},
+                {"outcomes", Number64(report.outcomes)},
+                {"failures", Number64(report.failures)},
+                {"ratings", Number64(report.ratings)},
+                {"gold", Number64(report.gold)},
+                {"biases", std::move(biases)}};
+  if (report.trial) model["trial"] = TrialJson(*report.trial);
+  return model;
 }
 
 json ToJson(const ModelTreeReport& report) {
@@ -425,12 +445,48 @@ json ProblemJson(const Error& error, int http_status) {
 
 std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
-Result<AddModelBody> ParseAddModel(std::string_view body) {
-  return ParseInto<AddModelBody>(body, [](Fields& fields, AddModelBody& out) {
+Result<NewModel> ParseAddModel(std::string_view body) {
+  return ParseInto<NewModel>(body, [](Fields& fields, NewModel& out) {
     fields.Text("name", &out.name, true);
     TakePrice(fields, &out.price, true);
     fields.Whole("context_tokens", &out.context_tokens, false);
+    fields.Text("family", &out.facts.family, false);
+    double strength = -1;
+    fields.Real("strength", &strength, false);
+    if (strength != -1) out.facts.strength = strength;
   });
+}
+
+Result<std::vector<ProbeAsk>> ParseProbes(std::string_view body) {
+  auto object = ParseObject(body);
+  if (!object.ok()) return object.error();
+  Fields fields(std::move(object).value());
+  const json* list = fields.Raw("probes");
+  if (Status finished = fields.Finish(); !finished.ok()) return finished.error();
+  if (list == nullptr) return BadInput("missing_field", "field 'probes' is missing");
+  if (!list->is_array()) return BadInput("wrong_type", "field 'probes' must be an array of {query | embedding, score}");
+  std::vector<ProbeAsk> probes;
+  for (const json& item : *list) {
+    const std::string place = "probe " + std::to_string(probes.size() + 1) + ": ";
+    if (!item.is_object()) return BadInput("wrong_type", place + "must be an object {query | embedding, score}");
+    Fields inner(item);
+    ProbeAsk& probe = probes.emplace_back();
+    inner.Text("query", &probe.text, false);
+    inner.Real("score", &probe.score, true);
+    const json* embedding = inner.Raw("embedding");
+    if (Status finished = inner.Finish(); !finished.ok()) {
+      Error error = finished.error();
+      error.message = place + error.message;
+      return error;
+    }
+    if (embedding == nullptr) continue;
+    const auto number = [](const json& one) { return one.is_number(); };
+    if (!embedding->is_array() || !std::all_of(embedding->begin(), embedding->end(), number)) {
+      return BadInput("wrong_type", place + "field 'embedding' must be an array of numbers");
+    }
+    for (const json& one : *embedding) probe.embedding.push_back(one.get<float>());
+  }
+  return probes;
 }
 
 Result<PriceBody> ParsePrice(std::string_view body) {

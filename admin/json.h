@@ -30,6 +30,7 @@ std::string Hex64(std::uint64_t value);
 
 nlohmann::json ToJson(const StatusReport& report);
 nlohmann::json ToJson(const ModelReport& report);
+nlohmann::json ToJson(const ProbeReport& report);
 nlohmann::json ToJson(const ClusterReport& report);
 nlohmann::json ToJson(const ClusterDetail& detail);
 nlohmann::json ToJson(const GenerationReport& report);
@@ -51,11 +52,6 @@ std::string_view RetryName(Retry retry);
 // Bytes for the wire; never throws.
 std::string Dump(const nlohmann::json& value);
 
-struct AddModelBody {
-  std::string name;
-  policy::Price price;
-  std::uint32_t context_tokens = 0;
-};
 struct PriceBody {
   policy::Price price;
 };
@@ -76,7 +72,8 @@ struct GoldBody {
 
 // Errors of all: INVALID_ARGUMENT, reason malformed_json, unknown_field,
 // missing_field or wrong_type; OUT_OF_RANGE for numbers outside their type.
-Result<AddModelBody> ParseAddModel(std::string_view body);
+Result<NewModel> ParseAddModel(std::string_view body);
+Result<std::vector<ProbeAsk>> ParseProbes(std::string_view body);
 Result<PriceBody> ParsePrice(std::string_view body);
 Result<StateBody> ParseState(std::string_view body);
 Result<ActivateBody> ParseActivate(std::string_view body);

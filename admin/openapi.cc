@@ -78,15 +78,23 @@ constexpr std::array kSchemas = {
     Schema{"Acknowledgement", "code:OK|DUPLICATE_OK sequence:big feedback_id:text durability:none|process|synced"},
     Schema{"Price", "input_usd_per_million:number output_usd_per_million:number"},
     Schema{"AddModelRequest",
-           "name:text input_usd_per_million:number output_usd_per_million:number context_tokens?:int"},
+           "name:text input_usd_per_million:number output_usd_per_million:number context_tokens?:int family?:text "
+           "strength?:number"},
+    Schema{"ProbesRequest", "probes:[ProbeRequest]"},
+    Schema{"ProbeRequest", "query?:text embedding?:[number] score:number"},
+    Schema{"Probes", "model:Model probes:big thin_clusters:[text]"},
     Schema{"StateRequest", "state:active|draining|retired"},
     Schema{"Models", "models:[Model]"},
     Schema{"Model",
-           "id:int name:text epoch:int state:active|draining|retired price:Price context_tokens:int in_bundle:bool "
+           "id:int name:text epoch:int state:active|draining|retired|new|probation trial?:Trial price:Price "
+           "context_tokens:int in_bundle:bool "
            "prior_quality:real level:real level_deviation:real expected_tokens_out:real latency_median_ms:real "
            "latency_high_ms:real decisions:big outcomes:big "
            "failures:big ratings:big gold:big biases:[Bias]",
            true},
+    Schema{"Trial",
+           "prior:nothing|facts|again like:[text] reports:big reports_needed:big plays:big spent:real allowance:real "
+           "spent_usd:real allowance_usd:real gold_asked:big probes:big"},
     Schema{"Bias", "source:text bias:real deviation:real"},
     Schema{"ModelProfile", "model:Model clusters:int best_in:int mean_quality:real niches:[Niche]"},
     Schema{"Niche",

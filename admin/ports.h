@@ -16,6 +16,7 @@
 #include "admin/client_requests.h"
 #include "base/result.h"
 #include "policy/judgement/off_policy.h"
+#include "policy/world/newcomer_prior.h"
 #include "policy/world/pool.h"
 #include "policy/world/rollout.h"
 
@@ -108,11 +109,38 @@ struct StatusReport {
   std::vector<std::string> warnings;  // for people: "ratings stand on prior bias only", ...
 };
 
+// What a model on trial may cost and has cost so far (policy/belief/newcomer.h).
+struct TrialReport {
+  std::string prior;              // again, facts, nothing: what it started from
+  std::vector<std::string> like;  // with facts: the models whose mean that is
+  std::uint64_t reports = 0, reports_needed = 0;
+  std::uint64_t plays = 0;                  // draws although another model was the best guess
+  double spent = 0, allowance = 0;          // utility given up in them
+  double spent_usd = 0, allowance_usd = 0;  // dollars more; allowance 0: no budget, no bound
+  std::uint64_t gold_asked = 0, probes = 0;
+};
+
+// A model that joins the pool.
+struct NewModel {
+  std::string name;
+  policy::Price price;
+  std::uint32_t context_tokens = 0;
+  policy::NewcomerFacts facts;
+};
+
+// One scored answer of a model: the query as text or as embedding.
+struct ProbeAsk {
+  std::string text;
+  std::vector<float> embedding;
+  double score = 0;
+};
+
 struct ModelReport {
   std::uint32_t id = 0;
   std::string name;
   std::uint32_t epoch = 1;
-  std::string state;  // active, draining, retired
+  std::string state;                 // active, draining, retired, new, probation
+  std::optional<TrialReport> trial;  // of a model that is new or on probation
   policy::Price price;
   std::uint32_t context_tokens = 0;
   bool in_bundle = false;
@@ -128,6 +156,12 @@ struct ModelReport {
     double deviation = 0;
   };
   std::vector<Bias> biases;  // one a source; empty for a model that is not routed to
+};
+
+struct ProbeReport {
+  ModelReport model;
+  std::uint64_t probes = 0;       // taken in now
+  std::vector<std::string> thin;  // clusters of some mass with fewer than five of them
 };
 
 struct ClusterReport {
@@ -382,10 +416,15 @@ class Ports {
   virtual std::string MetricsText() const = 0;  // Prometheus text format
 
   virtual std::vector<ModelReport> Models() const = 0;
-  virtual Result<ModelReport> AddModel(const Caller& caller, const std::string& name, const policy::Price& price,
-                                       std::uint32_t context_tokens) = 0;
+  // Errors: those of Mutations::AddModel.
+  virtual Result<ModelReport> AddModel(const Caller& caller, const NewModel& model) = 0;
+  // Takes in scored answers. Errors: those of policy::MakeProbes, and for a query those of
+  // Route, naming the probe.
+  virtual Result<ProbeReport> ProbeModel(const Caller& caller, const std::string& name,
+                                         const std::vector<ProbeAsk>& probes) = 0;
   virtual Result<ModelReport> SetPrice(const Caller& caller, const std::string& name, const policy::Price& price) = 0;
   // state: "active", "draining" or "retired".
+  // Active ends a trial, too.
   virtual Result<ModelReport> SetModelState(const Caller& caller, const std::string& name,
                                             const std::string& state) = 0;
 

@@ -54,9 +54,15 @@ RouteReply Metrics(Ports& ports, const RouteRequest&) {
 RouteReply ListModels(Ports& ports, const RouteRequest&) { return ReplyList("models", ports.Models()); }
 
 RouteReply AddModel(Ports& ports, const RouteRequest& request) {
-  const Result<AddModelBody> body = ParseAddModel(request.body);
+  const Result<NewModel> body = ParseAddModel(request.body);
   if (!body.ok()) return Refuse(body.error());
-  return ReplyWith(ports.AddModel(request.caller, body->name, body->price, body->context_tokens));
+  return ReplyWith(ports.AddModel(request.caller, *body));
+}
+
+RouteReply ProbeModel(Ports& ports, const RouteRequest& request) {
+  const Result<std::vector<ProbeAsk>> body = ParseProbes(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.ProbeModel(request.caller, request.capture, *body));
 }
 
 RouteReply SetPrice(Ports& ports, const RouteRequest& request) {
@@ -217,7 +223,10 @@ constexpr std::array kRoutes = {
              kReads, kApi, ShowNiches, "", "ModelProfile"},
     RouteRow{"GET", "/v1/model-tree", "Which models are skilled alike: a dendrogram.", kReads, kApi, ShowModelTree, "",
              "ModelTree"},
-    RouteRow{"POST", "/v1/models", "Adds a model.", kChanges, kAdmin, AddModel, "AddModelRequest", "Model"},
+    RouteRow{"POST", "/v1/models", "Adds a model; on trial where the live bundle does not know it.", kChanges, kAdmin,
+             AddModel, "AddModelRequest", "Model"},
+    RouteRow{"POST", "/v1/models/{name}/probes", "Takes in scored answers of a model to chosen queries.", kChanges,
+             kAdmin, ProbeModel, "ProbesRequest", "Probes"},
     RouteRow{"POST", "/v1/models/{name}/price", "Sets the price.", kChanges, kAdmin, SetPrice, "Price", "Model"},
     RouteRow{"POST", "/v1/models/{name}/state", "Sets the state: active, draining or retired.", kChanges, kAdmin,
              SetState, "StateRequest", "Model"},

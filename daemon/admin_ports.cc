@@ -260,14 +260,13 @@ std::vector<admin::ModelReport> AdminPorts::Models() const {
     std::map<ModelId, policy::ModelTally> tallies;
   };
   const auto view = context_.cell.Load();
-  const std::vector<std::string>& sources = view->snapshot->options.sources;
   std::vector<admin::ModelReport> reports;
   const auto look = learner_.Query<Look>(kLookLimit, [](const policy::State& state) {
     return Look{state.pool, state.tallies};
   });
   if (!look.ok()) {
     for (const policy::ModelView& model : view->snapshot->models) {
-      reports.push_back(ReportOfModel(model.model, &model, model.tally, sources));
+      reports.push_back(ReportOfModel(model.model, &model, model.tally, *view->snapshot));
     }
     return reports;
   }
@@ -277,7 +276,8 @@ std::vector<admin::ModelReport> AdminPorts::Models() const {
         std::find_if(views.begin(), views.end(), [&](const auto& one) { return one.model.id == model.id; });
     const auto tally = look->tallies.find(model.id);
     reports.push_back(ReportOfModel(model, found == views.end() ? nullptr : &*found,
-                                    tally == look->tallies.end() ? policy::ModelTally{} : tally->second, sources));
+                                    tally == look->tallies.end() ? policy::ModelTally{} : tally->second,
+                                    *view->snapshot));
   }
   return reports;
 }
@@ -291,11 +291,10 @@ Result<admin::ModelReport> AdminPorts::ReportOf(const std::string& name) const {
   return MakeError(Code::kNotFound, "unknown_model", "this model is not in the pool");
 }
 
-Result<admin::ModelReport> AdminPorts::AddModel(const admin::Caller& caller, const std::string& name,
-                                                const policy::Price& price, std::uint32_t context_tokens) {
-  const auto id = mutations_.AddModel(Operator(caller), name, price, context_tokens);
+Result<admin::ModelReport> AdminPorts::AddModel(const admin::Caller& caller, const admin::NewModel& model) {
+  const auto id = mutations_.AddModel(Operator(caller), model.name, model.price, model.context_tokens, model.facts);
   if (!id.ok()) return id.error();
-  return ReportOf(name);
+  return ReportOf(model.name);
 }
 
 Result<admin::ModelReport> AdminPorts::SetPrice(const admin::Caller& caller, const std::string& name,

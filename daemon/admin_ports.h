@@ -11,11 +11,11 @@
 
 #include "admin/ports.h"
 #include "daemon/dispatch.h"
+#include "daemon/job_refitter.h"
 #include "daemon/job_runner.h"
 #include "daemon/learner_loop.h"
 #include "daemon/listener.h"
 #include "daemon/mutations.h"
-#include "daemon/job_refitter.h"
 #include "daemon/rollout_watch.h"
 #include "daemon/service_context.h"
 
@@ -26,8 +26,7 @@ class AdminPorts final : public admin::Ports {
   // All outlive the ports. `transport`: the route socket's counters; `dispatcher`:
   // its services, which answer clients that come over HTTP as well.
   AdminPorts(ServiceContext& context, Dispatcher& dispatcher, LearnerLoop& learner, Mutations& mutations,
-             JobRunner& jobs, Refitter& refitter, const RolloutWatch& rollout,
-                       const TransportStatistics& transport);
+             JobRunner& jobs, Refitter& refitter, const RolloutWatch& rollout, const TransportStatistics& transport);
 
   Result<admin::RouteAnswer> Route(const admin::Caller& caller, const admin::RouteAsk& ask) override;
   Result<std::vector<Result<admin::RouteAnswer>>> RouteBatch(const admin::Caller& caller,
@@ -49,8 +48,9 @@ class AdminPorts final : public admin::Ports {
   std::string MetricsText() const override;
 
   std::vector<admin::ModelReport> Models() const override;
-  Result<admin::ModelReport> AddModel(const admin::Caller& caller, const std::string& name, const policy::Price& price,
-                                      std::uint32_t context_tokens) override;
+  Result<admin::ModelReport> AddModel(const admin::Caller& caller, const admin::NewModel& model) override;
+  Result<admin::ProbeReport> ProbeModel(const admin::Caller& caller, const std::string& name,
+                                        const std::vector<admin::ProbeAsk>& probes) override;
   Result<admin::ModelReport> SetPrice(const admin::Caller& caller, const std::string& name,
                                       const policy::Price& price) override;
   Result<admin::ModelReport> SetModelState(const admin::Caller& caller, const std::string& name,
@@ -107,6 +107,6 @@ std::vector<admin::ClusterReport> ClusterReports(const policy::Snapshot& snapsho
 // Errors: NOT_FOUND.
 Result<admin::ClusterDetail> DetailOfCluster(const policy::Snapshot& snapshot, std::uint32_t number);
 admin::ModelReport ReportOfModel(const policy::Model& model, const policy::ModelView* view,
-                                 const policy::ModelTally& tally, const std::vector<std::string>& sources);
+                                 const policy::ModelTally& tally, const policy::Snapshot& snapshot);
 
 }  // namespace pointsman::daemon

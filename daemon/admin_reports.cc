@@ -13,23 +13,13 @@
 namespace pointsman::daemon {
 namespace {
 
-std::string StateName(policy::ModelState state) {
-  switch (state) {
-    case policy::ModelState::kActive: return "active";
-    case policy::ModelState::kDraining: return "draining";
-    case policy::ModelState::kRetired: return "retired";
-  }
-  return "unknown";
-}
-
 admin::CellReport ReportOfCell(const policy::Snapshot& snapshot, const policy::ModelView& view, std::uint32_t number) {
   const policy::Bundle& bundle = *snapshot.bundle;
   policy::ClusterWeights only;
   only.push_back({ClusterId{number}, 1.0});
   admin::CellReport report;
   report.model = view.model.name;
-  report.prior =
-      view.column < 0 ? policy::MeanPrior(bundle, -1) : bundle.skill(number, static_cast<std::size_t>(view.column));
+  report.prior = policy::PriorQuality(bundle, view.columns(), only, {});
   const policy::Estimate estimate =
       policy::ReadPosterior(snapshot, view, only, report.prior, report.prior - view.mean_prior);
   report.quality = std::clamp(estimate.mean, 0.0, 1.0);
@@ -89,13 +79,35 @@ std::vector<admin::ClusterReport> ClusterReports(const policy::Snapshot& snapsho
   return reports;
 }
 
+namespace {
+
+admin::TrialReport ReportOfTrial(const policy::ModelView& view, const policy::Snapshot& snapshot) {
+  const policy::Newcomer& newcomer = view.newcomer;
+  admin::TrialReport trial;
+  trial.prior = view.column >= 0 ? "again" : view.model.like.empty() ? "nothing" : "facts";
+  trial.like = view.model.like;
+  trial.reports = view.tally.ratings + view.tally.gold + newcomer.probes;
+  trial.reports_needed = policy::kTrialReports;
+  trial.plays = newcomer.plays;
+  trial.spent = newcomer.spent;
+  trial.allowance = policy::TrialAllowance(newcomer, snapshot.counters.decisions);
+  trial.spent_usd = newcomer.spent_usd;
+  trial.allowance_usd = trial.allowance * snapshot.options.budget_usd;
+  trial.gold_asked = newcomer.gold_asked;
+  trial.probes = newcomer.probes;
+  return trial;
+}
+
+}  // namespace
+
 admin::ModelReport ReportOfModel(const policy::Model& model, const policy::ModelView* view,
-                                 const policy::ModelTally& tally, const std::vector<std::string>& sources) {
+                                 const policy::ModelTally& tally, const policy::Snapshot& snapshot) {
+  const std::vector<std::string>& sources = snapshot.options.sources;
   admin::ModelReport report;
   report.id = model.id.value;
   report.name = model.name;
   report.epoch = model.epoch;
-  report.state = StateName(model.state);
+  report.state = policy::ModelStateName(model.state);
   report.price = model.price;
   report.context_tokens = model.context_tokens;
   report.decisions = tally.decisions;
@@ -104,6 +116,7 @@ admin::ModelReport ReportOfModel(const policy::Model& model, const policy::Model
   report.ratings = tally.ratings;
   report.gold = tally.gold;
   if (view == nullptr) return report;
+  if (policy::OnTrial(model.state)) report.trial = ReportOfTrial(*view, snapshot);
   report.in_bundle = view->column >= 0;
   report.prior_quality = view->mean_prior;
   report.level = view->mean[0];

@@ -23,11 +23,7 @@ struct Scene {
   bool frozen = false;
 };
 
-std::string StateWord(policy::ModelState state) {
-  return state == policy::ModelState::kActive     ? "active"
-         : state == policy::ModelState::kDraining ? "draining"
-                                                  : "retired";
-}
+std::string StateWord(policy::ModelState state) { return std::string(policy::ModelStateName(state)); }
 
 std::string RolloutText(const policy::Rollout& rollout) {
   if (rollout.mode == policy::RolloutMode::kFull) return "every decision is the router's";

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "policy/belief/posterior.h"
 #include "policy/learning/learner.h"
+#include "policy/learning/life_cycle.h"
 #include "policy/learning/refit.h"
 
 namespace pointsman::daemon {
@@ -77,6 +78,7 @@ struct LearnerLoop::Impl {
   void Work();
   void RunInspections(std::deque<Inspection> asked);
   void MaybeCheckpoint();
+  std::optional<policy::Payload> Due() const;
   void MaybeRefit();
   std::uint64_t Hash();
   bool Urgent() const { return waiters > 0 || !inspections.empty() || stopping; }
@@ -92,7 +94,8 @@ Status LearnerLoop::Impl::FoldBatch(std::uint64_t* folded) {
   });
   if (!read.ok()) return read;
   for (const policy::Event& event : events) {
-    if (std::holds_alternative<policy::Refitted>(event.payload)) *refit_pending = false;
+    const bool own = event.origin == policy::Origin::kLearner;
+    if (own && !std::holds_alternative<policy::BiasSurfaceInstalled>(event.payload)) *refit_pending = false;
     const Status learnt_event = learner->Learn(event);
     if (!learnt_event.ok()) {
       Error error = learnt_event.error();
@@ -159,15 +162,25 @@ void LearnerLoop::Impl::MaybeCheckpoint() {
   }
 }
 
+std::optional<policy::Payload> LearnerLoop::Impl::Due() const {
+  const std::shared_ptr<const LiveView> view = cell.Load();
+  if (policy::RefitDue(learner->state())) {
+    auto refitted = policy::DueRefit(learner->state(), *view->snapshot, publisher, options.typical_weights);
+    if (refitted.has_value()) return policy::Payload{*std::move(refitted)};
+  }
+  const auto changed = policy::DueStateChange(*view->snapshot, options.typical_weights);
+  if (changed.has_value()) return policy::Payload{*changed};
+  return std::nullopt;
+}
+
 // Values that are due are computed here and learnt when they come back in the log.
 void LearnerLoop::Impl::MaybeRefit() {
-  if (*refit_pending || queue == nullptr || !policy::RefitDue(learner->state())) return;
-  const std::shared_ptr<const LiveView> view = cell.Load();
-  auto refitted = policy::DueRefit(learner->state(), *view->snapshot, publisher, options.typical_weights);
-  if (!refitted.has_value()) return;
+  if (*refit_pending || queue == nullptr) return;
+  auto due = Due();
+  if (!due.has_value()) return;
   *refit_pending = true;
   store::Request request;
-  request.what = policy::Payload{*std::move(refitted)};
+  request.what = *std::move(due);
   request.origin = policy::Origin::kLearner;
   const Status submitted = queue->Submit(
       std::move(request), false, [pending = refit_pending](const Result<store::Receipt>& receipt, store::Durability) {

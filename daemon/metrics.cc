@@ -110,6 +110,9 @@ void AddModels(Exposition& out, const std::vector<admin::ModelReport>& models) {
   MetricFamily decisions{"pointsman_model_decisions_total", "Decisions, by model.", MetricType::Counter, {}};
   MetricFamily failures{"pointsman_model_failures_total", "Failed calls, by model.", MetricType::Counter, {}};
   MetricFamily width{"pointsman_model_level_deviation", "Posterior width of that shift.", MetricType::Gauge, {}};
+  MetricFamily spent{
+      "pointsman_model_trial_spent", "Utility that trials gave up, models on trial.", MetricType::Gauge, {}};
+  MetricFamily allowance{"pointsman_model_trial_allowance", "What they may give up.", MetricType::Gauge, {}};
   MetricFamily level{"pointsman_model_level", "Learned shift against the prior.", MetricType::Gauge, {}};
   // One series a pool member; beyond this many they would be a burden.
   constexpr std::size_t kModelsMax = 200;
@@ -120,8 +123,12 @@ void AddModels(Exposition& out, const std::vector<admin::ModelReport>& models) {
     Exposition::Add(failures, static_cast<double>(model.failures), labels);
     Exposition::Add(level, model.level, labels);
     Exposition::Add(width, model.level_deviation, labels);
+    if (!model.trial) continue;
+    Exposition::Add(spent, model.trial->spent, labels);
+    Exposition::Add(allowance, model.trial->allowance, labels);
   }
-  for (auto* family : {&decisions, &failures, &level, &width}) out.families().push_back(std::move(*family));
+  for (auto* family : {&decisions, &failures, &level, &width, &spent, &allowance})
+    out.families().push_back(std::move(*family));
 }
 
 }  // namespace

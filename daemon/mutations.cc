@@ -52,15 +52,47 @@ Result<ModelId> Mutations::LiveModel(const Known& known, const std::string& name
 }
 
 Result<ModelId> Mutations::AddModel(const Actor& actor, const std::string& name, const policy::Price& price,
-                                    std::uint32_t context_tokens) {
+                                    std::uint32_t context_tokens, const policy::NewcomerFacts& facts) {
   const std::lock_guard lock(mutex_);
   auto known = Look();
   if (!known.ok()) return known.error();
+  std::shared_ptr<const policy::Bundle> live;
+  if (known->generation.value > 0) {
+    auto found = store_.Find(known->bundle);
+    if (!found.ok()) return found.error();
+    live = *found;
+  }
+  const double width =
+      known->options.widths_overridden || live == nullptr ? known->options.widths.model : live->widths.model;
+  const auto prior = policy::PriorOfNewcomer(live.get(), width, known->pool, name, price, facts);
+  if (!prior.ok()) return prior.error();
   const auto id = known->pool.Add(name, price, context_tokens);
   if (!id.ok()) return id.error();
-  const Status done = Append(actor, policy::ModelAdded{id.value(), name, price, context_tokens});
+  const Status done = Append(actor, policy::ModelAdded{.id = id.value(),
+                                                       .name = name,
+                                                       .price = price,
+                                                       .context_tokens = context_tokens,
+                                                       .on_trial = prior->on_trial,
+                                                       .like = prior->like,
+                                                       .level_width = prior->level_width});
   if (!done.ok()) return done.error();
   return id.value();
+}
+
+Status Mutations::Probe(const Actor& actor, policy::ModelProbed probed) {
+  const std::lock_guard lock(mutex_);
+  const auto known = Look();
+  if (!known.ok()) return known.error();
+  const policy::Model* model = known->pool.Find(probed.id);
+  if (model == nullptr || model->state == policy::ModelState::kRetired) {
+    return MakeError(Code::kNotFound, "unknown_model", "the model was retired meanwhile; add it again and probe it");
+  }
+  for (const policy::ProbeRow& row : probed.rows) {
+    if (row.context.generation == known->generation) continue;
+    return MakeError(Code::kFailedPrecondition, "generation_changed",
+                     "another bundle went live while the probes were read; send them again");
+  }
+  return Append(actor, std::move(probed));
 }
 
 Status Mutations::SetPrice(const Actor& actor, const std::string& name, const policy::Price& price) {

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "daemon/learner_loop.h"
 #include "policy/learning/event.h"
+#include "policy/world/newcomer_prior.h"
 #include "store/commit_queue.h"
 
 namespace pointsman::daemon {
@@ -36,9 +37,13 @@ class Mutations {
   // Errors of all: those of the checks named; UNAVAILABLE (disk full, stopping);
   // DEADLINE_EXCEEDED: written, but not learnt in time.
 
-  // Errors: INVALID_ARGUMENT, CONFLICT (a live epoch of that name).
+  // Where the live bundle does not know it, it joins on trial (world/newcomer_prior.h).
+  // Errors: INVALID_ARGUMENT, CONFLICT (a live epoch of that name), those of PriorOfNewcomer.
   Result<ModelId> AddModel(const Actor& actor, const std::string& name, const policy::Price& price,
-                           std::uint32_t context_tokens);
+                           std::uint32_t context_tokens, const policy::NewcomerFacts& facts = {});
+  // Takes in scored answers of a live model (choice/probe.h).
+  // Errors: NOT_FOUND; FAILED_PRECONDITION generation_changed.
+  Status Probe(const Actor& actor, policy::ModelProbed probed);
   // `name`: the live epoch. Errors: NOT_FOUND, OUT_OF_RANGE.
   Status SetPrice(const Actor& actor, const std::string& name, const policy::Price& price);
   // Errors: NOT_FOUND, FAILED_PRECONDITION.

@@ -78,8 +78,43 @@ Result<policy::Query> QueryOf(const wire::Route& request, const policy::Weights&
   return query;
 }
 
-// Fills `vector` with the unit embedding of the request, or leaves it empty where
-// nothing is known (the background).
+void FillRanked(const policy::Decision& decision, std::uint32_t wanted, wire::RouteReply* reply) {
+  const std::size_t count = std::min<std::size_t>(decision.ranked.size(), wanted == 0 ? kCandidatesDefault : wanted);
+  for (std::size_t i = 0; i < count; ++i) {
+    const policy::Candidate& candidate = decision.ranked[i];
+    wire::RankedModel* out = reply->add_ranked();
+    out->set_name(candidate.name);
+    out->set_quality(candidate.quality);
+    out->set_quality_deviation(candidate.quality_deviation);
+    out->set_cost_usd(candidate.cost_usd);
+    out->set_utility(candidate.utility);
+    out->set_probability(candidate.probability);
+  }
+}
+
+void FillWhy(const policy::Bundle& bundle, const policy::Decision& decision, std::uint32_t wanted,
+             wire::RouteReply* reply) {
+  const std::size_t count = std::min(wanted, kExplainMax);
+  if (count == 0) return;
+  policy::ClusterWeights clusters = decision.membership.clusters;
+  std::stable_sort(clusters.begin(), clusters.end(), [](const auto& a, const auto& b) { return a.weight > b.weight; });
+  for (std::size_t i = 0; i < clusters.size() && i < count; ++i) {
+    wire::NamedWeight* out = reply->add_clusters();
+    const std::uint32_t number = clusters[i].cluster.value;
+    out->set_number(number);
+    out->set_name(number == 0 ? "background" : bundle.cluster_names[number - 1]);
+    out->set_weight(clusters[i].weight);
+  }
+  for (std::size_t i = 0; i < decision.tasks.size() && i < count; ++i) {
+    wire::NamedWeight* out = reply->add_tasks();
+    out->set_number(decision.tasks[i].task);
+    out->set_name(bundle.task_names[decision.tasks[i].task]);
+    out->set_weight(decision.tasks[i].probability);
+  }
+}
+
+}  // namespace
+
 Status EmbeddingOf(const LiveView& view, const wire::Route& request, bool may_wait, std::vector<float>* vector) {
   vector->clear();
   const std::size_t dimension = view.snapshot->bundle->dimension();
@@ -120,43 +155,6 @@ Status EmbeddingOf(const LiveView& view, const wire::Route& request, bool may_wa
   *vector = std::move(embedded).value();
   return {};
 }
-
-void FillRanked(const policy::Decision& decision, std::uint32_t wanted, wire::RouteReply* reply) {
-  const std::size_t count = std::min<std::size_t>(decision.ranked.size(), wanted == 0 ? kCandidatesDefault : wanted);
-  for (std::size_t i = 0; i < count; ++i) {
-    const policy::Candidate& candidate = decision.ranked[i];
-    wire::RankedModel* out = reply->add_ranked();
-    out->set_name(candidate.name);
-    out->set_quality(candidate.quality);
-    out->set_quality_deviation(candidate.quality_deviation);
-    out->set_cost_usd(candidate.cost_usd);
-    out->set_utility(candidate.utility);
-    out->set_probability(candidate.probability);
-  }
-}
-
-void FillWhy(const policy::Bundle& bundle, const policy::Decision& decision, std::uint32_t wanted,
-             wire::RouteReply* reply) {
-  const std::size_t count = std::min(wanted, kExplainMax);
-  if (count == 0) return;
-  policy::ClusterWeights clusters = decision.membership.clusters;
-  std::stable_sort(clusters.begin(), clusters.end(), [](const auto& a, const auto& b) { return a.weight > b.weight; });
-  for (std::size_t i = 0; i < clusters.size() && i < count; ++i) {
-    wire::NamedWeight* out = reply->add_clusters();
-    const std::uint32_t number = clusters[i].cluster.value;
-    out->set_number(number);
-    out->set_name(number == 0 ? "background" : bundle.cluster_names[number - 1]);
-    out->set_weight(clusters[i].weight);
-  }
-  for (std::size_t i = 0; i < decision.tasks.size() && i < count; ++i) {
-    wire::NamedWeight* out = reply->add_tasks();
-    out->set_number(decision.tasks[i].task);
-    out->set_name(bundle.task_names[decision.tasks[i].task]);
-    out->set_weight(decision.tasks[i].probability);
-  }
-}
-
-}  // namespace
 
 Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::Route& request, std::int64_t embed_until,
                            wire::RouteReply* reply) {

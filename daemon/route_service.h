@@ -29,6 +29,11 @@ inline constexpr std::int64_t kEmbedWaitNanos = 250'000'000;
 inline constexpr std::size_t kEmbedThreads = 8;
 inline constexpr std::size_t kEmbedWaitingMax = 1024;
 
+// Fills `vector` with the unit embedding of a request's text or embedding; empty where
+// nothing is known (the background). Without `may_wait` an endpoint is not asked.
+// Errors: INVALID_ARGUMENT (text, embedding), FAILED_PRECONDITION no_embedder; the embedder's.
+Status EmbeddingOf(const LiveView& view, const wire::Route& request, bool may_wait, std::vector<float>* vector);
+
 class RouteService {
  public:
   explicit RouteService(ServiceContext& context) : context_(context), pool_(kEmbedThreads, kEmbedWaitingMax) {}

@@ -31,6 +31,7 @@ struct StreamItem {
 
 struct ArmChoice {
   std::size_t model = 0;        // column of the table
+  std::size_t best = 0;         // the arm's best guess, where it explores; else `model`
   double predicted = kUnknown;  // quality, [0,1]
   double propensity = 1;
   bool audit = false;
@@ -65,6 +66,11 @@ class Arm {
   // From the next item on the model costs `factor` times its first price: an
   // operator would know, so every arm is told. By default it is not heeded.
   virtual Status PriceChanged(std::size_t /*model*/, double /*factor*/) { return {}; }
+  // From the next item on the model may be chosen, too: it joined the pool. By default it
+  // cannot: FAILED_PRECONDITION.
+  virtual Status ModelJoins(std::size_t /*model*/) {
+    return MakeError(Code::kFailedPrecondition, "arm_without_pool", "this arm cannot add a model to its pool");
+  }
   // All alarms so far, in order; empty for an arm that watches for no change.
   virtual std::vector<Alarm> alarms() const { return {}; }
 };

@@ -98,6 +98,10 @@ Result<std::unique_ptr<Arm>> MakeLearner(const std::string& name, const TableWor
     learner.options.gold_rate = 0;  // and so no audits
     learner.options.exploration = policy::Exploration::kGreedyAudits;
   }
+  if (seed.joiner) {
+    learner.joiner = seed.joiner;
+    learner.joiner->welcome = name != "without";
+  }
   if (name == "gold_only") learner.ratings = false;
   if (name == "undetected") learner.options.change_detection = false;
   if (name.starts_with("refit")) learner.refit_every = 500;
@@ -116,6 +120,52 @@ Result<std::unique_ptr<Arm>> MakeLearner(const std::string& name, const TableWor
   auto made = LearnerArm::Create(learner);
   if (!made.ok()) return made.error();
   return std::unique_ptr<Arm>(std::move(made).value());
+}
+
+// Up to the first character that is neither letter nor digit; empty where no other model
+// has it in its name.
+std::string FamilyOf(const std::vector<std::string>& models, std::size_t model) {
+  const std::string& name = models[model];
+  const auto end = std::find_if(name.begin(), name.end(), [](char c) {
+    return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'));
+  });
+  const std::string family(name.begin(), end);
+  for (std::size_t m = 0; m < models.size(); ++m) {
+    if (m != model && models[m].find(family) != std::string::npos) return family;
+  }
+  return {};
+}
+
+// Six bootstrap rows a cluster, with their scores.
+std::vector<policy::Probe> ProbesOf(const TableWorld& world, const SeedWorld& seed, std::size_t model) {
+  constexpr std::size_t kProbesACluster = 6;
+  std::vector<std::size_t> counts(seed.bundle->cluster_count() + 1, 0);
+  std::vector<policy::Probe> probes;
+  for (const std::size_t row : seed.split.bootstrap) {
+    const auto embedding = seed.features->Embedding(row);
+    if (embedding.empty() || probes.size() >= policy::kProbeRowsMax) continue;
+    const auto clusters = policy::FindMembership(*seed.bundle, embedding).clusters;
+    const auto lighter = [](const auto& a, const auto& b) { return a.weight < b.weight; };
+    std::size_t& count = counts[std::max_element(clusters.begin(), clusters.end(), lighter)->cluster.value];
+    if (count >= kProbesACluster) continue;
+    ++count;
+    probes.push_back({{embedding.begin(), embedding.end()}, world.Score(row, model)});
+  }
+  return probes;
+}
+
+Joiner JoinerOf(const TableWorld& world, const RunOptions& options, const SeedWorld& seed) {
+  Joiner joiner;
+  joiner.model = seed.outcomes->joins()->model;
+  if (options.newcomer == NewcomerStart::kFacts) {
+    double mean = 0;
+    for (const std::size_t row : seed.split.bootstrap) mean += world.Score(row, joiner.model);
+    mean /= static_cast<double>(seed.split.bootstrap.size());
+    joiner.facts.family = FamilyOf(world.models(), joiner.model);
+    joiner.facts.strength = std::round(mean * 20) / 20;
+  }
+  if (options.newcomer == NewcomerStart::kProbe) joiner.probes = ProbesOf(world, seed, joiner.model);
+  return joiner;
 }
 
 double Reversed(double value, double least, double most) { return std::clamp(most + least - value, 0.0, 1.0); }
@@ -154,7 +204,13 @@ Result<SeedWorld> PrepareSeed(const TableWorld& world, const RunOptions& options
     build.seed = seed;
     build.rows = made.split.bootstrap;
     build.task_types = options.task_types;
-    auto built = bootstrap::BuildBundle(world.table(), build);
+    std::vector<std::size_t> columns;
+    for (std::size_t m = 0; m < world.models().size(); ++m) {
+      if (!made.outcomes->joins() || made.outcomes->joins()->model != m) columns.push_back(m);
+    }
+    const bool all = columns.size() == world.models().size();
+    const bootstrap::Table kept = all ? bootstrap::Table{} : KeepModels(world, columns);
+    auto built = bootstrap::BuildBundle(all ? world.table() : kept, build);
     if (!built.ok()) return built.error();
     auto loaded = embed::EmbedderFor(*built);
     if (!loaded.ok()) return loaded.error();
@@ -170,12 +226,13 @@ Result<SeedWorld> PrepareSeed(const TableWorld& world, const RunOptions& options
   }
   bundle->hash.bytes[0] = 1;  // a name inside this run; files get the content's hash
   made.bundle = std::make_shared<const policy::Bundle>(std::move(*bundle));
+  if (made.outcomes->joins()) made.joiner = JoinerOf(world, options, made);
   return made;
 }
 
 bool HasGoldRule(const std::string& name) {
   return name == "pointsman" || name == "static" || name == "gold_only" || name == "naive" || name == "undetected" ||
-         name.starts_with("refit") || name == "cold";
+         name == "without" || name.starts_with("refit") || name == "cold";
 }
 
 Result<std::unique_ptr<Arm>> MakeArm(const std::string& name, const TableWorld& world, const RunOptions& options,

@@ -30,6 +30,7 @@ struct SeedWorld {
   std::shared_ptr<const policy::Bundle> bundle;  // null with Warm::kNone
   std::optional<Features> features;
   std::optional<Outcomes> outcomes;
+  std::optional<Joiner> joiner;  // the bundle does not know it
 };
 
 // Splits, builds the bundle, embeds. `world` and `options` must outlive the result.

@@ -6,6 +6,7 @@
 
 #include "base/contract.h"
 #include "bootstrap/fit/refit_log.h"
+#include "policy/learning/life_cycle.h"
 #include "policy/learning/refit.h"
 
 namespace pointsman::eval {
@@ -114,6 +115,10 @@ Status InProcessLearner::Publish() {
     if (Status s = Append(*refitted, policy::Origin::kLearner); !s.ok()) return s;
     snapshot_ = publisher_->Publish(learner_->mutable_state(), learner_->bundle());
   }
+  while (const auto due = policy::DueStateChange(*snapshot_, setup_.weights)) {
+    if (Status s = Append(*due, policy::Origin::kLearner); !s.ok()) return s;
+    snapshot_ = publisher_->Publish(learner_->mutable_state(), learner_->bundle());
+  }
   changed_ = false;
   return {};
 }
@@ -174,6 +179,28 @@ Status InProcessLearner::RefitBias(const bootstrap::RefitOptions& options, std::
   surface.fitted_from = rows.first();
   surface.fitted_to = rows.last();
   return Append(std::move(surface), policy::Origin::kLearner);
+}
+
+Status InProcessLearner::Join(const std::string& name, const policy::Price& price, const policy::NewcomerFacts& facts) {
+  const policy::Bundle* live = setup_.bundle.get();
+  const double width = live == nullptr ? 0 : live->widths.model;
+  auto prior = policy::PriorOfNewcomer(live, width, learner_->state().pool, name, price, facts);
+  if (!prior.ok()) return prior.error();
+  policy::ModelAdded added;
+  added.id = learner_->state().pool.NextId();
+  added.name = name;
+  added.price = price;
+  added.on_trial = prior->on_trial;
+  added.like = prior->like;
+  added.level_width = prior->level_width;
+  return Append(std::move(added), policy::Origin::kOperator);
+}
+
+Status InProcessLearner::Probe(const std::string& name, const std::vector<policy::Probe>& probes) {
+  if (Status published = Publish(); !published.ok()) return published;
+  auto made = policy::MakeProbes(*snapshot_, name, probes, now_us_);
+  if (!made.ok()) return made.error();
+  return Append(std::move(made->event), policy::Origin::kOperator);
 }
 
 Status InProcessLearner::ChangePrice(std::size_t model, double factor) {

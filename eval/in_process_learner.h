@@ -17,8 +17,10 @@
 #include "bootstrap/fit/bias_refit.h"
 #include "policy/belief/posterior.h"
 #include "policy/belief/snapshot.h"
+#include "policy/choice/probe.h"
 #include "policy/learning/attribution.h"
 #include "policy/learning/learner.h"
+#include "policy/world/newcomer_prior.h"
 #include "policy/world/query.h"
 
 namespace pointsman::eval {
@@ -58,6 +60,10 @@ class InProcessLearner {
   // Fits the bias of the source on channel 1 over the kept log and installs it, as the
   // daemon's re-fit does, when it is due (bootstrap/fit/bias_refit.h). REQUIREs keep_log.
   Status RefitBias(const bootstrap::RefitOptions& options, std::uint64_t every);
+  // A model joins as the daemon adds one (world/newcomer_prior.h), under the next id.
+  Status Join(const std::string& name, const policy::Price& price, const policy::NewcomerFacts& facts);
+  // Its answers to `probes`. Errors: those of MakeProbes.
+  Status Probe(const std::string& name, const std::vector<policy::Probe>& probes);
   // From now on `model` costs `factor` times its first price.
   Status ChangePrice(std::size_t model, double factor);
 

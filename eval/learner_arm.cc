@@ -19,8 +19,10 @@ constexpr std::uint8_t kRatingChannel = 1;
 }  // namespace
 
 struct LearnerArm::Impl {
-  Impl(const LearnerArmOptions& given, std::unique_ptr<InProcessLearner> made)
-      : options(given), learner(std::move(made)) {}
+  Impl(const LearnerArmOptions& given, std::vector<std::size_t> columns_in, std::unique_ptr<InProcessLearner> made)
+      : options(given), columns(std::move(columns_in)), learner(std::move(made)) {}
+
+  std::size_t ColumnOf(ModelId id) const { return columns[id.value - 1]; }
 
   // Alarms raised since the last look belong to the item at hand.
   void NoteAlarms() {
@@ -28,7 +30,7 @@ struct LearnerArm::Impl {
     if (state.counters.alarms <= seen_alarms) return;
     seen_alarms = state.counters.alarms;
     const policy::Alarm& raised = state.alarms.back();
-    alarms.push_back({.model = raised.model.value - 1, .uses = raised.uses, .number = item});
+    alarms.push_back({.model = ColumnOf(raised.model), .uses = raised.uses, .number = item});
   }
 
   Status Feed(std::uint8_t channel, double value) {
@@ -58,6 +60,7 @@ struct LearnerArm::Impl {
   }
 
   LearnerArmOptions options;
+  std::vector<std::size_t> columns;  // by number of the model, from 1; who joins comes last
   std::unique_ptr<InProcessLearner> learner;
   policy::GoldPlanner planner;
   policy::DecisionRow row;  // of the last decision
@@ -70,15 +73,26 @@ LearnerArm::LearnerArm(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LearnerArm::~LearnerArm() = default;
 
 Result<std::unique_ptr<LearnerArm>> LearnerArm::Create(const LearnerArmOptions& options) {
+  std::vector<std::size_t> columns;
+  std::vector<std::string> models;
+  std::vector<policy::Price> prices;
+  for (std::size_t m = 0; m < options.models.size(); ++m) {
+    if (options.joiner && options.joiner->model == m) continue;
+    columns.push_back(m);
+    models.push_back(options.models[m]);
+    if (m < options.prices.size()) prices.push_back(options.prices[m]);
+  }
+  if (options.joiner) columns.push_back(options.joiner->model);
   auto learner = InProcessLearner::Create({.options = options.options,
                                            .weights = options.weights,
-                                           .models = options.models,
-                                           .prices = options.prices,
+                                           .models = std::move(models),
+                                           .prices = std::move(prices),
                                            .bundle = options.bundle,
                                            .seed = options.seed,
                                            .keep_log = options.refit_every > 0});
   if (!learner.ok()) return learner.error();
-  return std::unique_ptr<LearnerArm>(new LearnerArm(std::make_unique<Impl>(options, std::move(learner).value())));
+  return std::unique_ptr<LearnerArm>(
+      new LearnerArm(std::make_unique<Impl>(options, std::move(columns), std::move(learner).value())));
 }
 
 std::shared_ptr<const policy::Snapshot> LearnerArm::snapshot() const { return impl_->learner->snapshot(); }
@@ -102,7 +116,8 @@ Result<ArmChoice> LearnerArm::Route(const StreamItem& item) {
   }
   const policy::Candidate& chosen = decision->ranked[decision->chosen];
   ArmChoice choice;
-  choice.model = chosen.model.value - 1;
+  choice.model = self.ColumnOf(chosen.model);
+  choice.best = self.ColumnOf(decision->ranked[0].model);
   choice.predicted = chosen.quality;
   choice.propensity = decision->propensity;
   choice.audit = decision->audit;
@@ -121,7 +136,7 @@ std::vector<Alarm> LearnerArm::alarms() const { return impl_->alarms; }
 Status LearnerArm::Report(const ArmChoice& choice, const ArmFeedback& feedback) {
   Impl& self = *impl_;
   if (!self.options.learn) return {};
-  REQUIRE(self.row.context.model.value == choice.model + 1, "feedback belongs to the last decision");
+  REQUIRE(self.ColumnOf(self.row.context.model) == choice.model, "feedback belongs to the last decision");
   if (Status s = self.FeedOutcome(feedback); !s.ok()) return s;
   if (feedback.rating.has_value() && self.options.ratings) {
     if (Status s = self.Feed(kRatingChannel, *feedback.rating); !s.ok()) return s;
@@ -131,6 +146,16 @@ Status LearnerArm::Report(const ArmChoice& choice, const ArmFeedback& feedback) 
   }
   return self.options.refit_every > 0 ? self.learner->RefitBias(self.options.refit, self.options.refit_every)
                                       : Status{};
+}
+
+Status LearnerArm::ModelJoins(std::size_t model) {
+  const LearnerArmOptions& options = impl_->options;
+  REQUIRE(options.joiner && options.joiner->model == model, "the model that was held back");
+  if (!options.joiner->welcome) return {};
+  const policy::Price price = model < options.prices.size() ? options.prices[model] : policy::Price{};
+  const std::string& name = options.models[model];
+  if (Status joined = impl_->learner->Join(name, price, options.joiner->facts); !joined.ok()) return joined;
+  return options.joiner->probes.empty() ? Status{} : impl_->learner->Probe(name, options.joiner->probes);
 }
 
 Status LearnerArm::PriceChanged(std::size_t model, double factor) { return impl_->learner->ChangePrice(model, factor); }

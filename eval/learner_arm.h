@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,10 +13,20 @@
 #include "bootstrap/fit/bias_refit.h"
 #include "eval/arm.h"
 #include "policy/belief/snapshot.h"
+#include "policy/choice/probe.h"
 #include "policy/world/bundle.h"
+#include "policy/world/newcomer_prior.h"
 #include "policy/world/options.h"
 
 namespace pointsman::eval {
+
+// A model that is not in the pool until it joins.
+struct Joiner {
+  std::size_t model = 0;  // column of the table
+  bool welcome = true;    // false: it never joins
+  policy::NewcomerFacts facts;
+  std::vector<policy::Probe> probes;  // of it, taken in when it joins
+};
 
 struct LearnerArmOptions {
   policy::Options options;  // sources: at most one here, channel 1
@@ -30,6 +41,7 @@ struct LearnerArmOptions {
   bool ratings = true;            // false: ratings are dropped (gold only)
   std::uint64_t refit_every = 0;  // reports between re-fits of the bias; 0: none (bias_refit.h)
   bootstrap::RefitOptions refit;
+  std::optional<Joiner> joiner;
   std::int64_t micros_per_decision = 1'000'000;  // event time between decisions
 };
 
@@ -43,6 +55,8 @@ class LearnerArm final : public Arm {
   Status Report(const ArmChoice& choice, const ArmFeedback& feedback) override;
   std::vector<Alarm> alarms() const override;
   Status PriceChanged(std::size_t model, double factor) override;
+  // Errors: those of the learner; our bug for any other than the joiner.
+  Status ModelJoins(std::size_t model) override;
 
   // The snapshot of the last decision; null before the first.
   std::shared_ptr<const policy::Snapshot> snapshot() const;

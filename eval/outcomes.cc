@@ -14,11 +14,14 @@ namespace pointsman::eval {
 namespace {
 
 constexpr std::string_view kLosingModel = "mistral-large";
-constexpr std::array<std::pair<Variant, std::string_view>, 5> kVariants = {{{Variant::kNone, "none"},
-                                                                            {Variant::kDrift, "drift"},
-                                                                            {Variant::kSilentLoss, "silent-loss"},
-                                                                            {Variant::kInvertedPrior, "inverted-prior"},
-                                                                            {Variant::kTaskBias, "task-bias"}}};
+constexpr std::array<std::pair<Variant, std::string_view>, 7> kVariants = {
+    {{Variant::kNone, "none"},
+     {Variant::kDrift, "drift"},
+     {Variant::kSilentLoss, "silent-loss"},
+     {Variant::kInvertedPrior, "inverted-prior"},
+     {Variant::kTaskBias, "task-bias"},
+     {Variant::kNewcomer, "newcomer"},
+     {Variant::kNewcomerWorst, "newcomer-worst"}}};
 
 struct Means {
   double score = 0;
@@ -67,8 +70,9 @@ Result<Variant> VariantFromName(std::string_view name) {
   for (const auto& [variant, known] : kVariants) {
     if (known == name) return variant;
   }
-  return MakeError(Code::kInvalidArgument, "unknown_variant",
-                   "the variant is one of none, drift, silent-loss, inverted-prior, task-bias");
+  return MakeError(
+      Code::kInvalidArgument, "unknown_variant",
+      "the variant is one of none, drift, silent-loss, inverted-prior, task-bias, newcomer, newcomer-worst");
 }
 
 std::string_view VariantName(Variant variant) {
@@ -92,6 +96,13 @@ Outcomes::Outcomes(const TableWorld& world, std::span<const std::size_t> rows, s
     std::set<std::string_view> tasks;
     for (const std::size_t row : world.usable_rows()) tasks.insert(world.table().rows[row].task);
     for (auto task = tasks.begin(); belittled_.size() < tasks.size() / 2; ++task) belittled_.insert(*task);
+  }
+  if (HasNewcomer(variant)) {
+    const std::vector<Means> means = MeansOf(*this, rows, 0);
+    const auto [worst, best] = std::minmax_element(means.begin(), means.end(),
+                                                   [](const Means& a, const Means& b) { return a.score < b.score; });
+    const auto joining = variant == Variant::kNewcomer ? best : worst;
+    joins_ = {.model = static_cast<std::size_t>(joining - means.begin()), .from = decisions / 2};
   }
   if (variant == Variant::kSilentLoss) {
     loss_ = {.model = LosingModel(*this, rows, budget_usd), .from = decisions / 2};

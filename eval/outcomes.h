@@ -4,6 +4,8 @@
 //   drift        from one third of the run on the dearest model costs a tenth (an
 //                announced price); from two thirds on a model silently loses .18
 //   silent-loss  from one half on a model silently loses .18
+//   newcomer     the best model of all is unknown to bundle and pool and joins at one
+//                half of the run; newcomer-worst: the worst one
 //   task-bias    ratings lie about half of the tasks: in the first half of them, in
 //                alphabetical order, a rating counts as 0 with probability .3
 //
@@ -26,10 +28,14 @@
 
 namespace pointsman::eval {
 
-enum class Variant { kNone, kDrift, kSilentLoss, kInvertedPrior, kTaskBias };
-// "none", "drift", "silent-loss", "inverted-prior", "task-bias". Errors: INVALID_ARGUMENT listing them.
+enum class Variant { kNone, kDrift, kSilentLoss, kInvertedPrior, kTaskBias, kNewcomer, kNewcomerWorst };
+// "none", "drift", "silent-loss", "inverted-prior", "task-bias", "newcomer", "newcomer-worst".
+// Errors: INVALID_ARGUMENT listing them.
 Result<Variant> VariantFromName(std::string_view name);
 std::string_view VariantName(Variant variant);
+constexpr bool HasNewcomer(Variant variant) {
+  return variant == Variant::kNewcomer || variant == Variant::kNewcomerWorst;
+}
 
 inline constexpr double kSilentLoss = 0.18;
 inline constexpr double kPriceFall = 0.1;
@@ -56,11 +62,14 @@ class Outcomes {
   double Said(std::size_t row, double rating, double coin) const;
   const std::optional<WorldChange>& price_fall() const { return price_fall_; }
   const std::optional<WorldChange>& loss() const { return loss_; }
+  // The model that joins.
+  const std::optional<WorldChange>& joins() const { return joins_; }
 
  private:
   const TableWorld* world_;
   std::optional<WorldChange> price_fall_;
   std::optional<WorldChange> loss_;
+  std::optional<WorldChange> joins_;
   std::set<std::string_view> belittled_;  // tasks about which ratings lie
 };
 

@@ -17,6 +17,19 @@ Json ToJsonFigure(const Figure& figure) {
   return {{"mean", Number(figure.mean)}, {"se", Number(figure.se)}, {"min", Number(figure.least)}};
 }
 
+Json ToJsonJoining(const JoinReport& joined) {
+  return {{"half_median", Number(joined.half_median)},
+          {"half_worst", Number(joined.half_worst)},
+          {"within_300", joined.within_300},
+          {"share_at_300", joined.share_at_300},
+          {"final_share", joined.final_share},
+          {"explored", joined.explored},
+          {"lost", joined.lost},
+          {"labels", joined.labels},
+          {"all_labels", joined.all_labels},
+          {"after", joined.after}};
+}
+
 template <typename... Values>
 void Line(std::string& text, const char* format, Values... values) {
   char line[160];
@@ -42,6 +55,7 @@ std::string ToJson(const RunReport& report) {
     json = {{"total", ToJsonFigure(arm.total)},         {"second_half", ToJsonFigure(arm.second_half)},
             {"last_pass", ToJsonFigure(arm.last_pass)}, {"cost", {{"mean", Number(arm.cost_mean_usd)}}},
             {"spend_ratio", Number(arm.spend_ratio)},   {"spend_ratio_first_500", Number(arm.spend_ratio_first_500)}};
+    if (arm.joined) json["newcomer"] = ToJsonJoining(*arm.joined);
     if (std::isfinite(arm.regret_after_loss.mean)) json["regret_after_loss"] = ToJsonFigure(arm.regret_after_loss);
   }
   const Detection& detection = report.detection;
@@ -78,6 +92,18 @@ std::string ToTable(const RunReport& report) {
     if (!std::isfinite(arm.regret_after_loss.mean)) continue;
     Line(text, "regret a decision after the loss, %.36s: %.4f (s.e. %.4f)", arm.name.c_str(),
          arm.regret_after_loss.mean, arm.regret_after_loss.se);
+  }
+  for (const ArmReport& arm : report.arms) {
+    if (!arm.joined || arm.joined->final_share + arm.joined->explored == 0) continue;
+    const JoinReport& joined = *arm.joined;
+    Line(text, "newcomer, %.20s: half of its share after %s requests (worst seed %s), within 300 in %.0f %% of seeds",
+         arm.name.c_str(), Cell("%.0f", joined.half_median).c_str(), Cell("%.0f", joined.half_worst).c_str(),
+         100 * joined.within_300);
+    Line(text, "  share %.3f at 300, %.4f at the end; explored %.1f times, which lost %.2f; %.1f of %.1f labels",
+         joined.share_at_300, joined.final_share, joined.explored, joined.lost, joined.labels, joined.all_labels);
+  }
+  for (const ArmReport& arm : report.arms) {
+    if (arm.joined) Line(text, "score after it joined, %.36s: %.4f", arm.name.c_str(), arm.joined->after);
   }
   if (!std::isnan(report.detection.median_uses)) {
     Line(text, "loss found after %s uses (median), within 200 in %.0f %% of seeds",

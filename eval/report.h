@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,17 +36,34 @@ struct CalibrationBin {
   double score = 0;
 };
 
+// How the model that joined was taken up; means over seeds but for the halves.
+struct JoinReport {
+  // Requests from joining until its share over 100 of them reached half of that over the
+  // last fifth of the run: the median seed and the worst; infinite: never.
+  double half_median = kUnknown;
+  double half_worst = kUnknown;
+  double within_300 = 0;    // share of seeds
+  double share_at_300 = 0;  // over requests 201 to 300
+  double final_share = 0;   // over the last fifth
+  double explored = 0;      // decisions for it although another was the best guess
+  double lost = 0;          // sum of scores that the best guess would have had more
+  double labels = 0;        // gold on it
+  double all_labels = 0;    // gold on any model after it joined
+  double after = 0;         // mean score of all decisions after it joined
+};
+
 struct ArmReport {
   std::string name;
   Figure total;
   Figure second_half;
   Figure last_pass;
-  double cost_mean_usd = kUnknown;           // per decision; NaN where the table has no costs
-  double spend_ratio = kUnknown;             // mean cost over budget; NaN without a budget
-  double spend_ratio_first_500 = kUnknown;   // the same over the first 500 decisions
+  double cost_mean_usd = kUnknown;          // per decision; NaN where the table has no costs
+  double spend_ratio = kUnknown;            // mean cost over budget; NaN without a budget
+  double spend_ratio_first_500 = kUnknown;  // the same over the first 500 decisions
   // Per decision after a silent loss, against the best mixture of single models
   // that the budget allows then (see BestMixture); NaN without a loss.
   Figure regret_after_loss;
+  std::optional<JoinReport> joined;  // with a model that joins
   std::uint64_t decisions = 0;
   std::uint64_t audits = 0;
   std::uint64_t gold = 0;
@@ -57,8 +75,8 @@ struct ArmReport {
 
 // Of the arm "pointsman". NaN: it did not play, or no loss was there to find.
 struct Detection {
-  double median_uses = kUnknown;        // of the losing model from the loss to its first alarm; infinite: most never
-  double share_within_200 = kUnknown;   // of seeds, of such uses
+  double median_uses = kUnknown;       // of the losing model from the loss to its first alarm; infinite: most never
+  double share_within_200 = kUnknown;  // of seeds, of such uses
   double false_alarms_per_1000 = kUnknown;  // feedbacks: alarms before the loss, or of other models
 };
 
@@ -83,7 +101,7 @@ struct RunReport {
 // "second_half","last_pass":{"mean","se","min"},"cost":{"mean"},"spend_ratio",
 // "spend_ratio_first_500"}},"detection":{"median_uses","share_within_200",
 // "false_alarms_per_1000"},"calibration_error","seconds"}; with a silent loss each
-// arm has "regret_after_loss" too. Unknown and infinite numbers are null.
+// arm has "regret_after_loss" too, with a newcomer "newcomer". Unknown and infinite numbers are null.
 std::string ToJson(const RunReport& report);
 // For people, at most 110 columns.
 std::string ToTable(const RunReport& report);

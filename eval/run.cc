@@ -24,6 +24,7 @@ namespace {
 Result<std::vector<std::string>> ArmsOf(const TableWorld& world, const RunOptions& options) {
   std::vector<std::string> all = ArmNames(world.models());
   if (options.warm == Warm::kNone) std::erase(all, "linucb_warm");
+  if (HasNewcomer(options.variant)) all = {"pointsman", "gold_only", "naive", "undetected", "without"};
   if (options.arms.empty()) return all;
   for (const std::string& arm : options.arms) {
     if (std::find(all.begin(), all.end(), arm) != all.end()) continue;
@@ -100,6 +101,7 @@ class Runner {
       if (Status played = Play(seed, HasGoldRule(arms_[a]), *arm.value(), run); !played.ok()) return played;
       run.alarms = arm.value()->alarms();
       run.loss = seed.outcomes->loss();
+      run.joins = seed.outcomes->joins();
       run.reference_after_loss = reference;
       Tell(label + arms_[a]);
     }
@@ -112,6 +114,7 @@ class Runner {
     SplitMix64 gold_random(SeedFor(seed.seed, Purpose::kGold));
     SplitMix64 said_random(SeedFor(seed.seed, Purpose::kSaid));
     const auto& price_fall = seed.outcomes->price_fall();
+    const auto& joins = seed.outcomes->joins();
     std::vector<std::size_t> order = seed.split.stream;
     run.steps.reserve(order.size() * options_.passes);
     for (std::uint32_t pass = 0; pass < options_.passes; ++pass) {
@@ -124,6 +127,9 @@ class Runner {
         if (seed.bundle != nullptr) item.embedding = seed.features->Embedding(row);
         if (price_fall.has_value() && price_fall->from == item.number) {
           if (Status told = arm.PriceChanged(price_fall->model, kPriceFall); !told.ok()) return told;
+        }
+        if (joins.has_value() && joins->from == item.number) {
+          if (Status joined = arm.ModelJoins(joins->model); !joined.ok()) return joined;
         }
         const Coins coins{.rated = rating_random.Unit() < options_.rating_probability,
                           .rating = said_random.Unit(),
@@ -147,10 +153,15 @@ class Runner {
     feedback.cost_usd = outcomes.Cost(item.number, item.row, choice->model);
     feedback.tokens_in = cell.tokens_in;
     feedback.tokens_out = cell.tokens_out;
+    const bool tried = outcomes.joins().has_value() && outcomes.joins()->model == choice->model;
+    const double lost = tried ? outcomes.Score(item.number, item.row, choice->best) - score : 0;
     run.steps.push_back({.score = static_cast<float>(score),
                          .predicted = static_cast<float>(choice->predicted),
                          .cost_usd = static_cast<float>(feedback.cost_usd),
-                         .model = static_cast<std::uint32_t>(choice->model)});
+                         .model = static_cast<std::uint32_t>(choice->model),
+                         .lost = static_cast<float>(lost),
+                         .explored = tried && choice->best != choice->model,
+                         .gold = feedback.gold.has_value()});
     run.audits += choice->audit ? 1 : 0;
     run.gold += feedback.gold.has_value() ? 1 : 0;
     run.ratings += feedback.rating.has_value() ? 1 : 0;

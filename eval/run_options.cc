@@ -33,6 +33,22 @@ std::string_view WarmName(Warm warm) {
   Unreachable("a warm start");
 }
 
+Result<NewcomerStart> NewcomerStartFromName(std::string_view name) {
+  for (const auto start : {NewcomerStart::kNothing, NewcomerStart::kFacts, NewcomerStart::kProbe}) {
+    if (name == NewcomerStartName(start)) return start;
+  }
+  return MakeError(Code::kInvalidArgument, "unknown_newcomer", "of a newcomer is known one of nothing, facts, probe");
+}
+
+std::string_view NewcomerStartName(NewcomerStart start) {
+  switch (start) {
+    case NewcomerStart::kNothing: return "nothing";
+    case NewcomerStart::kFacts: return "facts";
+    case NewcomerStart::kProbe: return "probe";
+  }
+  Unreachable("a newcomer's start");
+}
+
 const std::vector<std::string>& CoreArms() {
   static const std::vector<std::string> names = {"pointsman",   "static", "gold_only", "naive",
                                                  "best_single", "random", "oracle"};
@@ -74,6 +90,7 @@ Status ValidateRunOptions(const RunOptions& options) {
   check(options.budget_usd >= 0 && options.budget_usd <= 1e6, "budget must be 0 (none) to 1,000,000 US dollars");
   check(options.variant != Variant::kInvertedPrior || options.warm != Warm::kNone,
         "an inverted prior needs a warm start");
+  check(!HasNewcomer(options.variant) || options.warm != Warm::kNone, "a newcomer needs a warm start of the others");
   if (faults.empty()) return {};
   return MakeError(Code::kOutOfRange, "eval_options", faults);
 }
@@ -107,6 +124,7 @@ std::string ConfigurationHash(const TableWorld& world, const RunOptions& options
   number(options.rating_probability);
   number(options.pointsman_factory ? 1 : 0);
   if (options.planned_gold) add("planned gold");
+  if (HasNewcomer(options.variant)) add(std::string(NewcomerStartName(options.newcomer)));
   for (const std::string& arm : arms) add(arm);
   const std::vector<std::uint8_t> bytes(text.begin(), text.end());
   char hash[17];

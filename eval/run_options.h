@@ -40,6 +40,8 @@ std::string_view WarmName(Warm warm);
 //   pointsman   shipped defaults          static      its warm start, never updated
 //   gold_only   it without ratings        naive       it with every bias term at 0
 //   undetected  it without change detection
+//   without     it without the model that joins; with the variants newcomer, newcomer-worst only, in which no
+//               arm but the learner's plays
 //   refit       it with re-fits of the source's bias every 500 reports (bootstrap/fit/bias_refit.h), by the
 //               R-learner on ridge; refit_dr, refit_forest: by the DR-learner, on a forest
 //   cold        it with a flat prior and wide widths, the clusters kept
@@ -59,6 +61,13 @@ struct ArmSetup {
   policy::Options options;
   std::uint64_t seed = 0;
 };
+// What is known of the model that joins (variants newcomer, newcomer-worst).
+enum class NewcomerStart { kNothing, kFacts, kProbe };
+// "nothing", "facts" (family by its name, public score: its mean over the bootstrap rows to
+// 0.05), "probe" (6 scored bootstrap rows a cluster). Errors: INVALID_ARGUMENT listing them.
+Result<NewcomerStart> NewcomerStartFromName(std::string_view name);
+std::string_view NewcomerStartName(NewcomerStart start);
+
 using ArmFactory = std::function<Result<std::unique_ptr<Arm>>(const ArmSetup&)>;
 
 struct RunOptions {
@@ -78,6 +87,7 @@ struct RunOptions {
   bool planned_gold = false;      // the learner's arms ask for gold where it is worth most, at the same rate
   double budget_usd = 0;          // a decision; 0: none
   Variant variant = Variant::kNone;
+  NewcomerStart newcomer = NewcomerStart::kNothing;
   double rating_probability = 0.5;  // [0,1]
   std::uint32_t threads = 1;        // seeds in parallel, 1 to 256
   // When set, makes the arm "pointsman" (for example over the daemon's socket).

@@ -15,6 +15,7 @@ constexpr std::size_t kStretches = 20;
 constexpr std::size_t kBins = 15;
 constexpr std::size_t kFirstDecisions = 500;
 constexpr std::uint64_t kSoon = 200;  // uses
+constexpr std::size_t kJoinStretch = 100;
 
 struct Moments {
   double count = 0;
@@ -151,6 +152,7 @@ ArmReport Summarise(const std::string& name, std::span<const ArmRun> runs, std::
     report.spend_ratio_first_500 = MeanCost(runs, kFirstDecisions) / budget_usd;
   }
   report.regret_after_loss = RegretAfterLoss(runs);
+  report.joined = JudgeJoining(runs);
   report.calibration = CalibrationBins(runs);
   report.over_time = OverTime(runs);
   report.models = Uses(runs, models, static_cast<double>(report.decisions));
@@ -184,6 +186,44 @@ double CalibrationError(std::span<const CalibrationBin> bins) {
   double error = 0;
   for (const CalibrationBin& bin : bins) error += std::abs(bin.predicted - bin.score);
   return error / static_cast<double>(bins.size());
+}
+
+std::optional<JoinReport> JudgeJoining(std::span<const ArmRun> runs) {
+  JoinReport report;
+  std::vector<double> halves;
+  for (const ArmRun& run : runs) {
+    if (!run.joins.has_value()) return std::nullopt;
+    const auto first = run.steps.begin() + static_cast<std::ptrdiff_t>(run.joins->from);
+    const std::vector<Step> steps(first, run.steps.end());
+    const auto played = [&](std::size_t from, std::size_t to) {
+      double count = 0;
+      for (std::size_t i = from; i < std::min(to, steps.size()); ++i) count += steps[i].model == run.joins->model;
+      return count;
+    };
+    const std::size_t tail = std::max<std::size_t>(steps.size() / 5, 1);
+    const double last = played(steps.size() - tail, steps.size()) / static_cast<double>(tail);
+    double half = std::numeric_limits<double>::infinity();
+    for (std::size_t n = kJoinStretch; n <= steps.size() && !std::isfinite(half); ++n) {
+      const double share = played(n - kJoinStretch, n) / static_cast<double>(kJoinStretch);
+      if (share > 0 && share >= last / 2) half = static_cast<double>(n);
+    }
+    halves.push_back(half);
+    const auto count = static_cast<double>(runs.size());
+    report.within_300 += (half <= 300 ? 1 : 0) / count;
+    report.share_at_300 += played(300 - kJoinStretch, 300) / static_cast<double>(kJoinStretch) / count;
+    report.final_share += last / count;
+    for (const Step& step : steps) {
+      report.explored += (step.explored ? 1 : 0) / count;
+      report.lost += static_cast<double>(step.lost) / count;
+      report.labels += (step.gold && step.model == run.joins->model ? 1 : 0) / count;
+      report.all_labels += (step.gold ? 1 : 0) / count;
+      report.after += static_cast<double>(step.score) / static_cast<double>(steps.size()) / count;
+    }
+  }
+  std::sort(halves.begin(), halves.end());
+  report.half_median = halves[halves.size() / 2];
+  report.half_worst = halves.back();
+  return report;
 }
 
 Detection JudgeAlarms(std::span<const ArmRun> runs) {

@@ -18,6 +18,11 @@ struct Step {
   float predicted = 0;  // NaN: the arm does not predict
   float cost_usd = 0;   // NaN: not known
   std::uint32_t model = 0;
+  // Of the model that joins: what the arm's best guess would have scored more, and whether
+  // that was another model.
+  float lost = 0;
+  bool explored = false;
+  bool gold = false;  // a label was given
 };
 
 struct ArmRun {
@@ -30,6 +35,7 @@ struct ArmRun {
   // had after it.
   std::optional<WorldChange> loss;
   double reference_after_loss = kUnknown;
+  std::optional<WorldChange> joins;  // the model that joins this seed's world
 };
 
 // `runs`: one for each seed, not empty, each with at least two steps; `passes`
@@ -42,6 +48,9 @@ ArmReport Summarise(const std::string& name, std::span<const ArmRun> runs, std::
 std::vector<CalibrationBin> CalibrationBins(std::span<const ArmRun> runs);
 // Mean over the bins of |mean prediction - mean score|; NaN without bins.
 double CalibrationError(std::span<const CalibrationBin> bins);
+
+// How the model that joined was taken up; none without one.
+std::optional<JoinReport> JudgeJoining(std::span<const ArmRun> runs);
 
 // Alarms against what happened.
 Detection JudgeAlarms(std::span<const ArmRun> runs);

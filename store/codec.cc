@@ -86,10 +86,22 @@ struct FaultOf {
   }
   std::string_view operator()(const policy::ModelAdded& model) const {
     if (model.name.size() > kNameBytesMax) return "name";
+    if (model.like.size() > policy::kLikeMax || !Finite(model.level_width)) return "trial";
+    for (const std::string& name : model.like) {
+      if (name.size() > kNameBytesMax) return "like";
+    }
     return FinitePrice(model.price) ? std::string_view{} : "price";
   }
+  std::string_view operator()(const policy::ModelProbed& probed) const {
+    if (probed.rows.size() > policy::kProbeRowsMax) return "rows";
+    for (const policy::ProbeRow& row : probed.rows) {
+      if (const auto fault = FaultOfContext(row.context); !fault.empty()) return fault;
+      if (!Finite(row.value)) return "value";
+    }
+    return {};
+  }
   std::string_view operator()(const policy::ModelStateChanged& change) const {
-    return change.state < policy::ModelState::kActive || change.state > policy::ModelState::kRetired
+    return change.state < policy::ModelState::kActive || change.state > policy::ModelState::kProbation
                ? "state"
                : std::string_view{};
   }

@@ -182,9 +182,34 @@ void Put(const ModelAdded& from, record::ModelAdded* to) {
   to->set_name(from.name);
   PutPrice(from.price, to->mutable_price());
   to->set_context_tokens(from.context_tokens);
+  to->set_on_trial(from.on_trial);
+  for (const std::string& name : from.like) to->add_like(name);
+  to->set_level_width(from.level_width);
 }
 bool Get(const record::ModelAdded& from, ModelAdded* to) {
   *to = ModelAdded{ModelId{from.id()}, from.name(), GetPrice(from.price()), from.context_tokens()};
+  to->on_trial = from.on_trial();
+  to->like.assign(from.like().begin(), from.like().end());
+  to->level_width = from.level_width();
+  return true;
+}
+
+void Put(const ModelProbed& from, record::ModelProbed* to) {
+  to->set_id(from.id.value);
+  for (const ProbeRow& row : from.rows) {
+    record::ProbeRow* stored = to->add_rows();
+    PutContext(row.context, stored->mutable_context());
+    stored->set_value(row.value);
+  }
+}
+bool Get(const record::ModelProbed& from, ModelProbed* to) {
+  to->id = ModelId{from.id()};
+  if (from.rows_size() > static_cast<int>(kProbeRowsMax)) return false;
+  for (const record::ProbeRow& stored : from.rows()) {
+    ProbeRow& row = to->rows.emplace_back();
+    if (!GetContext(stored.context(), &row.context)) return false;
+    row.value = stored.value();
+  }
   return true;
 }
 
@@ -193,7 +218,7 @@ void Put(const ModelStateChanged& from, record::ModelStateChanged* to) {
   to->set_state(static_cast<std::uint32_t>(from.state));
 }
 bool Get(const record::ModelStateChanged& from, ModelStateChanged* to) {
-  if (from.state() < 1 || from.state() > static_cast<std::uint32_t>(ModelState::kRetired)) return false;
+  if (from.state() < 1 || from.state() > static_cast<std::uint32_t>(ModelState::kProbation)) return false;
   *to = ModelStateChanged{ModelId{from.id()}, static_cast<ModelState>(from.state())};
   return true;
 }
@@ -408,6 +433,7 @@ record::CellReset* Slot(const CellReset&, record::Event* to) { return to->mutabl
 record::AdminNote* Slot(const AdminNote&, record::Event* to) { return to->mutable_admin_note(); }
 record::Refitted* Slot(const Refitted&, record::Event* to) { return to->mutable_refitted(); }
 record::RolloutChanged* Slot(const RolloutChanged&, record::Event* to) { return to->mutable_rollout_changed(); }
+record::ModelProbed* Slot(const ModelProbed&, record::Event* to) { return to->mutable_model_probed(); }
 
 template <typename Domain, typename Message>
 bool Take(const Message& from, Payload* to) {
@@ -443,6 +469,7 @@ bool GetPayload(const record::Event& from, Payload* to) {
     case record::Event::kAdminNote: return Take<AdminNote>(from.admin_note(), to);
     case record::Event::kRefitted: return Take<Refitted>(from.refitted(), to);
     case record::Event::kRolloutChanged: return Take<RolloutChanged>(from.rollout_changed(), to);
+    case record::Event::kModelProbed: return Take<ModelProbed>(from.model_probed(), to);
     case record::Event::PAYLOAD_NOT_SET: return false;
   }
   return false;

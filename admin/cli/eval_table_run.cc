@@ -33,8 +33,11 @@ void TableRun::Declare(EvalOptions& options) {
   options.Text("--models", run_.models,
                "Models that take part: LIST, best:N, worst:N, random:N, lock-in; default: all");
   options.Number("--budget", run_.budget_usd, 0, 1e6, "US dollars a decision; 0: none");
-  options.OneOf("--variant", variant_, {"none", "drift", "silent-loss", "inverted-prior", "task-bias"},
+  options.OneOf("--variant", variant_,
+                {"none", "drift", "silent-loss", "inverted-prior", "task-bias", "newcomer", "newcomer-worst"},
                 "What is done to the world");
+  options.OneOf("--newcomer", newcomer_, {"nothing", "facts", "probe"},
+                "What is known of the model that joins (variants newcomer, newcomer-worst)");
   options.Count("--threads", run_.threads, 1, 256, "Seeds played at once");
   options.Text("--plots", plots_, "Folder for plots (SVG); it is made when it is missing");
 }
@@ -47,6 +50,9 @@ Status TableRun::Settle() {
   auto variant = eval::VariantFromName(variant_);
   if (!variant.ok()) return variant.error();
   run_.variant = *variant;
+  auto newcomer = eval::NewcomerStartFromName(newcomer_);
+  if (!newcomer.ok()) return newcomer.error();
+  run_.newcomer = *newcomer;
   if (policy_ == "thompson") run_.exploration = policy::Exploration::kThompson;
   if (policy_ == "epsilon") run_.exploration = policy::Exploration::kEpsilon;
   if (policy_ == "squarecb") run_.exploration = policy::Exploration::kSquareCb;

@@ -28,6 +28,7 @@ class TableRun final : public EvalProtocol {
   std::string policy_ = "greedy";
   std::string variant_ = "none";
   std::string gold_choice_ = "random";
+  std::string newcomer_ = "nothing";
   std::string plots_;
 };
 

@@ -153,7 +153,15 @@ json ToJson(const ModelAdded& event) {
   return {{"id", event.id.value},
           {"name", event.name},
           {"price", PriceJson(event.price)},
-          {"context_tokens", event.context_tokens}};
+          {"context_tokens", event.context_tokens},
+          {"on_trial", event.on_trial},
+          {"like", event.like},
+          {"level_width", Finite(event.level_width)}};
+}
+json ToJson(const ModelProbed& event) {
+  json values = json::array();
+  for (const ProbeRow& row : event.rows) values.push_back(Finite(row.value));
+  return {{"id", event.id.value}, {"values", values}};
 }
 json ToJson(const ModelStateChanged& event) {
   return {{"id", event.id.value}, {"state", static_cast<int>(event.state)}};

@@ -60,6 +60,23 @@ void AddModelRow(Table& table, const json& model) {
              FieldText(model, "gold"), FieldText(model, "failures")});
 }
 
+// What a trial may cost and has cost.
+void PrintTrial(Context& context, const json& model) {
+  const auto found = model.find("trial");
+  if (found == model.end() || !found->is_object()) return;
+  const json& trial = *found;
+  context.out << "\n"
+              << Printable(FieldText(model, "name")) << " is " << FieldText(model, "state") << ": "
+              << FieldText(trial, "reports") << " reports (judged from " << FieldText(trial, "reports_needed")
+              << " on), " << FieldText(trial, "gold_asked") << " labels asked for, " << FieldText(trial, "probes")
+              << " probes; " << FieldText(trial, "plays") << " draws although another model was the best guess gave up "
+              << Number(trial, "spent", 2) << " of at most " << Number(trial, "allowance", 2) << " in utility";
+  if (FieldNumber(trial, "allowance_usd") > 0) {
+    context.out << " and $" << Number(trial, "spent_usd", 4) << " of $" << Number(trial, "allowance_usd", 4);
+  }
+  context.out << "\n";
+}
+
 Table GenerationTable() {
   return Table({{"GENERATION", Align::kRight},
                 {"LIVE"},
@@ -153,12 +170,25 @@ void ShowModels(Context& context, const json& answer) {
   Table table = ModelTable();
   for (const json& model : List(answer, "models")) AddModelRow(table, model);
   table.Print(context.out, context.colour);
+  for (const json& model : List(answer, "models")) PrintTrial(context, model);
 }
 
 void ShowModel(Context& context, const json& model) {
   Table table = ModelTable();
   AddModelRow(table, model);
   table.Print(context.out, context.colour);
+  PrintTrial(context, model);
+}
+
+void ShowProbes(Context& context, const json& answer) {
+  ShowModel(context, answer.value("model", json::object()));
+  context.out << "\n" << FieldText(answer, "probes") << " probes taken in\n";
+  const json& thin = List(answer, "thin_clusters");
+  if (thin.empty()) return;
+  context.out << "fewer than 5 of them in " << thin.size() << " clusters that matter:";
+  for (const json& cluster : thin)
+    context.out << " " << Printable(cluster.is_string() ? cluster.get<std::string>() : "");
+  context.out << "\n";
 }
 
 void ShowClusters(Context& context, const json& answer) {

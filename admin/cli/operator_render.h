@@ -11,6 +11,7 @@ namespace pointsman::cli {
 void ShowStatus(Context& context, const nlohmann::json& status);
 void ShowModels(Context& context, const nlohmann::json& answer);
 void ShowModel(Context& context, const nlohmann::json& model);
+void ShowProbes(Context& context, const nlohmann::json& answer);
 void ShowClusters(Context& context, const nlohmann::json& answer);
 void ShowCluster(Context& context, const nlohmann::json& cluster);
 void ShowGenerations(Context& context, const nlohmann::json& answer);

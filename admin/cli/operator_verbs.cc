@@ -13,6 +13,7 @@
 #include "admin/cli/http_client.h"
 #include "admin/cli/model_render.h"
 #include "admin/cli/operator_render.h"
+#include "admin/cli/probe_file.h"
 #include "admin/cli/render.h"
 #include "admin/cli/rollout_verbs.h"
 #include "admin/cli/watch_verbs.h"
@@ -47,6 +48,62 @@ void AddPriceOptions(CLI::App& verb, PriceArguments& arguments) {
   verb.add_option("--output-price", arguments.output, "Dollars per million output tokens")->required();
 }
 
+struct JoinArguments : PriceArguments {
+  std::string family;
+  double strength = -1;
+  std::string probe_file;
+};
+
+// Adds the model; then takes in the probes, which were read before anything was changed.
+Exit Join(Context& context, const JoinArguments& arguments) {
+  json body = {{"name", arguments.name},
+               {"input_usd_per_million", arguments.input},
+               {"output_usd_per_million", arguments.output},
+               {"context_tokens", arguments.context_tokens}};
+  if (!arguments.family.empty()) body["family"] = arguments.family;
+  if (arguments.strength != -1) body["strength"] = arguments.strength;
+  if (arguments.probe_file.empty()) return Post(context, "/v1/models", body, ShowModel);
+  const auto probes = ReadProbes(context, arguments.probe_file, arguments.name);
+  if (!probes.ok()) return context.Fail(probes.error());
+  const auto added = AskAdmin(context, "POST", "/v1/models", admin::Dump(body));
+  if (std::holds_alternative<Failed>(added)) return Finish(context, added, ShowModel);
+  const Exit probed = Post(context, "/v1/models/" + PathPart(arguments.name) + "/probes", *probes, ShowProbes);
+  if (probed != Exit::kOk) {
+    context.err << "The model was added, without its probes; mend the file and run: pointsman models probe "
+                << Printable(arguments.name) << " " << Printable(arguments.probe_file) << "\n";
+  }
+  return probed;
+}
+
+void AddJoining(CLI::App& family, Context& context) {
+  CLI::App* add = AddVerb(family, context, "add", "Adds a model; on trial where the live bundle does not know it",
+                          "pointsman models add small-1 --input-price 0.15 --output-price 0.6");
+  auto added = std::make_shared<JoinArguments>();
+  AddPriceOptions(*add, *added);
+  add->add_option("--context-tokens", added->context_tokens, "Longest input it takes; 0: unknown");
+  add->add_option("--family", added->family, "Part of the names of its kin; the nearest models give its prior");
+  add->add_option("--strength", added->strength, "Expected quality over all queries, a public score say, 0 to 1");
+  add->add_option("--probe", added->probe_file, "Scored answers (JSON lines), as of `models probe`");
+  add->callback([&context, added] { context.exit = Join(context, *added); });
+
+  CLI::App* probe = AddVerb(family, context, "probe",
+                            "Takes in scored answers of a model to chosen queries: JSON lines {query, score}",
+                            "pointsman models probe small-1 answers.jsonl");
+  auto name = std::make_shared<std::string>();
+  auto file = std::make_shared<std::string>();
+  probe->add_option("name", *name, "The model's name")->required();
+  probe->add_option("file", *file, "Lines of {\"query\" or \"embedding\", \"score\"}, or of a bootstrap table")
+      ->required();
+  probe->callback([&context, name, file] {
+    const auto probes = ReadProbes(context, *file, *name);
+    if (!probes.ok()) {
+      context.exit = context.Fail(probes.error());
+      return;
+    }
+    context.exit = Post(context, "/v1/models/" + PathPart(*name) + "/probes", *probes, ShowProbes);
+  });
+}
+
 void AddModels(CLI::App& app, Context& context) {
   CLI::App* family = AddFamily(app, "models", "The pool: candidate models, prices, life cycle", kGroup);
   AddGet(*family, context, "list", "Lists the pool", "pointsman models list", "/v1/models", ShowModels);
@@ -59,19 +116,7 @@ void AddModels(CLI::App& app, Context& context) {
   show->callback(
       [&context, shown] { context.exit = Get(context, "/v1/models/" + PathPart(*shown) + "/niches", ShowNiches); });
 
-  CLI::App* add = AddVerb(*family, context, "add", "Adds a model",
-                          "pointsman models add small-1 --input-price 0.15 --output-price 0.6");
-  auto added = std::make_shared<PriceArguments>();
-  AddPriceOptions(*add, *added);
-  add->add_option("--context-tokens", added->context_tokens, "Longest input it takes; 0: unknown");
-  add->callback([&context, added] {
-    context.exit = Post(context, "/v1/models",
-                        {{"name", added->name},
-                         {"input_usd_per_million", added->input},
-                         {"output_usd_per_million", added->output},
-                         {"context_tokens", added->context_tokens}},
-                        ShowModel);
-  });
+  AddJoining(*family, context);
 
   CLI::App* price = AddVerb(*family, context, "price", "Sets a model's price",
                             "pointsman models price small-1 --input-price 0.10 --output-price 0.4");
@@ -92,7 +137,8 @@ void AddModels(CLI::App& app, Context& context) {
     });
   };
   add_state("drain", "draining", "Chooses a model no more; late feedback counts", "pointsman models drain small-1");
-  add_state("activate", "active", "Lets a draining model be chosen again", "pointsman models activate small-1");
+  add_state("activate", "active", "Lets a draining model be chosen again; ends a trial",
+            "pointsman models activate small-1");
   add_state("retire", "retired", "Takes a model out of the pool for good", "pointsman models retire small-1");
 }
 

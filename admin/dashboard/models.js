@@ -2,7 +2,7 @@
 import { ask, change, colourOf, dollars, dot, el, fixed, get, post, whole } from './api.js';
 import { around, bar } from './chart.js';
 
-const kTones = { active: 'on', draining: 'mid', retired: 'off' };
+const kTones = { active: 'on', draining: 'mid', retired: 'off', new: 'mid', probation: 'mid' };
 
 async function setPrice(model) {
   const values = await ask(`Price of ${model.name}`, 'Dollars per million tokens. Counts for the next route.', {
@@ -17,17 +17,23 @@ async function setPrice(model) {
 }
 
 async function setState(model, state) {
-  const what = { draining: 'It gets no new requests; feedback still counts.', active: 'It gets requests again.' }[state];
+  const what = { draining: 'It gets no new requests; feedback still counts.', active: 'It gets requests like every other; a trial ends.' }[state];
   if (!(await ask(`Make ${model.name} ${state}?`, what, {}, `Make ${state}`))) return;
   await change(() => post(`/v1/models/${encodeURIComponent(model.name)}/state`, { state }), () => `${model.name} is ${state}.`);
   document.dispatchEvent(new Event('refresh'));
+}
+
+function trial({ trial: t }) {
+  if (!t) return null;
+  return el('p', { class: 'note', title: 'Utility given up for it against the best guess, and what may be given up' },
+    `${whole(t.reports)} reports, spent ${fixed(t.spent, 1)} of ${fixed(t.allowance, 1)}`);
 }
 
 function row(model, total) {
   const worst = model.biases[0];
   return el('tr', {},
     el('td', { class: 'nowrap' }, dot(model.name), el('b', {}, model.name), model.epoch > 1 ? ` (epoch ${model.epoch})` : ''),
-    el('td', {}, el('span', { class: `tag ${kTones[model.state] || ''}` }, model.state)),
+    el('td', {}, el('span', { class: `tag ${kTones[model.state] || ''}` }, model.state), trial(model)),
     el('td', { class: 'num' }, `${dollars(model.price.input_usd_per_million)} / ${dollars(model.price.output_usd_per_million)}`),
     el('td', { class: 'num' }, fixed(model.prior_quality)),
     el('td', { class: 'num' }, `${model.level >= 0 ? '+' : ''}${fixed(model.level)} ± ${fixed(model.level_deviation)}`),
@@ -38,8 +44,9 @@ function row(model, total) {
       el('p', { class: 'note' }, `${worst.source} ${worst.bias >= 0 ? '+' : ''}${fixed(worst.bias, 2)} ± ${fixed(worst.deviation, 2)}`)] : '–'),
     el('td', {}, model.state === 'retired' ? null : el('div', { class: 'row tight' },
       el('button', { class: 'small', type: 'button', onclick: () => setPrice(model) }, 'Price'),
-      model.state === 'active'
-        ? el('button', { class: 'small', type: 'button', onclick: () => setState(model, 'draining') }, 'Drain')
+      model.state === 'draining' ? null
+        : el('button', { class: 'small', type: 'button', onclick: () => setState(model, 'draining') }, 'Drain'),
+      model.state === 'active' ? null
         : el('button', { class: 'small', type: 'button', onclick: () => setState(model, 'active') }, 'Activate'))));
 }
 

@@ -62,10 +62,11 @@ Inputs MakeInputs(const State& state, const std::shared_ptr<const Bundle>& bundl
           state.options.gold_half_life_days};
 }
 
-// Of one model, which an alarm may have freed.
-Widths WidthsOf(bool changed, const Widths& all) {
+// Of one model, which an alarm may have freed, or which joined with a width of its own.
+Widths WidthsOf(bool changed, double level_width, const Widths& all) {
   Widths widths = all;
   if (changed) widths.model = std::max(2 * widths.model, kChangedWidth);
+  widths.model = std::max(widths.model, level_width);
   return widths;
 }
 
@@ -95,9 +96,10 @@ const Leaf& LeafAt(const CellEntry& cell, Stage stage) {
 }
 
 struct ModelEntry {
-  int column = -1;
+  PriorColumns prior{-1};
   double mean_prior = 0.5;
   bool changed = false;                  // an alarm: its level may move by kChangedWidth
+  double level_width = 0;                // of a newcomer's level; 0: the pool's
   std::map<ClusterId, CellEntry> cells;  // ascending: the order of the model's sums
   LeafMessage sum;                       // of the leaves in force, after the conflict rule
   ModelSystem first;                     // before the conflict rule
@@ -133,18 +135,24 @@ struct Publisher::Impl {
   std::map<CellKey, PreferenceEvidence> GatherPreferences(const State& state);
   void ApplyPreferences(const State& state);
   void RebuildBlocks();
-  ModelEntry& Entry(const Model& model);
+  ModelEntry& Entry(const State& state, const Model& model);
   std::shared_ptr<const Snapshot> MakeSnapshot(const State& state);
 };
 
-ModelEntry& Publisher::Impl::Entry(const Model& model) {
+ModelEntry& Publisher::Impl::Entry(const State& state, const Model& model) {
   const auto [at, inserted] = models.try_emplace(model.id);
+  ModelEntry& entry = at->second;
   if (inserted) {
-    at->second.column = inputs.bundle->Column(model.name);
-    at->second.mean_prior = MeanPrior(*inputs.bundle, at->second.column);
+    entry.prior = PriorColumns(*inputs.bundle, model);
+    entry.mean_prior = MeanPrior(*inputs.bundle, entry.prior);
+    const auto newcomer = state.newcomers.find(model.id);
+    if (newcomer != state.newcomers.end()) {
+      const bool described = entry.prior.own >= 0 && newcomer->second.generation != state.generation;
+      entry.level_width = described ? 0 : newcomer->second.level_width;
+    }
     dirty_models.insert(model.id);
   }
-  return at->second;
+  return entry;
 }
 
 void Publisher::Impl::Restart(const State& state, Inputs fresh) {
@@ -165,7 +173,7 @@ void Publisher::Impl::Restart(const State& state, Inputs fresh) {
 void Publisher::Impl::TouchCell(const State& state, const CellKey& key) {
   const Model* model = state.pool.Find(key.model);
   if (model == nullptr || key.cluster.value >= blocks.size()) return;
-  ModelEntry& entry = Entry(*model);
+  ModelEntry& entry = Entry(state, *model);
   dirty_models.insert(key.model);
   dirty_cells[key.cluster].push_back(key.model);
   const auto found = state.cells.find(key);
@@ -206,7 +214,7 @@ LeafMessage Publisher::Impl::SumLeaves(const ModelEntry& entry, Stage stage) con
 
 ModelSystem Publisher::Impl::SumModel(ModelEntry& entry, Stage stage) const {
   entry.sum = SumLeaves(entry, stage);
-  return SolveModel(entry.sum, inputs.layout, WidthsOf(entry.changed, inputs.widths));
+  return SolveModel(entry.sum, inputs.layout, WidthsOf(entry.changed, entry.level_width, inputs.widths));
 }
 
 void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
@@ -219,7 +227,7 @@ void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
   root = SolveRoot(sums, inputs.layout, inputs.widths);
   for (auto& [id, entry] : models) {
     entry.posterior = FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.layout,
-                                  WidthsOf(entry.changed, inputs.widths));
+                                  WidthsOf(entry.changed, entry.level_width, inputs.widths));
   }
 }
 
@@ -360,7 +368,7 @@ void Publisher::Impl::ApplyPreferences(const State& state) {
   }
   for (const ModelId id : compared) {
     ModelEntry& entry = models.at(id);
-    const Widths widths = WidthsOf(entry.changed, inputs.widths);
+    const Widths widths = WidthsOf(entry.changed, entry.level_width, inputs.widths);
     entry.posterior = FinishModel(SolveModel(SumLeaves(entry, Stage::kPreferences), inputs.layout, widths), root,
                                   inputs.layout, widths);
   }
@@ -419,7 +427,8 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
     const ModelEntry& entry = models.at(model.id);
     ModelView& view = snapshot->models.emplace_back();
     view.model = model;
-    view.column = entry.column;
+    view.column = entry.prior.own;
+    view.like = entry.prior.like;
     view.mean_prior = entry.mean_prior;
     view.changed = entry.changed;
     static_assert(kModelStateMax == kSmallMax);
@@ -429,8 +438,12 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
       view.healthy = state.now_us >= health->second.retry_at_us;
     }
     if (const auto tally = state.tallies.find(model.id); tally != state.tallies.end()) view.tally = tally->second;
+    if (const auto newcomer = state.newcomers.find(model.id); newcomer != state.newcomers.end()) {
+      view.newcomer = newcomer->second;
+      if (OnTrial(model.state)) snapshot->trials.push_back(snapshot->models.size() - 1);
+    }
     const TokenStatistics offline =
-        entry.column >= 0 ? inputs.bundle->tokens[static_cast<std::size_t>(entry.column)] : TokenStatistics{};
+        view.column >= 0 ? inputs.bundle->tokens[static_cast<std::size_t>(view.column)] : TokenStatistics{};
     TokenPosterior(offline, view.tally, &view.token_mean_log, &view.token_variance_log);
     const Latency latency = LearntLatency(view.tally);
     view.latency_median_ms = latency.median_ms;
@@ -453,7 +466,7 @@ std::shared_ptr<const Snapshot> Publisher::Publish(State& state, const std::shar
   }
   impl.order.clear();
   for (const Model& model : state.pool.models()) {
-    ModelEntry& entry = impl.Entry(model);
+    ModelEntry& entry = impl.Entry(state, model);
     impl.order.push_back(model.id);
     const auto watch = state.watches.find(model.id);
     const bool changed = watch != state.watches.end() && watch->second.changed;
@@ -488,6 +501,7 @@ std::vector<Publisher::GoldMessage> Publisher::GoldMessages(const State& state) 
     const ModelEntry& entry = impl.models.at(id);
     GoldMessage message;
     message.changed = entry.changed;
+    message.level_width = entry.level_width;
     for (const auto& [cluster, published] : entry.cells) {
       const auto cell = state.cells.find({id, cluster});
       if (published.bad || cell == state.cells.end()) continue;
@@ -508,7 +522,7 @@ double Publisher::WidthEvidence(const std::vector<GoldMessage>& gold, double mod
   double evidence = 0;
   RootSums sums;
   for (const GoldMessage& message : gold) {
-    const Widths widths = WidthsOf(message.changed, all);
+    const Widths widths = WidthsOf(message.changed, message.level_width, all);
     evidence += ModelEvidence(message.sum, impl.inputs.layout, widths);
     AddToRoot(sums, SolveModel(message.sum, impl.inputs.layout, widths), impl.inputs.layout);
   }

@@ -34,7 +34,8 @@ class Publisher {
 
   // What gold alone tells of a model: the sum of its leaves' messages.
   struct GoldMessage {
-    bool changed = false;  // an alarm has freed its level already
+    bool changed = false;    // an alarm has freed its level already
+    double level_width = 0;  // it joined on trial: at least so wide
     LeafMessage sum;
   };
   // In the order of the models' sums. Ratings are left out: where the slope of a source's

@@ -36,6 +36,23 @@ double KnownPrior(const Bundle& bundle, std::size_t column, const ClusterWeights
   return prior + rest * by_cluster;
 }
 
+// The value of the columns that make the prior.
+template <typename Value>
+double OverColumns(const Bundle& bundle, const PriorColumns& columns, Value value) {
+  const std::size_t count = bundle.models.size();
+  if (columns.own >= 0) {
+    const auto known = static_cast<std::size_t>(columns.own);
+    REQUIRE(known < count, "column of the bundle");
+    return std::clamp(value(known), 0.0, 1.0);
+  }
+  double sum = 0;
+  for (const int column : columns.like) sum += value(static_cast<std::size_t>(column));
+  if (!columns.like.empty()) return std::clamp(sum / static_cast<double>(columns.like.size()), 0.0, 1.0);
+  if (count == 0) return kNothingKnown;
+  for (std::size_t m = 0; m < count; ++m) sum += value(m);
+  return std::clamp(sum / static_cast<double>(count) - kUnknownModelPenalty, 0.0, 1.0);
+}
+
 }  // namespace
 
 HeadFeatures ProjectHead(const Bundle& bundle, std::span<const float> embedding) {
@@ -64,31 +81,22 @@ HeadFeatures ProjectHead(const Bundle& bundle, std::span<const float> embedding)
   return features;
 }
 
-double PriorQuality(const Bundle& bundle, int column, const ClusterWeights& clusters, const TaskProbabilities& tasks,
-                    const HeadFeatures& head) {
-  const std::size_t columns = bundle.models.size();
-  if (column >= 0) {
-    const auto known = static_cast<std::size_t>(column);
-    REQUIRE(known < columns, "column of the bundle");
-    return std::clamp(KnownPrior(bundle, known, clusters, tasks, head), 0.0, 1.0);
+PriorColumns::PriorColumns(const Bundle& bundle, const Model& model) : own(bundle.Column(model.name)) {
+  if (own >= 0) return;
+  for (const std::string& name : model.like) {
+    const int column = bundle.Column(name);
+    if (column >= 0 && !like.full()) like.push_back(column);
   }
-  if (columns == 0) return kNothingKnown;
-  double sum = 0;
-  for (std::size_t m = 0; m < columns; ++m) sum += KnownPrior(bundle, m, clusters, tasks, head);
-  return std::clamp(sum / static_cast<double>(columns) - kUnknownModelPenalty, 0.0, 1.0);
 }
 
-double MeanPrior(const Bundle& bundle, int column) {
-  const std::size_t columns = bundle.models.size();
-  if (column >= 0) {
-    const auto known = static_cast<std::size_t>(column);
-    REQUIRE(known < columns, "column of the bundle");
-    return bundle.mean_prior[known];
-  }
-  if (columns == 0) return kNothingKnown;
-  double sum = 0;
-  for (const double mean : bundle.mean_prior) sum += mean;
-  return std::clamp(sum / static_cast<double>(columns) - kUnknownModelPenalty, 0.0, 1.0);
+double PriorQuality(const Bundle& bundle, const PriorColumns& columns, const ClusterWeights& clusters,
+                    const TaskProbabilities& tasks, const HeadFeatures& head) {
+  return OverColumns(bundle, columns,
+                     [&](std::size_t column) { return KnownPrior(bundle, column, clusters, tasks, head); });
+}
+
+double MeanPrior(const Bundle& bundle, const PriorColumns& columns) {
+  return OverColumns(bundle, columns, [&](std::size_t column) { return bundle.mean_prior[column]; });
 }
 
 }  // namespace pointsman::policy

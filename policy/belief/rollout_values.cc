@@ -1,4 +1,5 @@
-// State values of what operators set last: the rollout, and the change that undo reverses.
+// State values of what operators brought about: the rollout, the change that undo
+// reverses, models on trial.
 #include "policy/belief/state_values.h"
 
 namespace pointsman::policy {
@@ -41,7 +42,7 @@ bool DecodeLastChange(ByteReader& in, LastChange& change) {
   change.price.output_usd_per_million = in.F64();
   const std::uint8_t condition = in.U8();
   change.frozen = in.Bool();
-  if (!GetRollout(in, change.rollout) || condition < 1 || condition > 3) return false;
+  if (!GetRollout(in, change.rollout) || condition < 1 || condition > 5) return false;
   change.state = static_cast<ModelState>(condition);
   return true;
 }
@@ -69,6 +70,48 @@ bool DecodeRollout(ByteReader& in, RolloutRecord& record) {
   record.followed = in.U64();
   record.reason = in.Text();
   return sound && record.set_by >= Origin::kClient && record.set_by <= Origin::kStore;
+}
+
+std::string EncodeNewcomer(const State& state, ModelId model) {
+  const auto at = state.newcomers.find(model);
+  const Model* known = state.pool.Find(model);
+  if (at == state.newcomers.end() || known == nullptr) return {};
+  const Newcomer& newcomer = at->second;
+  ByteWriter out = Begin();
+  out.U8(static_cast<std::uint8_t>(known->like.size()));
+  for (const std::string& name : known->like) out.Text(name);
+  out.F64(newcomer.level_width);
+  out.U32(newcomer.generation.value);
+  out.U64(newcomer.joined_at);
+  out.U64(newcomer.plays);
+  out.F64(newcomer.spent);
+  out.F64(newcomer.spent_usd);
+  out.U64(newcomer.gold_asked);
+  out.U64(newcomer.probes);
+  out.U64(newcomer.ended.value);
+  return out.Take();
+}
+
+bool DecodeNewcomer(ByteReader& in, ModelId model, State& state) {
+  const Model* known = state.pool.Find(model);
+  if (known == nullptr) return false;
+  Model restored = *known;
+  const std::uint8_t like = in.U8();
+  if (like > kLikeMax) return false;
+  restored.like.clear();
+  for (std::uint8_t i = 0; i < like; ++i) restored.like.push_back(in.Text());
+  Newcomer& newcomer = state.newcomers[model];
+  newcomer.level_width = in.F64();
+  newcomer.generation.value = in.U32();
+  newcomer.joined_at = in.U64();
+  newcomer.plays = in.U64();
+  newcomer.spent = in.F64();
+  newcomer.spent_usd = in.F64();
+  newcomer.gold_asked = in.U64();
+  newcomer.probes = in.U64();
+  newcomer.ended.value = in.U64();
+  state.pool.Restore(restored);
+  return true;
 }
 
 }  // namespace pointsman::policy

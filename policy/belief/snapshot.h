@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "policy/belief/prior.h"
 #include "policy/belief/state.h"
 #include "policy/world/bundle.h"
 #include "policy/world/options.h"
@@ -62,6 +63,7 @@ struct ModelView {
   bool healthy = true;                        // false: calls failed in a row; it rests until it is probed
   bool changed = false;                       // an alarm in this generation: its level may move by kChangedWidth
   int column = -1;                            // in the bundle; -1: the bundle does not know it
+  InlineVector<int, kLikeMax> like;           // then: columns of models that it is like
   double mean_prior = 0.5;                    // f-bar
   std::array<double, kModelStateMax> mean{};  // n-hat
   std::array<double, kModelStateMax * kModelStateMax> covariance{};  // N, row-major, stride kModelStateMax
@@ -70,6 +72,8 @@ struct ModelView {
   double latency_median_ms = 0;                                      // 0: not known
   double latency_high_ms = 0;                                        // 95 % quantile of the next call; 0: not known
   ModelTally tally;
+  Newcomer newcomer;  // of a model on trial
+  PriorColumns columns() const { return {column, like}; }
 };
 
 struct Snapshot {
@@ -81,6 +85,7 @@ struct Snapshot {
   Widths widths;  // in force: options' or the bundle's, with model_width
   TreeLayout layout{0};
   std::vector<ModelView> models;                              // ascending (name, epoch), retired ones left out
+  std::vector<std::size_t> trials;                            // those of them that are on trial
   std::vector<std::shared_ptr<const ClusterBlock>> clusters;  // K + 1; null: untouched
   std::array<double, kSourcesMax> source_bias{};              // root c0 per source
   std::array<double, kSourcesMax> source_variance{};

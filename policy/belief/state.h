@@ -20,6 +20,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "policy/belief/evidence.h"
+#include "policy/belief/newcomer.h"
 #include "policy/belief/preference.h"
 #include "policy/belief/row_list.h"
 #include "policy/learning/event.h"
@@ -230,7 +231,7 @@ struct RolloutRecord {
 // puts back. Of `before` only what the kind of change touches means anything.
 struct LastChange {
   LogSeq seq;             // 0: there was none
-  std::uint8_t type = 0;  // EventType: 9 to 14, 16 to 18 or 25
+  std::uint8_t type = 0;  // EventType: 9 to 14, 16 to 18, 25 or 26
   ModelId model;          // of 9 to 12
   Price price;
   ModelState state = ModelState::kActive;
@@ -285,6 +286,7 @@ struct State {
   std::vector<Alarm> alarms;              // the latest, ascending
   std::map<std::string, Pacer> pacers;    // by tenant; "" is the common one
   std::map<ModelId, ModelHealth> health;  // models with failures in a row
+  Newcomers newcomers;                    // models that joined on trial
   RolloutRecord rollout;
   LastChange last_change;
 

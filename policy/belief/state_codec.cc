@@ -81,7 +81,8 @@ ParsedKey ParseKey(std::string_view key) {
     case 'o':
     case 't':
     case 'w':
-    case 'x': parsed.first = in.BigEndian32(); break;
+    case 'x':
+    case 'z': parsed.first = in.BigEndian32(); break;
     default: return parsed;
   }
   parsed.ok = in.Finished();
@@ -126,7 +127,7 @@ bool LoadModel(ByteReader& in, std::uint32_t id, State& state) {
   model.price.input_usd_per_million = in.F64();
   model.price.output_usd_per_million = in.F64();
   model.context_tokens = in.U32();
-  if (!in.Finished() || condition < 1 || condition > 3 || id == 0) return false;
+  if (!in.Finished() || condition < 1 || condition > 5 || id == 0) return false;
   model.state = static_cast<ModelState>(condition);
   state.pool.Restore(model);
   return true;
@@ -176,6 +177,7 @@ bool LoadValue(const ParsedKey& parsed, ByteReader& in, State& state) {
     case 'w': DecodeWatch(in, state.watches[ModelId{parsed.first}]); break;
     case 'x': DecodeDiscounts(in, state.discounts[ModelId{parsed.first}]); break;
     case 'y': DecodeAlarms(in, state.alarms); break;
+    case 'z': return DecodeNewcomer(in, ModelId{parsed.first}, state) && in.Finished();
     default: return false;
   }
   return in.Finished();
@@ -242,6 +244,7 @@ std::string PacerRow(std::string_view tenant) { return "l" + std::string(tenant)
 std::string WatchRow(ModelId model) { return NumberKey('w', model.value); }
 std::string SurfaceRow(std::uint8_t channel) { return NumberKey('o', channel); }
 std::string DiscountsRow(ModelId model) { return NumberKey('x', model.value); }
+std::string NewcomerRow(ModelId model) { return NumberKey('z', model.value); }
 
 void ForEachStateRow(const State& state,
                      const std::function<void(std::string_view key, std::string_view value)>& visit) {
@@ -271,6 +274,7 @@ void ForEachStateRow(const State& state,
   for (const auto& [model, watch] : state.watches) visit(WatchRow(model), EncodeWatch(watch));
   for (const auto& [model, discounts] : state.discounts) visit(DiscountsRow(model), EncodeDiscounts(discounts));
   if (!state.alarms.empty()) visit(kAlarmsRow, EncodeAlarms(state.alarms));
+  for (const auto& [model, newcomer] : state.newcomers) visit(NewcomerRow(model), EncodeNewcomer(state, model));
 }
 
 std::string StateRow(const State& state, std::string_view key) {
@@ -306,6 +310,7 @@ std::string StateRow(const State& state, std::string_view key) {
     case 'w': return FindAndEncode(state.watches, model, EncodeWatch);
     case 'x': return FindAndEncode(state.discounts, model, EncodeDiscounts);
     case 'y': return state.alarms.empty() ? std::string() : EncodeAlarms(state.alarms);
+    case 'z': return EncodeNewcomer(state, model);
     default: return {};
   }
 }

@@ -54,6 +54,9 @@
 //  'x' u32 model              discounts: u8 V, u8 n, n x (u64 seq, i64 stamp, u8 halvings)
 //  'y'                        alarms: u8 V, u8 n, n x (u32 model, u8 cell, u32 cluster, u8 direction, u8 judge,
 //                             u64 seq, i64 at_us, u64 uses, u64 reports)
+//  'z' u32 model              newcomer, of models that joined on trial: u8 V, u8 n, n texts (models it is like),
+//                             f64 level_width, u32 generation, u64 joined_at, plays, f64 spent, spent_usd,
+//                             u64 gold_asked, probes, ended
 #pragma once
 
 #include <string>
@@ -85,5 +88,6 @@ std::string WatchRow(ModelId model);
 std::string HealthRow(ModelId model);
 std::string PacerRow(std::string_view tenant);
 std::string SurfaceRow(std::uint8_t channel);
+std::string NewcomerRow(ModelId model);
 
 }  // namespace pointsman::policy

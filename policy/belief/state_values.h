@@ -53,5 +53,8 @@ std::string EncodeLastChange(const LastChange& change);
 bool DecodeLastChange(ByteReader& in, LastChange& change);
 std::string EncodeAlarms(const std::vector<Alarm>& alarms);
 void DecodeAlarms(ByteReader& in, std::vector<Alarm>& alarms);
+// Empty for a model that did not join on trial. Decoding needs the model's own row first.
+std::string EncodeNewcomer(const State& state, ModelId model);
+bool DecodeNewcomer(ByteReader& in, ModelId model, State& state);
 
 }  // namespace pointsman::policy

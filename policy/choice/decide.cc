@@ -14,6 +14,7 @@
 #include "policy/belief/token_cost.h"
 #include "policy/choice/exploration.h"
 #include "policy/choice/pacing.h"
+#include "policy/choice/trial.h"
 #include "policy/choice/utility.h"
 
 namespace pointsman::policy {
@@ -115,7 +116,7 @@ class Forecast {
     Candidate& candidate = one.candidate;
     candidate.model = view.model.id;
     candidate.cost_usd = cost_usd;
-    candidate.prior = Prior(view.column);
+    candidate.prior = Prior(view);
     candidate.prior_centred = candidate.prior - view.mean_prior;
     const Estimate estimate =
         ReadPosterior(snapshot_, view, decision_.membership.clusters, candidate.prior, candidate.prior_centred);
@@ -134,12 +135,12 @@ class Forecast {
     }
   }
 
-  // All models that the bundle does not know share one prior, a mean over all columns.
-  double Prior(int column) {
+  // Models of which nothing at all is known share one prior, a mean over all columns.
+  double Prior(const ModelView& view) {
     const auto compute = [&] {
-      return PriorQuality(*snapshot_.bundle, column, decision_.membership.clusters, decision_.tasks, head_);
+      return PriorQuality(*snapshot_.bundle, view.columns(), decision_.membership.clusters, decision_.tasks, head_);
     };
-    if (column >= 0) return compute();
+    if (view.column >= 0 || !view.like.empty()) return compute();
     if (unknown_prior_ < 0) unknown_prior_ = compute();
     return unknown_prior_;
   }
@@ -151,7 +152,7 @@ class Forecast {
   double unknown_prior_ = -1;
 };
 
-// Active, short enough, cheap enough, good enough; the quality floor is left out
+// May be chosen, short enough, cheap enough, good enough; the quality floor is left out
 // where it would leave nobody.
 std::vector<const Considered*> Eligible(std::span<const Considered> considered, const Query& query,
                                         const Pacing& pacing) {
@@ -160,7 +161,7 @@ std::vector<const Considered*> Eligible(std::span<const Considered> considered, 
   bool any_above_floor = false;
   for (const Considered& one : considered) {
     const Model& model = one.view->model;
-    if (model.state != ModelState::kActive || !one.view->healthy) continue;
+    if (!TakesTraffic(model.state) || !one.view->healthy) continue;
     if (pacing.pacer != nullptr && PredictCost(*one.view, query.tokens_in).high_usd > pacing.pacer->bucket_usd)
       continue;
     if (model.context_tokens > 0 && query.tokens_in > model.context_tokens) continue;
@@ -283,12 +284,14 @@ std::size_t DrawAudited(std::span<const Candidate> ranked, const Pacing& pacing,
 
 // An audit first tosses its own coin, so that it is known to be one; the mixture
 // over both coins is the logged distribution.
-void DrawModel(const Query& query, double audit_rate, const Pacing& pacing, Decision& decision) {
+void DrawModel(const Query& query, double audit_rate, const Pacing& pacing, const Trials& trials, Decision& decision) {
   const std::size_t count = decision.ranked.size();
   decision.audit = audit_rate > 0 && UnitDraw(query.id, kDrawAudit) < audit_rate;
   const double unit = UnitDraw(query.id, kDrawArm);
   if (decision.audit) {
     decision.chosen = DrawAudited(decision.ranked, pacing, unit);
+  } else if (!trials.arms.empty()) {
+    decision.chosen = DrawTrial(trials, UnitDraw(query.id, kDrawTrial));
   } else if (audit_rate > 0) {
     decision.chosen = 0;
   } else {
@@ -303,14 +306,16 @@ void DrawModel(const Query& query, double audit_rate, const Pacing& pacing, Deci
 }
 
 // P(the router plays ranked[at], and not as an audit), of its own draws.
-double ChosenWithoutAudit(const Decision& decision, std::size_t at, double audit_rate) {
+double ChosenWithoutAudit(const Decision& decision, const Trials& trials, std::size_t at, double audit_rate) {
+  if (!trials.arms.empty()) return (1 - audit_rate) * WithoutAudit(trials, at);
   if (audit_rate == 0) return decision.ranked[at].probability;
   return at == 0 ? 1 - audit_rate : 0;
 }
 
 // Follows the incumbent or leaves the router's draw as it is, and makes the mixture of
 // both out of the router's probabilities. Nothing to do where it cannot answer.
-void RollOut(const Snapshot& snapshot, const Query& query, double audit_rate, Decision& decision) {
+void RollOut(const Snapshot& snapshot, const Query& query, double audit_rate, const Trials& trials,
+             Decision& decision) {
   const Rollout& rollout = snapshot.rollout.rollout;
   if (rollout.mode == RolloutMode::kFull || !query.observed.empty()) return;
   const std::string_view name = query.incumbent.empty() ? std::string_view(rollout.incumbent) : query.incumbent;
@@ -327,7 +332,7 @@ void RollOut(const Snapshot& snapshot, const Query& query, double audit_rate, De
     decision.audit = false;
   }
   const double followed = decision.chosen == incumbent ? 1 - share : 0;
-  const double without_audit = share * ChosenWithoutAudit(decision, decision.chosen, audit_rate) + followed;
+  const double without_audit = share * ChosenWithoutAudit(decision, trials, decision.chosen, audit_rate) + followed;
   for (Candidate& candidate : decision.ranked) candidate.probability *= share;
   at->probability += 1 - share;
   decision.propensity = decision.ranked[decision.chosen].probability;
@@ -336,15 +341,18 @@ void RollOut(const Snapshot& snapshot, const Query& query, double audit_rate, De
 }
 
 // See Decision::gold_probability.
-void AskGold(const Query& query, double gold_rate, Decision& decision) {
+void AskGold(const Snapshot& snapshot, const Query& query, const Trials& trials, Decision& decision) {
+  const double gold_rate = snapshot.options.gold_rate;
   const double audit_rate = decision.audit_rate;
-  const double otherwise = audit_rate < 1 ? std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0) : 0.0;
+  double otherwise = audit_rate < 1 ? std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0) : 0.0;
+  otherwise = std::max(otherwise, TrialGold(snapshot, trials, decision.ranked, decision.chosen));
   decision.gold_wanted = decision.audit || UnitDraw(query.id, kDrawGold) < otherwise;
   decision.gold_probability = (1 - decision.not_audit) + decision.not_audit * otherwise;
 }
 
 // The caller's own choice takes the place of the draw.
-Status Observe(std::span<const Considered> considered, const Query& query, double gold_rate, Decision& decision) {
+Status Observe(const Snapshot& snapshot, std::span<const Considered> considered, const Query& query,
+               Decision& decision) {
   const auto at = std::find_if(considered.begin(), considered.end(),
                                [&](const Considered& one) { return one.view->model.name == query.observed; });
   if (at == considered.end()) {
@@ -365,7 +373,7 @@ Status Observe(std::span<const Considered> considered, const Query& query, doubl
   decision.audit_rate = 0;
   decision.not_audit = 1;
   decision.propensity = 1;
-  AskGold(query, gold_rate, decision);
+  AskGold(snapshot, query, {}, decision);
   return {};
 }
 
@@ -400,9 +408,9 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
     decision.ranked.push_back(fallback.candidate);
     decision.ranked[0].name = fallback.view->model.name;
     decision.ranked[0].probability = 1;
-    AskGold(query, snapshot.options.gold_rate, decision);
+    AskGold(snapshot, query, {}, decision);
     if (query.observed.empty()) return decision;
-    if (Status s = Observe(considered, query, snapshot.options.gold_rate, decision); !s.ok()) return s.error();
+    if (Status s = Observe(snapshot, considered, query, decision); !s.ok()) return s.error();
     return decision;
   }
   const Pacing pacing = PacingOf(snapshot, query);
@@ -410,12 +418,18 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
                                          [&](const Considered* one) { return Auditable(one->candidate, pacing); });
   const double audit_rate = any_auditable ? AuditRate(snapshot, query) : 0;
   Rank(eligible, Distribution(snapshot, query, eligible, audit_rate, pacing), decision);
-  DrawModel(query, audit_rate, pacing, decision);
-  decision.not_audit = std::min(1.0, ChosenWithoutAudit(decision, decision.chosen, audit_rate) / decision.propensity);
-  RollOut(snapshot, query, audit_rate, decision);
-  AskGold(query, snapshot.options.gold_rate, decision);
+  Trials trials;
+  if (!snapshot.trials.empty() && !query.no_explore && !InSession(query)) {
+    trials = PlanTrials(snapshot, query, decision.ranked);
+    MixTrials(trials, audit_rate, decision.ranked);
+  }
+  DrawModel(query, audit_rate, pacing, trials, decision);
+  const double without_audit = ChosenWithoutAudit(decision, trials, decision.chosen, audit_rate);
+  decision.not_audit = std::min(1.0, without_audit / decision.propensity);
+  RollOut(snapshot, query, audit_rate, trials, decision);
+  AskGold(snapshot, query, trials, decision);
   if (query.observed.empty()) return decision;
-  if (Status s = Observe(considered, query, snapshot.options.gold_rate, decision); !s.ok()) return s.error();
+  if (Status s = Observe(snapshot, considered, query, decision); !s.ok()) return s.error();
   return decision;
 }
 

@@ -29,6 +29,7 @@ inline constexpr std::uint64_t kDrawAudit = 2;
 inline constexpr std::uint64_t kDrawGold = 3;
 inline constexpr std::uint64_t kDrawQueue = 4;    // place in the queue of labels
 inline constexpr std::uint64_t kDrawRollout = 5;  // whether the incumbent is followed
+inline constexpr std::uint64_t kDrawTrial = 6;    // whether a model on trial is played, and which
 
 struct Candidate {
   ModelId model;
@@ -78,9 +79,9 @@ struct Decision {
 inline constexpr std::uint64_t kTrustGold = 20;
 inline constexpr std::uint64_t kTrustReports = 250;
 
-// Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold, 5 rollout. With
+// Draws are taken from UnitDraw(query.id, ...): 1 arm, 2 audit, 3 gold, 5 rollout, 6 trial. With
 // audits the mixture is drawn as: audit or not (2), then uniformly over the
-// eligible models (1), or the greedy one.
+// eligible models (1), or a model on trial (6, choice/trial.h), or the greedy one.
 // Fallback: options.fallback_model where it is active and allowed, else the
 // cheapest allowed one. The context records the unclipped prediction.
 // A model that the caller observes and that is not eligible ranks last, with

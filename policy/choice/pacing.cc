@@ -45,7 +45,7 @@ std::vector<std::vector<Priced>> Contexts(const Snapshot& snapshot, const Weight
     for (std::size_t m = 0; m < snapshot.models.size(); ++m) {
       const ModelView& view = snapshot.models[m];
       if (view.model.state != ModelState::kActive) continue;
-      const double prior = PriorQuality(bundle, view.column, membership.clusters, tasks, head);
+      const double prior = PriorQuality(bundle, view.columns(), membership.clusters, tasks, head);
       const Estimate estimate = ReadPosterior(snapshot, view, membership.clusters, prior, prior - view.mean_prior);
       contexts[c].push_back({Utility(weights, estimate.mean, costs[m], dearest), costs[m]});
     }

@@ -75,7 +75,8 @@ double GoldPlanner::Probability(double worth, double rate, double random) {
 void PlanGold(GoldPlanner& planner, double gold_rate, double quality_weight, double label_variance, double unit,
               Decision& decision) {
   const double audit_rate = decision.audit_rate;
-  if (decision.forced || audit_rate >= 1) return;
+  // A trial asks for its first labels whatever they are worth.
+  if (decision.forced || audit_rate >= 1 || decision.gold_probability >= 1) return;
   const double rate = std::clamp((gold_rate - audit_rate) / (1 - audit_rate), 0.0, 1.0);
   const double random = std::clamp(std::min(kRandomGoldShare, gold_rate) - audit_rate, 0.0, rate);
   const double probability = planner.Probability(GoldWorth(decision, quality_weight, label_variance), rate, random);

@@ -181,6 +181,11 @@ struct ModelAdded {
   std::string name;
   Price price;
   std::uint32_t context_tokens = 0;
+  // It joins on trial, as new (belief/newcomer.h): its level lies about the prior of the
+  // models that it is like within `level_width`. Absent in logs before there were trials.
+  bool on_trial = false;
+  std::vector<std::string> like{};
+  double level_width = 0;
   bool operator==(const ModelAdded&) const = default;
 };
 // 10.
@@ -285,11 +290,24 @@ struct RolloutChanged {
   bool operator==(const RolloutChanged&) const = default;
 };
 
-using Payload =
-    std::variant<DecisionMade, OutcomeReported, RatingGiven, PreferenceGiven, GoldGiven, Retracted, DecisionExpired,
-                 Tick, ModelAdded, ModelStateChanged, PriceChanged, EpochDeclared, OptionsChanged, GenerationActivated,
-                 BiasSurfaceInstalled, SubjectExcluded, LearningSwitched, CellReset, AdminNote, Refitted,
-                 RolloutChanged>;
+// 26. Answers of a model to chosen queries, scored: evidence that does not come from traffic.
+// A row counts as gold on a decision that nobody made; it is no random audit.
+struct ProbeRow {
+  DecisionContext context;  // of the query at that moment; no decision id
+  double value = 0;         // score, [0,1]
+  bool operator==(const ProbeRow&) const = default;
+};
+struct ModelProbed {
+  ModelId id;
+  std::vector<ProbeRow> rows;  // 1 to kProbeRowsMax
+  bool operator==(const ModelProbed&) const = default;
+};
+inline constexpr std::size_t kProbeRowsMax = 400;
+
+using Payload = std::variant<DecisionMade, OutcomeReported, RatingGiven, PreferenceGiven, GoldGiven, Retracted,
+                             DecisionExpired, Tick, ModelAdded, ModelStateChanged, PriceChanged, EpochDeclared,
+                             OptionsChanged, GenerationActivated, BiasSurfaceInstalled, SubjectExcluded,
+                             LearningSwitched, CellReset, AdminNote, Refitted, RolloutChanged, ModelProbed>;
 
 // Who caused an event. Stored by number.
 enum class Origin : std::uint8_t {
@@ -308,7 +326,7 @@ struct Event {
   Payload payload;
 };
 
-// The number of the payload's type, as stored (1..20, 25).
+// The number of the payload's type, as stored (1..20, 25, 26).
 std::uint8_t EventType(const Payload& payload);
 // Its name, for people ("RatingGiven").
 std::string_view EventTypeName(std::uint8_t type);

@@ -4,13 +4,13 @@
 #include <optional>
 #include <utility>
 
-#include "base/exact_math.h"
 #include "policy/belief/noise.h"
 #include "policy/belief/state_codec.h"
-#include "policy/belief/token_cost.h"
 #include "policy/choice/pacing.h"
 #include "policy/learning/change_detector.h"
 #include "policy/learning/event_check.h"
+#include "policy/learning/newcomer_fold.h"
+#include "policy/learning/outcome_fold.h"
 #include "policy/learning/preference_fold.h"
 #include "policy/learning/row_fold.h"
 #include "policy/learning/row_translation.h"
@@ -69,11 +69,6 @@ class FoldingLearner final : public Learner {
   void MarkCounters() {
     state_.dirty_rows.insert_once(state_.counters.dirty, [] { return std::string(kCountersRow); });
   }
-  ModelTally& Tally(ModelId model) {
-    ModelTally& tally = state_.tallies[model];
-    state_.dirty_rows.insert_once(tally.dirty, [model] { return TallyRow(model); });
-    return tally;
-  }
 
   // Each checks first and changes the state only when nothing can fail any more.
   Status Apply(const Event& event, const DecisionMade& made);
@@ -97,13 +92,11 @@ class FoldingLearner final : public Learner {
   Status Apply(const Event& event, const AdminNote& note);
   Status Apply(const Event& event, const Refitted& refitted);
   Status Apply(const Event& event, const RolloutChanged& changed);
+  Status Apply(const Event& event, const ModelProbed& probed);
 
   std::optional<LastChange> OperatorsChange(const Event& event) const;
   Status ApplyRow(const Event& event, const RowChanged& change, bool retracted);
   static Result<bool> FoldPair(State& state, const PreferenceGiven& preference, RowTranslator& translator);
-  void SettleCost(const OutcomeReported& outcome);
-  static void LearnLatency(ModelTally& tally, double latency_ms);
-  void WatchHealth(const Event& event, const OutcomeReported& outcome);
   void CountRow(const RowChanged& change, bool retracted);
   void ScoreAudit(const RowChanged& change);
   // What a fold of all earlier feedback into fresh cells is done with.
@@ -130,7 +123,7 @@ class FoldingLearner final : public Learner {
 // What is in force before an administrative change by an operator; none for others.
 std::optional<LastChange> FoldingLearner::OperatorsChange(const Event& event) const {
   const std::uint8_t type = EventType(event.payload);
-  const bool administrative = (type >= 9 && type <= 18) || type == 25;
+  const bool administrative = (type >= 9 && type <= 18) || type >= 25;
   if (event.origin != Origin::kOperator || !administrative) return std::nullopt;
   LastChange change;
   change.seq = event.seq;
@@ -153,7 +146,8 @@ Status FoldingLearner::Apply(const Event&, const DecisionMade& made) {
   if (auto s = CheckContext(state_, made.context); !s.ok()) return s;
   ++state_.counters.decisions;
   if (made.context.audit) ++state_.counters.audits;
-  ++Tally(made.context.model).decisions;
+  ++MarkedTally(state_, made.context.model).decisions;
+  CountTrial(state_, made);
   MarkCounters();
   if (made.incumbent.value != 0) {
     ++(made.followed ? state_.rollout.followed : state_.rollout.routed);
@@ -170,76 +164,8 @@ Status FoldingLearner::Apply(const Event&, const DecisionMade& made) {
 // Outcomes are measurements, not opinions: they count while learning is frozen.
 Status FoldingLearner::Apply(const Event& event, const OutcomeReported& outcome) {
   if (auto s = CheckModel(state_, outcome.model); !s.ok()) return s;
-  ModelTally& tally = Tally(outcome.model);
-  const auto count_tokens = [&](double sign, std::uint32_t tokens) {
-    const double z = exact::Log(1 + static_cast<double>(tokens));
-    tally.token_rows += sign;
-    tally.token_sum += sign * z;
-    tally.token_squares += sign * z * z;
-  };
-  if (outcome.replaced_tokens_out.has_value()) {
-    if (outcome.replaced_failed) {
-      if (tally.failures > 0) --tally.failures;
-    } else {
-      count_tokens(-1, *outcome.replaced_tokens_out);
-    }
-  } else {
-    ++tally.outcomes;
-    ++state_.counters.outcomes;
-    SettleCost(outcome);
-    WatchHealth(event, outcome);
-    if (!outcome.failed) LearnLatency(tally, outcome.latency_ms);
-  }
-  // A failed call says nothing about the length of an answer.
-  if (outcome.failed) {
-    ++tally.failures;
-  } else {
-    count_tokens(+1, outcome.tokens_out);
-  }
-  MarkCounters();
+  FoldOutcome(state_, outcome, event.at_us);
   return {};
-}
-
-// Of the first report; 0 is a caller that did not measure. Old calls fade, because
-// providers change.
-void FoldingLearner::LearnLatency(ModelTally& tally, double latency_ms) {
-  if (!(latency_ms > 0)) return;
-  const double z = exact::Log(1 + latency_ms);
-  tally.latency_rows = kLatencyMemory * tally.latency_rows + 1;
-  tally.latency_sum = kLatencyMemory * tally.latency_sum + z;
-  tally.latency_squares = kLatencyMemory * tally.latency_squares + z * z;
-}
-
-// The first report of an outcome pays for it; what a revision changes is not charged.
-void FoldingLearner::SettleCost(const OutcomeReported& outcome) {
-  const std::string_view name = PacerName(state_.options, outcome.tenant);
-  const auto at = state_.pacers.find(std::string(name));
-  if (at == state_.pacers.end()) return;
-  const Price& price = state_.pool.Find(outcome.model)->price;
-  const double by_price = (static_cast<double>(outcome.tokens_in) * price.input_usd_per_million +
-                           static_cast<double>(outcome.tokens_out) * price.output_usd_per_million) *
-                          1e-6;
-  Settle(at->second, BudgetOf(state_.options, outcome.tenant), outcome.cost_usd.value_or(by_price), state_.options);
-  Mark(PacerRow(name));
-}
-
-void FoldingLearner::WatchHealth(const Event& event, const OutcomeReported& outcome) {
-  const auto at = state_.health.find(outcome.model);
-  if (!outcome.failed) {
-    if (at == state_.health.end()) return;
-    state_.health.erase(at);
-    Mark(HealthRow(outcome.model));
-    return;
-  }
-  ModelHealth& health = state_.health[outcome.model];
-  ++health.failures_in_row;
-  // Answers to calls that were under way when the pause began do not lengthen it.
-  if (health.failures_in_row >= kFailuresInRow && event.at_us >= health.retry_at_us) {
-    const std::uint32_t doublings = health.pauses < kPauseDoublingsMax ? health.pauses : kPauseDoublingsMax;
-    health.retry_at_us = event.at_us + (kFirstPauseUs << doublings);
-    ++health.pauses;
-  }
-  Mark(HealthRow(outcome.model));
 }
 
 void FoldingLearner::CountRow(const RowChanged& change, bool retracted) {
@@ -249,7 +175,7 @@ void FoldingLearner::CountRow(const RowChanged& change, bool retracted) {
     return;
   }
   ++state_.counters.feedback[change.channel];
-  ModelTally& tally = Tally(change.context.model);
+  ModelTally& tally = MarkedTally(state_, change.context.model);
   ++(change.channel == 0 ? tally.gold : tally.ratings);
   if (change.value != 0 && change.value != 1 && !state_.noise.graded[change.channel]) {
     state_.noise.graded[change.channel] = true;
@@ -278,7 +204,8 @@ Status FoldingLearner::ApplyRow(const Event& event, const RowChanged& change, bo
   if (!excluded && !retracted && change.channel == 0) ScoreAudit(change);
   CountRow(change, retracted);
   if (!excluded && !retracted && !state_.frozen) WatchSources(state_, change, event.seq);
-  if (state_.options.change_detection && !excluded && !retracted && !state_.frozen) {
+  const bool watched = state_.options.change_detection && !TrialAt(state_, change.context.model, event.seq);
+  if (watched && !excluded && !retracted && !state_.frozen) {
     WatchForChange(state_, change, row.value(), event.seq, event.at_us);
   }
   if (!FoldRow(state_, change, row.value(), event.seq)) ++state_.counters.not_folded;
@@ -326,16 +253,16 @@ Status FoldingLearner::Apply(const Event&, const DecisionExpired& expired) {
 
 Status FoldingLearner::Apply(const Event&, const ModelAdded& added) {
   if (added.id != state_.pool.NextId()) return BadEvent("models are numbered in the order of their events");
-  auto id = state_.pool.Add(added.name, added.price, added.context_tokens);
-  if (!id.ok()) return id.error();
-  Mark(ModelRow(added.id));
-  return {};
+  return FoldModelAdded(state_, added);
 }
 
-Status FoldingLearner::Apply(const Event&, const ModelStateChanged& changed) {
-  if (auto s = state_.pool.SetState(changed.id, changed.state); !s.ok()) return s;
-  Mark(ModelRow(changed.id));
-  return {};
+Status FoldingLearner::Apply(const Event& event, const ModelStateChanged& changed) {
+  return FoldModelState(state_, changed, event.origin, event.seq);
+}
+
+Status FoldingLearner::Apply(const Event& event, const ModelProbed& probed) {
+  if (auto s = CheckProbes(state_, probed); !s.ok()) return s;
+  return FoldProbes(state_, probed, *translator_, event.seq, &state_.newcomers);
 }
 
 Status FoldingLearner::Apply(const Event&, const PriceChanged& changed) {
@@ -358,10 +285,13 @@ Status FoldingLearner::RefoldEvent(State& folded, const RefoldPlan& plan, const 
     auto row = plan.translator.Translate(change->context, folded.pool);
     if (!row.ok()) return row.error();
     const bool said = !std::holds_alternative<Retracted>(event.payload) && !folded.excluded.contains(change->subject);
-    if (plan.detect && said && !folded.frozen && plan.options.change_detection) {
+    const bool watched = plan.options.change_detection && !TrialAt(folded, change->context.model, event.seq);
+    if (plan.detect && said && !folded.frozen && watched) {
       WatchForChange(folded, *change, row.value(), event.seq, event.at_us);
     }
     FoldRow(folded, *change, row.value(), event.seq);
+  } else if (const auto* probed = std::get_if<ModelProbed>(&event.payload)) {
+    return FoldProbes(folded, *probed, plan.translator, event.seq);
   } else if (const auto* preference = std::get_if<PreferenceGiven>(&event.payload)) {
     if (auto pair = FoldPair(folded, *preference, plan.translator); !pair.ok()) return pair.error();
   } else if (const auto* switched = std::get_if<LearningSwitched>(&event.payload)) {
@@ -385,6 +315,7 @@ Result<State> FoldingLearner::Refold(LogSeq before, RefoldPlan plan) const {
   State folded;
   folded.options = plan.options;
   folded.pool = state_.pool;
+  folded.newcomers = state_.newcomers;
   folded.surfaces = std::move(plan.surfaces);
   folded.noise.graded = state_.noise.graded;
   folded.counters.residual_rows = state_.counters.residual_rows;
@@ -471,6 +402,7 @@ Status FoldingLearner::Apply(const Event& event, const GenerationActivated& acti
   auto folded = Refold(event.seq, {.options = state_.options, .bundle = activated.bundle, .translator = *translator});
   if (!folded.ok()) return folded.error();
   Install(std::move(folded.value()));
+  EndTrialsOf(state_, *live, event.seq);
   bundle_ = std::move(live);
   translator_ = std::move(translator);
   state_.generation = activated.generation;

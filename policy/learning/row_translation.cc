@@ -82,8 +82,8 @@ Result<LiveRow> RowTranslator::Translate(const DecisionContext& context, const P
     return LiveRow{context.clusters, context.prior, context.prior_centred};
   }
   const Model* model = pool.Find(context.model);
-  const int column = model != nullptr ? live_->Column(model->name) : -1;
-  const double mean_prior = MeanPrior(*live_, column);
+  const PriorColumns columns = model != nullptr ? PriorColumns(*live_, *model) : PriorColumns(-1);
+  const double mean_prior = MeanPrior(*live_, columns);
   LiveRow row;
   row.prior = mean_prior;
   row.clusters.push_back({kBackground, 1});
@@ -105,7 +105,7 @@ Result<LiveRow> RowTranslator::Translate(const DecisionContext& context, const P
     for (const ClusterWeight& cluster : image.membership.clusters) {
       mix[cluster.cluster] += anchor.weight * cluster.weight;
     }
-    prior += anchor.weight * PriorQuality(*live_, column, image.membership.clusters, image.tasks, image.head);
+    prior += anchor.weight * PriorQuality(*live_, columns, image.membership.clusters, image.tasks, image.head);
     total += anchor.weight;
   }
   if (!(total > 0)) return row;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <tuple>
+#include <utility>
 
 namespace pointsman::policy {
 
@@ -49,7 +50,19 @@ const Model* Pool::FindLive(std::string_view name) const {
   return nullptr;
 }
 
-Result<ModelId> Pool::Add(const std::string& name, const Price& price, std::uint32_t context_tokens) {
+std::string_view ModelStateName(ModelState state) {
+  switch (state) {
+    case ModelState::kActive: return "active";
+    case ModelState::kDraining: return "draining";
+    case ModelState::kRetired: return "retired";
+    case ModelState::kNew: return "new";
+    case ModelState::kProbation: return "probation";
+  }
+  return "unknown";
+}
+
+Result<ModelId> Pool::Add(const std::string& name, const Price& price, std::uint32_t context_tokens,
+                          std::vector<std::string> like, ModelState state) {
   if (!ValidName(name)) {
     return MakeError(Code::kInvalidArgument, "bad_model_name",
                      "a model's name must have 1 to 128 printable ASCII characters");
@@ -66,6 +79,8 @@ Result<ModelId> Pool::Add(const std::string& name, const Price& price, std::uint
   model.name = name;
   model.price = price;
   model.context_tokens = context_tokens;
+  model.like = std::move(like);
+  model.state = state;
   for (const Model& other : models_) {
     if (other.name == name) model.epoch = std::max(model.epoch, other.epoch + 1);
   }

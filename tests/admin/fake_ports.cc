@@ -161,14 +161,32 @@ ModelReport FakePorts::Model(const std::string& name, std::uint32_t id) {
   return report;
 }
 
-Result<ModelReport> FakePorts::AddModel(const Caller& caller, const std::string& name, const policy::Price& price,
-                                        std::uint32_t context_tokens) {
-  Keep(caller, "add " + name + " " + std::to_string(context_tokens));
-  if (name == "alpha") return MakeError(Code::kConflict, "live_epoch", "alpha is in the pool; retire it first");
-  ModelReport report = Model(name, 3);
-  report.price = price;
-  report.context_tokens = context_tokens;
+Result<ModelReport> FakePorts::AddModel(const Caller& caller, const NewModel& model) {
+  Keep(caller, "add " + model.name + " " + std::to_string(model.context_tokens) + model.facts.family);
+  if (model.name == "alpha") return MakeError(Code::kConflict, "live_epoch", "alpha is in the pool; retire it first");
+  ModelReport report = Model(model.name, 3);
+  report.price = model.price;
+  report.context_tokens = model.context_tokens;
+  report.state = "new";
+  report.trial = TrialReport{.prior = "facts",
+                             .like = {"alpha"},
+                             .reports = 3,
+                             .reports_needed = 20,
+                             .plays = 7,
+                             .spent = 1.25,
+                             .allowance = 20.5,
+                             .spent_usd = 0.01,
+                             .allowance_usd = 0.2,
+                             .gold_asked = 2,
+                             .probes = 0};
   return report;
+}
+
+Result<ProbeReport> FakePorts::ProbeModel(const Caller& caller, const std::string& name,
+                                          const std::vector<ProbeAsk>& probes) {
+  Keep(caller, "probe " + name + " " + std::to_string(probes.size()));
+  if (name == "missing") return MakeError(Code::kNotFound, "unknown_model", "no model 'missing' in the pool");
+  return ProbeReport{.model = Model(name, 3), .probes = probes.size(), .thin = {"2 (maths)"}};
 }
 
 Result<ModelReport> FakePorts::SetPrice(const Caller& caller, const std::string& name, const policy::Price& price) {

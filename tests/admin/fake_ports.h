@@ -40,8 +40,9 @@ class FakePorts final : public Ports {
     return "# TYPE pointsman_decisions_total counter\npointsman_decisions_total 7\n";
   }
   std::vector<ModelReport> Models() const override;
-  Result<ModelReport> AddModel(const Caller& caller, const std::string& name, const policy::Price& price,
-                               std::uint32_t context_tokens) override;
+  Result<ModelReport> AddModel(const Caller& caller, const NewModel& model) override;
+  Result<ProbeReport> ProbeModel(const Caller& caller, const std::string& name,
+                                 const std::vector<ProbeAsk>& probes) override;
   Result<ModelReport> SetPrice(const Caller& caller, const std::string& name, const policy::Price& price) override;
   Result<ModelReport> SetModelState(const Caller& caller, const std::string& name, const std::string& state) override;
   std::vector<ClusterReport> Clusters() const override;

@@ -79,6 +79,7 @@ const std::map<std::string, std::string>& GoodBodies() {
       {"RetractRequest", R"({"token":")" + kToken + R"(","source":"thumbs","revision":1})"},
       {"VoteRequest", R"({"token":")" + kToken + R"(","answers":[{"text":"A"},{"text":"a","model":"m"}]})"},
       {"AddModelRequest", R"({"name":"x","input_usd_per_million":1,"output_usd_per_million":2})"},
+      {"ProbesRequest", R"({"probes":[{"query":"hi","score":0.5},{"embedding":[1,0],"score":1}]})"},
       {"Price", R"({"input_usd_per_million":1,"output_usd_per_million":2})"},
       {"StateRequest", R"({"state":"draining"})"},
       {"ActivateRequest", R"({"target":2})"},
