@@ -123,6 +123,10 @@ Result<Database> Database::Open(const std::string& directory, std::uint64_t writ
                               : rocksdb::DB::Open(options, directory, families, &database.handles_, &raw);
   database.db_.reset(raw);
   if (!opened.ok()) return RocksError(opened, "open the store in " + directory);
+  // Compaction has time; who waits for an answer has none. Flushes stay as they are: a
+  // log that waits for one stands still.
+  static_cast<void>(
+      rocksdb::Env::Default()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW, rocksdb::CpuPriority::kLow));
   return database;
 }
 
