@@ -1,4 +1,5 @@
-// The calling thread's name and its share of a busy processor.
+// The calling thread's name and its share of a busy processor. Threads: any, each for
+// itself. Neither can fail in a way that matters: both are a convenience.
 #pragma once
 
 namespace pointsman {
