@@ -52,7 +52,7 @@ double WithoutAudit(const Trials& trials, std::size_t arm);
 // The least probability with which a decision for ranked[arm] asks for gold, whatever the
 // rate. A comparison needs labels of both sides: 1 for a model on trial that asked for
 // fewer than kTrialGold labels; for the best guess the probability of its draw, so that
-// both get as many. 0 where no gold is given at all.
+// both get about as many. 0 where no gold is given at all.
 double TrialGold(const Snapshot& snapshot, const Trials& trials, std::span<const Candidate> ranked, std::size_t arm);
 
 }  // namespace pointsman::policy

@@ -26,6 +26,7 @@ class Comparison {
     double mean = 0;
     double low = 0;
     double high = 0;
+    double variance = 0;  // of the quality
   };
   Bounds At(const ModelView& view, ClusterId cluster) const {
     const ClusterWeights only{{cluster, 1.0}};
@@ -33,12 +34,12 @@ class Comparison {
     const Estimate estimate = ReadPosterior(snapshot_, view, only, prior, prior - view.mean_prior);
     const double reach = kDeviations * typical_.quality * std::sqrt(std::max(estimate.variance, 0.0));
     const double mean = Utility(typical_, estimate.mean, ExpectedCost(view, 0), reference_cost_);
-    return {mean, mean - reach, mean + reach};
+    return {mean, mean - reach, mean + reach, estimate.variance};
   }
 
   // Of the active models; none: below everything.
   Bounds BestActive(ClusterId cluster) const {
-    Bounds best{-1e300, -1e300, -1e300};
+    Bounds best{-1e300, -1e300, -1e300, 0};
     for (const ModelView& view : snapshot_.models) {
       if (view.model.state != ModelState::kActive) continue;
       const Bounds bounds = At(view, cluster);
@@ -57,15 +58,19 @@ class Comparison {
 ModelState Judge(const Snapshot& snapshot, const Comparison& comparison, const ModelView& view) {
   bool worse = true;
   bool leads = false;
-  for (const ClusterId cluster : MassiveClusters(*snapshot.bundle)) {
+  double variance = 0;
+  const std::vector<ClusterId> clusters = MassiveClusters(*snapshot.bundle);
+  for (const ClusterId cluster : clusters) {
     const Comparison::Bounds own = comparison.At(view, cluster);
     const Comparison::Bounds best = comparison.BestActive(cluster);
     worse = worse && own.high < best.low;
     leads = leads || own.mean >= best.mean;
+    variance += own.variance / static_cast<double>(clusters.size());
   }
   if (worse) return ModelState::kProbation;
   if (view.model.state == ModelState::kProbation) return leads ? ModelState::kActive : ModelState::kProbation;
-  return std::sqrt(std::max(view.covariance[0], 0.0)) <= kKnownLevel ? ModelState::kActive : ModelState::kNew;
+  const Widths& base = snapshot.options.widths_overridden ? snapshot.options.widths : snapshot.bundle->widths;
+  return variance <= base.model * base.model + base.cell * base.cell ? ModelState::kActive : ModelState::kNew;
 }
 
 }  // namespace

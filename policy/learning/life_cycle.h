@@ -5,8 +5,9 @@
 // where none does), by the utility of a request with `typical` weights:
 //   probation  its upper 95 % bound lies below the best lower bound of an active model in
 //              each of them
-//   active     the deviation of its level is at most kKnownLevel; or on probation, and its
-//              mean is the best somewhere after all
+//   active     it is known as well as the bundle knows its models before any evidence: the
+//              mean variance of its quality there is at most tau_alpha^2 + tau_delta^2; or
+//              on probation, and its mean is the best somewhere after all
 // Values are computed beside the fold, like those of refit.h; the event carries the state.
 #pragma once
 
@@ -19,7 +20,6 @@
 namespace pointsman::policy {
 
 inline constexpr double kClusterMass = 0.02;
-inline constexpr double kKnownLevel = 0.05;
 
 // Those clusters, ascending.
 std::vector<ClusterId> MassiveClusters(const Bundle& bundle);

@@ -46,9 +46,9 @@ struct House : Harness {
         {.model = ModelId{id}, .probability = .1F, .quality = .5F, .cost_usd = extra_usd, .utility = .8F - gap});
     return made;
   }
-  void Probe(std::uint32_t id, std::size_t rows, double value) {
+  void Probe(std::uint32_t id, std::size_t count, double value) {
     ModelProbed probed{.id = ModelId{id}, .rows = {}};
-    for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
       ProbeRow& row = probed.rows.emplace_back();
       row.context = Made(id, 0).context;
       row.context.generation = learner->state().generation;

@@ -8,6 +8,7 @@
 
 #include "base/unit_draw.h"
 #include "policy/choice/probe.h"
+#include "policy/world/newcomer_prior.h"
 #include "tests/policy/choice/small_world.h"
 
 namespace pointsman::policy {
@@ -68,6 +69,7 @@ TEST(Trials, WithoutThemNothingChangesByABit) {
 
 TEST(Trials, AHopelessNewModelKeepsTheFloorUntilItHasReports) {
   Snapshot snapshot = World();
+  testing::SetLevels(snapshot, {.6, .5, .4, .05});
   snapshot.models[3].covariance[0] = 1e-6;
   EXPECT_NEAR(Of(Decide(snapshot, QualityQuery()).value(), 4).probability, .95 * kTrialFloor + .05 / 4, 1e-12);
   snapshot.models[3].tally.ratings = 12;
@@ -197,6 +199,25 @@ TEST(Trials, TheFirstLabelsAreAskedOnEachDecisionForIt) {
   snapshot.models[3].newcomer = Newcomer{};
   snapshot.options.gold_rate = 0;
   EXPECT_EQ(Decide(snapshot, query).value().gold_probability, 0) << "where no gold is given, none is asked";
+}
+
+TEST(Trials, TheBestGuessIsLabelledAsOften) {
+  const Snapshot snapshot = World();
+  double of_best = 0, of_newcomer = 0;
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    Query query = QualityQuery();
+    SplitMix64 mixer(i);
+    query.id = IdOf(mixer());
+    const Decision decision = Decide(snapshot, query).value();
+    if (!decision.gold_wanted || decision.audit) continue;
+    of_best += decision.chosen == 0 ? 1 : 0;
+    of_newcomer += decision.ranked[decision.chosen].model.value == 4 ? 1 : 0;
+  }
+  // Asked with the probability of the draw, on the decisions that are left.
+  const Decision decision = Decide(snapshot, QualityQuery()).value();
+  const double drawn = (Of(decision, 4).probability - .05 / 4) / .95;
+  EXPECT_NEAR(of_newcomer / 20'000, .95 * drawn, .02);
+  EXPECT_NEAR(of_best / 20'000, .95 * (1 - drawn) * drawn, .02);
 }
 
 Snapshot ProbeWorld() {
