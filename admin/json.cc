@@ -1,5 +1,6 @@
 #include "admin/json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -451,9 +452,9 @@ Result<NewModel> ParseAddModel(std::string_view body) {
     TakePrice(fields, &out.price, true);
     fields.Whole("context_tokens", &out.context_tokens, false);
     fields.Text("family", &out.facts.family, false);
-    double strength = -1;
+    double strength = std::nan("");
     fields.Real("strength", &strength, false);
-    if (strength != -1) out.facts.strength = strength;
+    if (!std::isnan(strength)) out.facts.strength = strength;
   });
 }
 

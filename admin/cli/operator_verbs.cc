@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 #include <utility>
 
@@ -50,7 +51,7 @@ void AddPriceOptions(CLI::App& verb, PriceArguments& arguments) {
 
 struct JoinArguments : PriceArguments {
   std::string family;
-  double strength = -1;
+  std::optional<double> strength;
   std::string probe_file;
 };
 
@@ -61,7 +62,7 @@ Exit Join(Context& context, const JoinArguments& arguments) {
                {"output_usd_per_million", arguments.output},
                {"context_tokens", arguments.context_tokens}};
   if (!arguments.family.empty()) body["family"] = arguments.family;
-  if (arguments.strength != -1) body["strength"] = arguments.strength;
+  if (arguments.strength) body["strength"] = *arguments.strength;
   if (arguments.probe_file.empty()) return Post(context, "/v1/models", body, ShowModel);
   const auto probes = ReadProbes(context, arguments.probe_file, arguments.name);
   if (!probes.ok()) return context.Fail(probes.error());

@@ -114,6 +114,21 @@ TEST(Codec, ADecisionUnderARolloutKeepsItsBytesForEver) {
   EXPECT_FALSE(CheckPayload(event.payload).ok()) << "nobody to follow";
 }
 
+TEST(Codec, AModelThatJoinsOnTrialKeepsItsBytesForEver) {
+  policy::ModelAdded added{ModelId{3}, "large", {1.5, 6}, 128'000};
+  added.on_trial = true;
+  added.like = {"small", "medium"};
+  added.level_width = 0.15;
+  const policy::Event event{LogSeq{1009}, kNoonUs + 5, policy::Origin::kOperator, 1000, added};
+  ExpectGolden("event_09_trial", EncodeEvent(event));
+  const auto back = DecodeEvent(event.seq, EncodeEvent(event));
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_TRUE(back->payload == event.payload);
+  added.like.assign(policy::kLikeMax + 1, "small");
+  EXPECT_FALSE(CheckPayload(added).ok());
+  EXPECT_TRUE(CheckPayload(policy::ModelStateChanged{ModelId{3}, policy::ModelState::kProbation}).ok());
+}
+
 TEST(Codec, TokenAndBundleKeepTheirBytesForEver) {
   TokenKey key{};
   for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::uint8_t>(i);
@@ -137,7 +152,7 @@ TEST(Codec, EveryKindOfEventComesBackEqual) {
     EXPECT_TRUE(back->payload == event.payload) << policy::EventTypeName(policy::EventType(event.payload));
     types.insert(policy::EventType(event.payload));
   }
-  EXPECT_EQ(types.size(), 21u);
+  EXPECT_EQ(types.size(), 22u);
 }
 
 TEST(Codec, TheNumberOfAnEventIsItsFieldInTheRecord) {
