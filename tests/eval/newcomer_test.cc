@@ -20,7 +20,7 @@ const ArmReport& Of(const RunReport& report, const std::string& name) {
   return report.arms[0];
 }
 
-RunReport Run(Variant variant, NewcomerStart start = NewcomerStart::kNothing) {
+RunReport Play(Variant variant, NewcomerStart start = NewcomerStart::kNothing) {
   const auto table = MadeTable(2000, {{"bad", {.1}}, {"fair", {.5}}, {"good", {.9}}, {"plain", {.55}}}, 3);
   RunOptions options = DefaultsOf(Protocol::kStream);
   options.bootstrap_rows = 400;
@@ -34,7 +34,7 @@ RunReport Run(Variant variant, NewcomerStart start = NewcomerStart::kNothing) {
 
 TEST(Newcomer, TheBestModelIsTakenUpSoon) {
   for (const auto start : {NewcomerStart::kNothing, NewcomerStart::kFacts, NewcomerStart::kProbe}) {
-    const RunReport report = Run(Variant::kNewcomer, start);
+    const RunReport report = Play(Variant::kNewcomer, start);
     const ArmReport& arm = Of(report, "pointsman");
     ASSERT_TRUE(arm.joined.has_value());
     EXPECT_GT(arm.joined->final_share, .8) << NewcomerStartName(start);
@@ -45,7 +45,7 @@ TEST(Newcomer, TheBestModelIsTakenUpSoon) {
 }
 
 TEST(Newcomer, TheWorstModelIsLeft) {
-  const RunReport report = Run(Variant::kNewcomerWorst);
+  const RunReport report = Play(Variant::kNewcomerWorst);
   const ArmReport& arm = Of(report, "pointsman");
   ASSERT_TRUE(arm.joined.has_value());
   EXPECT_LT(arm.joined->final_share, .02);
