@@ -281,16 +281,18 @@ TEST_F(Raters, GoldTellsWhomToTrust) {
 }
 
 TEST_F(Raters, TrustAwaitsFourPairsAndNeverReachesZero) {
-  SubjectRecord record;
-  record.pairs = 3;
-  record.disagreement = 3;
-  record.expected = .75;
-  record.variance = .5625;
-  EXPECT_EQ(TrustOf(record), 1);
-  record = {.pairs = 100, .disagreement = 100, .expected = 1, .variance = .01};
-  EXPECT_EQ(TrustOf(record), kTrustLeast);
-  record = {.pairs = 16, .disagreement = 9, .expected = 4, .variance = 3};  // z = 5 / sqrt(3)
-  EXPECT_DOUBLE_EQ(TrustOf(record), 12.0 / 25);
+  const auto trust = [](double pairs, double disagreement, double expected, double variance) {
+    SubjectRecord record;
+    record.pairs = pairs;
+    record.disagreement = disagreement;
+    record.expected = expected;
+    record.variance = variance;
+    return TrustOf(record);
+  };
+  EXPECT_EQ(trust(3, 3, .75, .5625), 1);
+  EXPECT_EQ(trust(100, 100, 1, .01), kTrustLeast);
+  EXPECT_EQ(trust(100, 20, 25, 18), 1) << "who agrees better than usual is not trusted more";
+  EXPECT_DOUBLE_EQ(trust(16, 9, 4, 3), 12.0 / 25);  // z = 5 / sqrt(3)
 }
 
 // `hostile` of the ratings come from so many subjects who always say 0.
