@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "base/this_thread.h"
 #include "base/unix_listener.h"
 
 namespace pointsman::admin {
@@ -535,9 +536,15 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpOptions& options
   Impl& running = *server->impl_;
   try {
     for (std::size_t i = 0; i < options.connections_max; ++i) {
-      running.workers.emplace_back([&running] { running.WorkLoop(); });
+      running.workers.emplace_back([&running] {
+        NameThisThread("http");
+        running.WorkLoop();
+      });
     }
-    running.acceptor = std::thread([&running] { running.AcceptLoop(); });
+    running.acceptor = std::thread([&running] {
+      NameThisThread("http-accept");
+      running.AcceptLoop();
+    });
   } catch (const std::system_error& caught) {
     return MakeError(Code::kUnavailable, "threads", std::string("cannot start HTTP threads: ") + caught.what());
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/this_thread.h"
 
 namespace pointsman::daemon {
 
@@ -11,7 +12,12 @@ bool EmbedPool::Submit(std::function<void()> work) {
   const std::lock_guard lock(mutex_);
   if (stopping_ || waiting_.size() >= capacity_) return false;
   try {
-    while (threads_.size() < threads_max_) threads_.emplace_back([this] { Run(); });
+    while (threads_.size() < threads_max_) {
+      threads_.emplace_back([this] {
+        NameThisThread("embed");
+        Run();
+      });
+    }
   } catch (const std::system_error& fault) {
     log::Warning("no thread for embedding: {}", fault.what());
     if (threads_.empty()) return false;

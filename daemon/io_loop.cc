@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <sys/eventfd.h>
 
 #include <chrono>
 #include <system_error>
@@ -11,11 +12,24 @@ namespace asio = boost::asio;
 
 // Hint 1: one thread runs the context, others only post.
 IoLoop::IoLoop(std::shared_ptr<TransportShared> shared)
-    : shared_(std::move(shared)), context_(1), work_(context_.get_executor()), watchdog_(context_) {}
+    : shared_(std::move(shared)),
+      context_(1),
+      work_(context_.get_executor()),
+      watchdog_(context_),
+      late_came_(context_) {}
 
 IoLoop::~IoLoop() { ENSURE(!thread_.joinable(), "an io loop is joined before it goes"); }
 
 Status IoLoop::Run(std::size_t number) {
+  Descriptor event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  boost::system::error_code failed;
+  if (event.get() >= 0) late_came_.assign(event.get(), failed);
+  if (event.get() < 0 || failed) {
+    return MakeError(Code::kResourceExhausted, "no_descriptor",
+                     fmt::format("io thread {} has no descriptor to be woken by; raise LimitNOFILE", number));
+  }
+  event.Release();  // late_came_ closes it from here on
+  AwaitLate();
   try {
     thread_ = std::thread([this] {
       // Handlers catch their own; what still arrives here is our bug.
@@ -58,6 +72,42 @@ void IoLoop::Adopt(Descriptor connection, const Peer& peer) {
     }
     if (draining_) session->BeginDrain();
   });
+}
+
+void IoLoop::DeliverLate(std::weak_ptr<Session> session, std::string frame) {
+  bool first = false;
+  {
+    const std::lock_guard lock(late_mutex_);
+    first = late_.empty();
+    late_.push_back({std::move(session), std::move(frame)});
+  }
+  // The counter never comes near its end: it is read whenever it is not zero.
+  if (first) static_cast<void>(::eventfd_write(late_came_.native_handle(), 1));
+}
+
+void IoLoop::AwaitLate() {
+  late_came_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& failed) {
+    if (failed) return;
+    TakeLate();
+    AwaitLate();
+  });
+}
+
+void IoLoop::TakeLate() {
+  eventfd_t count = 0;
+  static_cast<void>(::eventfd_read(late_came_.native_handle(), &count));  // before the frames: none is overlooked
+  {
+    const std::lock_guard lock(late_mutex_);
+    std::swap(late_, taken_);
+  }
+  for (const Late& late : taken_) {
+    if (const auto alive = late.session.lock()) {
+      alive->DeliverLate(late.frame);
+    } else {
+      shared_->statistics.replies_lost.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  taken_.clear();
 }
 
 void IoLoop::Remove(Session& session) {

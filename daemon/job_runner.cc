@@ -1,8 +1,6 @@
 #include "daemon/job_runner.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -16,6 +14,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/this_thread.h"
 #include "daemon/hex.h"
 #include "daemon/job.h"
 #include "daemon/job_gate.h"
@@ -149,7 +148,7 @@ Status JobRunner::Impl::Judge(std::uint32_t uid, const admin::BootstrapRequest& 
   Show({"gate", 0, 1, ""});
   // Folding the whole log takes a processor for seconds: routes go first. The thread
   // ends with the job.
-  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kGateNice);
+  YieldProcessorsToOthers(kGateNice);
   const auto verdict = JudgeBundle(store, hash);
   if (!verdict.ok()) return verdict.error();
   const bool overruled = verdict->refused() && request.force;

@@ -12,6 +12,7 @@
 
 #include "base/fault_point.h"
 #include "base/log.h"
+#include "base/this_thread.h"
 #include "policy/belief/posterior.h"
 #include "policy/learning/learner.h"
 #include "policy/learning/refit.h"
@@ -28,6 +29,8 @@ struct Inspection {
   bool with_hash = false;
   std::function<void(const policy::State&, std::uint64_t)> look;
 };
+
+constexpr int kNice = 5;
 
 }  // namespace
 
@@ -226,6 +229,10 @@ bool LearnerLoop::Impl::AwaitWork() {
 }
 
 void LearnerLoop::Impl::Run() {
+  NameThisThread("learner");
+  // A snapshot that is a little older costs nobody anything; a route that waits for the
+  // folding of a million events does.
+  YieldProcessorsToOthers(kNice);
   try {
     while (true) {
       if (AwaitWork()) {

@@ -12,12 +12,14 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/this_thread.h"
 #include "store/judge_log.h"
 
 namespace pointsman::daemon {
 namespace {
 
 constexpr std::uint64_t kFirstLabels = 200;
+constexpr int kNice = 10;  // a look reads up to two million events
 constexpr std::chrono::milliseconds kPause{500};
 constexpr std::chrono::seconds kLookLimit{10};
 
@@ -161,7 +163,11 @@ void RolloutWatch::Impl::Run() {
 
 RolloutWatch::RolloutWatch(const store::Store& store, LearnerLoop& learner, Mutations& mutations)
     : impl_(std::make_unique<Impl>(store, learner, mutations)) {
-  impl_->thread = std::thread([impl = impl_.get()] { impl->Run(); });
+  impl_->thread = std::thread([impl = impl_.get()] {
+    NameThisThread("rollout");
+    YieldProcessorsToOthers(kNice);
+    impl->Run();
+  });
 }
 
 RolloutWatch::~RolloutWatch() { Stop(); }

@@ -77,15 +77,7 @@ class OwedReply final : public LateReply {
     try {
       std::string frame(kFrameHeaderBytes + bytes, '\0');
       EncodeFrame(kind, correlation_, message, bytes, reinterpret_cast<std::uint8_t*>(frame.data()));
-      TransportShared& shared = loop_->shared();
-      // The handler must not hold the loop: it lies in the loop's own queue.
-      asio::post(loop_->context(), [session = session_, frame = std::move(frame), &shared] {
-        if (const auto alive = session.lock()) {
-          alive->DeliverLate(frame);
-        } else {
-          Add(shared.statistics.replies_lost);
-        }
-      });
+      loop_->DeliverLate(session_, std::move(frame));
     } catch (const std::exception&) {  // out of memory: the client's own deadline tells it
       Add(loop_->shared().statistics.handler_exceptions);
     }

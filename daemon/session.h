@@ -62,7 +62,7 @@ class IoLoop : public std::enable_shared_from_this<IoLoop> {
   IoLoop(const IoLoop&) = delete;
   IoLoop& operator=(const IoLoop&) = delete;
 
-  // Errors: RESOURCE_EXHAUSTED no_thread.
+  // Errors: RESOURCE_EXHAUSTED no_thread, no_descriptor.
   Status Run(std::size_t number);
   // Any thread: takes over a connection that the gate has admitted.
   void Adopt(Descriptor connection, const Peer& peer);
@@ -72,12 +72,23 @@ class IoLoop : public std::enable_shared_from_this<IoLoop> {
   void Finish();
   void Join();
 
+  // Any thread: the frame of an answer that was owed. Counted as lost when its session
+  // has gone. Not a post: that one wakes the loop while it holds the loop's own lock, and
+  // where the woken thread then takes the processor, it waits for whoever was driven out.
+  void DeliverLate(std::weak_ptr<Session> session, std::string frame);
+
   boost::asio::io_context& context() { return context_; }
   TransportShared& shared() { return *shared_; }
 
  private:
   friend class Session;
+  struct Late {
+    std::weak_ptr<Session> session;
+    std::string frame;
+  };
   void Remove(Session& session);
+  void AwaitLate();
+  void TakeLate();
   void ArmWatchdog();
   void Watch();
 
@@ -85,6 +96,10 @@ class IoLoop : public std::enable_shared_from_this<IoLoop> {
   boost::asio::io_context context_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::steady_timer watchdog_;
+  boost::asio::posix::stream_descriptor late_came_;  // an eventfd
+  std::mutex late_mutex_;
+  std::vector<Late> late_;   // under late_mutex_; bounded by what each session may be owed
+  std::vector<Late> taken_;  // the loop's thread only
   bool watching_ = false;
   bool draining_ = false;
   std::vector<std::shared_ptr<Session>> sessions_;

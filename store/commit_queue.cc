@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/this_thread.h"
+
 namespace pointsman::store {
 
 namespace {
@@ -291,7 +293,10 @@ void CommitQueue::Impl::ReportFatal() {
 CommitQueue::CommitQueue(Store& store, const Clock& clock, const CommitQueueOptions& options, Hooks hooks)
     : impl_(std::make_unique<Impl>(store, clock, options, std::move(hooks))) {
   REQUIRE(options.capacity > 0 && options.batch_max > 0, "a queue has room and a batch has requests");
-  impl_->thread = std::thread([this] { impl_->Run(); });
+  impl_->thread = std::thread([this] {
+    NameThisThread("commit");
+    impl_->Run();
+  });
 }
 
 CommitQueue::~CommitQueue() { Stop(); }

@@ -75,6 +75,25 @@ std::vector<rocksdb::ColumnFamilyDescriptor> AllFamilies(const rocksdb::Options&
   return families;
 }
 
+bool IsNew(const std::string& directory) {
+  return rocksdb::Env::Default()->FileExists(directory + "/CURRENT").IsNotFound();
+}
+
+// A new database with all families. Opening it with those that are missing writes and
+// syncs the options anew for each; a crash in between is mended that way.
+rocksdb::Status CreateAll(const rocksdb::Options& options, const std::string& directory,
+                          std::vector<rocksdb::ColumnFamilyHandle*>* handles, rocksdb::DB** database) {
+  const auto families = AllFamilies(options);
+  const std::vector<rocksdb::ColumnFamilyDescriptor> first(families.begin(), families.begin() + 1);
+  const std::vector<rocksdb::ColumnFamilyDescriptor> rest(families.begin() + 1, families.end());
+  rocksdb::Status status = rocksdb::DB::Open(options, directory, first, handles, database);
+  if (!status.ok()) return status;
+  std::vector<rocksdb::ColumnFamilyHandle*> made;
+  status = (*database)->CreateColumnFamilies(rest, &made);
+  handles->insert(handles->end(), made.begin(), made.end());
+  return status;
+}
+
 }  // namespace
 
 Error StoreDamaged(const std::string& reason, const std::string& what) {
@@ -118,11 +137,19 @@ Result<Database> Database::Open(const std::string& directory, std::uint64_t writ
   Database database;
   rocksdb::DB* raw = nullptr;
   const auto families = AllFamilies(options);
-  const rocksdb::Status opened =
-      mode == Mode::kReadOnly ? rocksdb::DB::OpenForReadOnly(options, directory, families, &database.handles_, &raw)
-                              : rocksdb::DB::Open(options, directory, families, &database.handles_, &raw);
+  rocksdb::Status opened;
+  if (mode == Mode::kReadOnly) {
+    opened = rocksdb::DB::OpenForReadOnly(options, directory, families, &database.handles_, &raw);
+  } else if (mode == Mode::kCreate && IsNew(directory)) {
+    opened = CreateAll(options, directory, &database.handles_, &raw);
+  } else {
+    opened = rocksdb::DB::Open(options, directory, families, &database.handles_, &raw);
+  }
   database.db_.reset(raw);
   if (!opened.ok()) return RocksError(opened, "open the store in " + directory);
+  // Compaction has time; who waits for an answer has none. Flushes stay as they are: a
+  // log that waits for one stands still.
+  static_cast<void>(rocksdb::Env::Default()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW, rocksdb::CpuPriority::kLow));
   return database;
 }
 

@@ -50,7 +50,8 @@ TEST_F(SimulateDaemon, OurApiSocketIsARouterUnderTestAsItIs) {
   const json status = json::parse(Http(folder_.File("a.sock"), "GET", "/status", "").body);
   EXPECT_EQ(status["decisions"], 200);
   EXPECT_EQ(status["ratings"], 200);
-  for (const json& model : json::parse(Http(folder_.File("a.sock"), "GET", "/v1/models", "").body)["models"]) {
+  const json models = json::parse(Http(folder_.File("a.sock"), "GET", "/v1/models", "").body);
+  for (const json& model : models["models"]) {
     if (model["name"] == "atlas-large") {
       EXPECT_EQ(model["price"]["input_usd_per_million"], 9.0) << "3 times 3, told over the admin socket";
     }
