@@ -176,7 +176,7 @@ TEST(FeedbackService, RefusesRangeSourceAndAuthority) {
 
 TEST(FeedbackService, APeerThatMayNotRateForManyIsOneSubjectWhateverItNames) {
   constexpr uid_t kService = 3001;
-  constexpr uid_t kStranger = 3002;
+  constexpr uid_t kOther = 3002;
   Services services;
   services.context().rules.subject_uids = {kService};
   const auto subject_of = [&](uid_t uid, const std::string& name) {
@@ -197,10 +197,10 @@ TEST(FeedbackService, APeerThatMayNotRateForManyIsOneSubjectWhateverItNames) {
   };
   EXPECT_NE(subject_of(kService, "ann"), subject_of(kService, "bob"));
   EXPECT_EQ(subject_of(kService, ""), SubjectHash{}) << "trusted to rate for many: the decision itself";
-  const SubjectHash stranger = subject_of(kStranger, "ann");
+  const SubjectHash stranger = subject_of(kOther, "ann");
   EXPECT_NE(stranger, SubjectHash{});
-  EXPECT_EQ(subject_of(kStranger, "bob"), stranger);
-  EXPECT_EQ(subject_of(kStranger, ""), stranger);
+  EXPECT_EQ(subject_of(kOther, "bob"), stranger);
+  EXPECT_EQ(subject_of(kOther, ""), stranger);
 }
 
 TEST(FeedbackService, APreferenceNeedsTwoDecisions) {
