@@ -158,7 +158,7 @@ void ShowStatus(Context& context, const json& status) {
     for (const json& source : sources) {
       biases.Row({FieldText(source, "name"), FieldText(source, "reports"), Number(source, "bias", 3),
                   Number(source, "bias_deviation", 3),
-                  FieldText(source, "quarantine").empty() ? "yes" : "no: " + FieldText(source, "quarantine")});
+                  source.value("quarantine", "").empty() ? "yes" : "no: " + FieldText(source, "quarantine")});
     }
     biases.Print(context.out, context.colour);
   }
