@@ -351,6 +351,46 @@ TEST_F(RocksFiles, AStoreKilledWhileItWasMadeIsMadeAgain) {
   EXPECT_EQ(store->LastSeq().value, 0u);
 }
 
+// Rows that went without a trace that RocksDB could see: whatever reads the log says so,
+// be it from the start or from the middle, and never takes what is left for all.
+TEST_F(RocksFiles, AnEventThatIsGoneFromTheLogIsFoundByWhoeverReadsIt) {
+  for (const std::uint64_t gone : {2u, 3u}) {
+    SCOPED_TRACE(gone);
+    std::error_code ignored;
+    fs::remove_all(scratch / "s", ignored);
+    {
+      auto store = Open();
+      ASSERT_NE(store, nullptr);
+      for (std::uint64_t i = 1; i <= 3; ++i) {
+        std::vector<Result<Receipt>> outcomes;
+        ASSERT_TRUE(store->Commit({{Ask(DecisionOf(i))}}, kNoonUs, true, &outcomes).ok());
+      }
+    }
+    {
+      auto database = Database::Open(Options().directory, 1U << 20, Database::Mode::kExisting);
+      ASSERT_TRUE(database.ok()) << database.error().message;
+      const auto position = LogKey(LogSeq{gone});
+      ASSERT_TRUE((*database)->Delete({}, database->family(Family::kLog), position).ok());
+    }
+    const auto opened = OpenRocksStore(Options());
+    if (!opened.ok()) {
+      EXPECT_EQ(opened.error().code, Code::kDataLoss) << opened.error().message;
+      continue;
+    }
+    std::uint64_t seen = 0;
+    const auto count = [&seen](const policy::Event&) -> Status {
+      ++seen;
+      return {};
+    };
+    const Status read = (*opened)->ReadLog(LogSeq{1}, 0, count);
+    ASSERT_FALSE(read.ok()) << "as if nothing were missing";
+    EXPECT_EQ(read.error().code, Code::kDataLoss);
+    EXPECT_EQ(read.error().reason, "log_gap");
+    EXPECT_EQ(seen, gone - 1);
+    EXPECT_TRUE((*opened)->ReadLog(LogSeq{1}, gone - 1, count).ok()) << "what is there may be read";
+  }
+}
+
 TEST_F(RocksFiles, ATornHighWaterSlotFallsBackToTheOneBefore) {
   fs::create_directory(scratch / "h");
   auto file = HighWaterFile::Open(scratch / "h");

@@ -107,6 +107,7 @@ TEST(FeedbackService, ARatingCountsOnceHoweverOftenItIsSent) {
   const auto first = services.Ask(FrameKind::kRate, RateOf(token, 1))->As<wire::Ack>();
   EXPECT_EQ(first.code(), 0U);
   EXPECT_GT(first.sequence(), 0U);
+  EXPECT_EQ(first.durability(), static_cast<std::uint32_t>(store::Durability::kSynced)) << "nothing less by default";
   const auto again = services.Ask(FrameKind::kRate, RateOf(token, 1))->As<wire::Ack>();
   EXPECT_EQ(again.code(), 1U);
   EXPECT_EQ(services.Ask(FrameKind::kRate, RateOf(token, 0))->code(), Code::kConflict);
@@ -149,7 +150,9 @@ TEST(FeedbackService, RefusesRangeSourceAndAuthority) {
   Services services;
   const std::string token = services.RouteToken();
   for (const double value : {-0.1, 1.1, std::numeric_limits<double>::quiet_NaN()}) {
-    EXPECT_EQ(services.Ask(FrameKind::kRate, RateOf(token, value))->code(), Code::kOutOfRange) << value;
+    const auto refused = services.Ask(FrameKind::kRate, RateOf(token, value));
+    EXPECT_EQ(refused->code(), Code::kOutOfRange) << value;
+    EXPECT_EQ(refused->error()->reason, "value") << "refused before it is on its way to the log";
   }
   wire::Rate unknown = RateOf(token, 1);
   unknown.set_source("stars");
@@ -201,6 +204,29 @@ TEST(FeedbackService, APeerThatMayNotRateForManyIsOneSubjectWhateverItNames) {
   EXPECT_NE(stranger, SubjectHash{});
   EXPECT_EQ(subject_of(kOther, "bob"), stranger);
   EXPECT_EQ(subject_of(kOther, ""), stranger);
+}
+
+TEST(FeedbackService, OneNameOfASubjectUnderTwoTenantsIsTwoSubjects) {
+  Services services;
+  const auto rate = [&](const std::string& tenant) {
+    wire::Route route;
+    route.set_text("hello");
+    route.set_tenant(tenant);
+    wire::Rate rating = RateOf(services.Ask(FrameKind::kRoute, route)->As<wire::RouteReply>().token(), 1);
+    rating.set_tenant(tenant);
+    rating.set_subject("anna");
+    EXPECT_EQ(services.Ask(FrameKind::kRate, rating)->code(), Code::kOk);
+  };
+  for (const char* tenant : {"first", "second", "first"}) rate(tenant);
+  std::vector<SubjectHash> subjects;
+  const Status read = services.store().ReadLog(LogSeq{1}, 0, [&](const policy::Event& event) -> Status {
+    if (const auto* rating = std::get_if<policy::RatingGiven>(&event.payload)) subjects.push_back(rating->subject);
+    return {};
+  });
+  ASSERT_TRUE(read.ok());
+  ASSERT_EQ(subjects.size(), 3U);
+  EXPECT_NE(subjects[0], subjects[1]);
+  EXPECT_EQ(subjects[0], subjects[2]);
 }
 
 TEST(FeedbackService, APreferenceNeedsTwoDecisions) {
