@@ -57,6 +57,29 @@ json BudgetsJson(const StatusReport& report) {
   return budgets;
 }
 
+json ToJson(const StatusReport::Subjects& subjects) {
+  json conspicuous = json::array();
+  for (const auto& one : subjects.conspicuous) {
+    conspicuous.push_back({{"subject", one.subject},
+                           {"reports", Number64(one.reports)},
+                           {"mean_weight", Finite(one.mean_weight)},
+                           {"trust", Finite(one.trust)},
+                           {"answers_with_gold", Finite(one.pairs)},
+                           {"deviation", Finite(one.deviation)}});
+  }
+  return {{"capped", subjects.capped},
+          {"reports", Number64(subjects.reports)},
+          {"lessened", Number64(subjects.lessened)},
+          {"withheld", Finite(subjects.withheld)},
+          {"watched", Number64(subjects.watched)},
+          {"distrusted", Number64(subjects.distrusted)},
+          {"likeness", Finite(subjects.likeness)},
+          {"group_alarm", subjects.group_alarm},
+          {"group_since", Number64(subjects.group_since)},
+          {"group_alarms", Number64(subjects.group_alarms)},
+          {"conspicuous", std::move(conspicuous)}};
+}
+
 json ToJson(const StatusReport& report) {
   json sources = json::array();
   for (const auto& source : report.sources) {
@@ -113,6 +136,7 @@ json ToJson(const StatusReport& report) {
       {"model_width", Finite(report.model_width)},
       {"trust_width", Finite(report.trust_width)},
       {"budgets", BudgetsJson(report)},
+      {"subjects", ToJson(report.subjects)},
       {"rollout", ToJson(report.rollout)},
       {"warnings", report.warnings},
   };

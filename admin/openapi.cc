@@ -40,11 +40,15 @@ constexpr std::array kSchemas = {
         "refused:big commit_waiting:big commit_refused:big connections:big frozen:bool audited_gold:big "
         "audited_rmse:real audited_z_squared:real uptime_seconds:real sources:[Source] alarms:big cell_alarms:big "
         "judge_alarms:big guard_z_squared:real guard_bias_factor:real guard_steps:big model_width:real "
-        "trust_width:real budgets:[Budget] rollout:Rollout warnings:[text]",
+        "trust_width:real budgets:[Budget] subjects:Subjects rollout:Rollout warnings:[text]",
         true},
     Schema{"Source",
            "name:text reports:big bias:real bias_deviation:real quarantine:text quarantined_since:big "
            "answers_with_gold:real"},
+    Schema{"Subjects",
+           "capped:bool reports:big lessened:big withheld:real watched:big distrusted:big likeness:real "
+           "group_alarm:bool group_since:big group_alarms:big conspicuous:[Subject]"},
+    Schema{"Subject", "subject:text reports:big mean_weight:real trust:real answers_with_gold:real deviation:real"},
     Schema{"Budget", "tenant:text usd_per_request:real mean_cost_usd:real lambda:real spent_usd:real settled:big"},
     Schema{"Weights", "quality:number cost:number"},
     Schema{

@@ -105,6 +105,31 @@ struct StatusReport {
     std::uint64_t settled = 0;
   };
   std::vector<Budget> budgets;
+  // Who rates, where ratings name a subject (policy/learning/subject_book.h).
+  struct Subjects {
+    bool capped = true;          // learning.subject_cap
+    std::uint64_t reports = 0;   // that named a subject
+    std::uint64_t lessened = 0;  // of them, with a weight below 1
+    double withheld = 0;         // what was missing to 1, in all
+    std::uint64_t watched = 0;
+    std::uint64_t distrusted = 0;  // of the watched: gold contradicts them
+    double likeness = 0;           // of a subject's ratings among themselves, above that with others'
+    bool group_alarm = false;      // a group rates all alike
+    std::uint64_t group_since = 0;
+    std::uint64_t group_alarms = 0;
+    struct Subject {
+      std::string subject;  // hash, hexadecimal
+      std::uint64_t reports = 0;
+      double mean_weight = 1;
+      double trust = 1;
+      double pairs = 0;      // answers with gold too
+      double deviation = 0;  // of its ratings from what was predicted, in standard errors
+    };
+    // The most conspicuous first, at most 8: distrusted ones, those held back, those who
+    // deviate most.
+    std::vector<Subject> conspicuous;
+  };
+  Subjects subjects;
   RolloutReport rollout;
   std::vector<std::string> warnings;  // for people: "ratings stand on prior bias only", ...
 };

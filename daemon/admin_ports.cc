@@ -12,6 +12,7 @@
 
 #include "daemon/hex.h"
 #include "daemon/job_diff.h"
+#include "daemon/subject_report.h"
 #include "daemon/transport_metrics.h"
 #include "daemon/version.h"
 #include "embed/http_embedder.h"
@@ -32,6 +33,7 @@ struct StateLook {
   BundleHash bundle;
   policy::Counters counters;
   bool frozen = false;
+  admin::StatusReport::Subjects subjects;
 };
 
 // State and hash from one moment. Errors: of LearnerLoop::Inspect; DEADLINE_EXCEEDED.
@@ -39,7 +41,8 @@ Result<StateLook> LookAtState(LearnerLoop& learner) {
   auto promise = std::make_shared<std::promise<StateLook>>();
   auto future = promise->get_future();
   const Status asked = learner.Inspect(true, [promise](const policy::State& state, std::uint64_t hash) {
-    promise->set_value({state.last_seq, hash, state.generation, state.bundle, state.counters, state.frozen});
+    promise->set_value(
+        {state.last_seq, hash, state.generation, state.bundle, state.counters, state.frozen, ReportOf(state.subjects)});
   });
   if (!asked.ok()) return asked.error();
   if (future.wait_for(kLookLimit) != std::future_status::ready) {
@@ -200,7 +203,7 @@ admin::StatusReport AdminPorts::GetStatus() const {
   const policy::Snapshot& snapshot = *view->snapshot;
   admin::StatusReport report;
   report.version = kVersion;
-  StateLook look{snapshot.seq, 0, snapshot.generation, snapshot.bundle->hash, snapshot.counters, snapshot.frozen};
+  StateLook look{snapshot.seq, 0, snapshot.generation, snapshot.bundle->hash, snapshot.counters, snapshot.frozen, {}};
   if (const auto fresh = LookAtState(learner_); fresh.ok()) look = fresh.value();
   report.generation = look.generation.value;
   report.bundle = look.bundle.IsZero() ? "" : Hex(look.bundle.bytes);
@@ -212,6 +215,7 @@ admin::StatusReport AdminPorts::GetStatus() const {
   report.frozen = look.frozen;
   FillCounters(look.counters, &report);
   FillLearning(snapshot, &report);
+  report.subjects = look.subjects;
   const store::StoreStatistics log = context_.store.Statistics();
   report.last_sequence = log.last_seq.value;
   report.synced_sequence = log.synced_seq.value;
@@ -237,6 +241,7 @@ admin::StatusReport AdminPorts::GetStatus() const {
   report.rollout = GetRollout();
   AddWarnings(snapshot, learner_.Health(), &report);
   AddRolloutWarnings(snapshot, &report);
+  AddSubjectWarnings(report.subjects, &report.warnings);
   return report;
 }
 

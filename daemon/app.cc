@@ -33,12 +33,12 @@
 #include "daemon/config_diff.h"
 #include "daemon/config_text.h"
 #include "daemon/dispatcher.h"
+#include "daemon/job_refitter.h"
 #include "daemon/job_runner.h"
 #include "daemon/learner_loop.h"
 #include "daemon/listener.h"
 #include "daemon/mutations.h"
 #include "daemon/notify.h"
-#include "daemon/job_refitter.h"
 #include "daemon/rollout_watch.h"
 #include "daemon/version.h"
 #include "daemon/watchdog.h"
@@ -256,6 +256,7 @@ Step App::StartServices() {
   mint_ = std::make_unique<store::TokenMint>(token_key_, store::TokenKey{}, boot_epoch_);
   PeerRules rules;
   rules.gold_uids.assign(config_.gold_uids.begin(), config_.gold_uids.end());
+  rules.subject_uids.assign(config_.subject_uids.begin(), config_.subject_uids.end());
   rules.connections_max = config_.limits.connections;
   rules.connections_per_uid_max = config_.limits.connections_per_uid;
   context_.reset(new ServiceContext{.clock = clock_,

@@ -23,6 +23,7 @@ void ReadSockets(Section section, Config& config) {
   section.Path("admin", kSocketPathMax, true, config.admin_socket);
   section.Text("group", config.group);
   section.Uids("gold_uids", config.gold_uids);
+  section.Uids("subject_uids", config.subject_uids);
   std::set<std::string> paths;
   for (const std::string& path : {config.route_socket, config.api_socket, config.admin_socket}) {
     if (!path.empty() && !paths.insert(path).second) {
@@ -98,6 +99,7 @@ void ReadLearning(Section section, Config& config) {
                   "must be \"greedy_audits\", \"thompson\", \"epsilon\" or \"squarecb\"");
   }
   section.Flag("change_detection", options.change_detection);
+  section.Flag("subject_cap", options.subject_cap);
   section.Number("epsilon", 0, 1, options.epsilon);
   section.Number("squarecb_gamma", 1, 1e6, options.squarecb_gamma);
   section.Number("thompson_scale", 0, 100, options.thompson_scale);

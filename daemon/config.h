@@ -50,8 +50,9 @@ struct Config {
   std::string route_socket = "/run/pointsman/route.sock";
   std::string api_socket = "/run/pointsman/api.sock";
   std::string admin_socket = "/run/pointsman/admin.sock";
-  std::string group;                     // of route and api sockets; empty: the daemon's own
-  std::vector<std::uint32_t> gold_uids;  // besides root and the daemon's own uid
+  std::string group;                        // of route and api sockets; empty: the daemon's own
+  std::vector<std::uint32_t> gold_uids;     // besides root and the daemon's own uid
+  std::vector<std::uint32_t> subject_uids;  // likewise; empty: everybody
   // [http]: a port of 127.0.0.1 that serves what the api socket does; 0: none.
   std::uint16_t loopback_port = 0;
   std::string token_file;  // with the bearer token; needed with a port

@@ -65,6 +65,7 @@ std::vector<std::string> NeedsRestart(const Config& running, const Config& reloa
   note(running.admin_socket == reloaded.admin_socket, "sockets.admin");
   note(running.group == reloaded.group, "sockets.group");
   note(running.gold_uids == reloaded.gold_uids, "sockets.gold_uids");
+  note(running.subject_uids == reloaded.subject_uids, "sockets.subject_uids");
   note(running.loopback_port == reloaded.loopback_port, "http.loopback_port");
   note(running.token_file == reloaded.token_file, "http.token_file");
   note(running.default_weights.quality == reloaded.default_weights.quality &&

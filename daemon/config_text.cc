@@ -80,6 +80,7 @@ void WriteLearning(const Config& config, Writer* out) {
   out->Number("epsilon", options.epsilon);
   out->Number("squarecb_gamma", options.squarecb_gamma);
   out->Line("change_detection", options.change_detection ? "true" : "false");
+  out->Line("subject_cap", options.subject_cap ? "true" : "false");
   if (options.widths_overridden) {
     out->Section("learning.widths");
     out->Number("model", options.widths.model);
@@ -162,6 +163,7 @@ std::string ConfigText(const Config& config) {
   out.Text("admin", config.admin_socket);
   out.Text("group", config.group);
   out.Items("gold_uids", config.gold_uids, [](std::uint32_t uid) { return fmt::format("{}", uid); });
+  out.Items("subject_uids", config.subject_uids, [](std::uint32_t uid) { return fmt::format("{}", uid); });
   out.Section("http");
   out.Whole("loopback_port", config.loopback_port);
   out.Text("token_file", config.token_file);

@@ -95,6 +95,9 @@ Status FeedbackService::MayGiveGold(const Peer& peer) const {
 }
 
 SubjectHash FeedbackService::SubjectOf(const Peer& peer, std::string_view tenant, std::string_view subject) const {
+  if (!HoldsRole(context_.rules, peer.uid, Role::kSubjects)) {
+    return store::HashSubject(context_.subject_key, "", fmt::format("uid {}", peer.uid));
+  }
   const auto name = TenantOf(peer, tenant);
   return store::HashSubject(context_.subject_key, name.ok() ? name.value() : "", subject);
 }

@@ -38,6 +38,7 @@ class FeedbackService {
   // The channel of a rating source.
   Result<std::uint8_t> ChannelOf(std::string_view source) const;
   Status MayGiveGold(const Peer& peer) const;
+  // Of a peer that may not rate for many: the peer itself, whatever it names.
   SubjectHash SubjectOf(const Peer& peer, std::string_view tenant, std::string_view subject) const;
   void Commit(const Peer& peer, store::Submission what, ReplyChannel& reply);
 

@@ -303,6 +303,7 @@ Result<std::unique_ptr<LearnerLoop>> LearnerLoop::Create(
     }
     if (progress) progress(impl->learner->state().last_seq.value, last.value);
   }
+  store.AdoptSubjects(impl->learner->state().subjects);
   impl->committed = last;
   impl->checkpoint_nanos = clock.MonotonicNanos();
   impl->Publish();

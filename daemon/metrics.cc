@@ -70,6 +70,8 @@ void AddLog(Exposition& out, const admin::StatusReport& status) {
   Exposition::Add(drift, static_cast<double>(status.alarms), {{"of", "model"}});
   Exposition::Add(drift, static_cast<double>(status.cell_alarms), {{"of", "cell"}});
   Exposition::Add(drift, static_cast<double>(status.judge_alarms), {{"of", "judge"}});
+  out.Counter("subject_reports_total", "Ratings and preferences that named a subject.", status.subjects.reports);
+  out.Counter("subject_reports_lessened_total", "Of them, with a weight below 1.", status.subjects.lessened);
   double spent = 0;
   for (const auto& budget : status.budgets) spent += budget.spent_usd;
   Exposition::Add(out.Family("spent_usd_total", "Dollars of settled requests under budgets.", MetricType::Counter),
@@ -98,6 +100,11 @@ void AddGauges(Exposition& out, const admin::StatusReport& status) {
   out.Gauge("connections", "Open connections of the route socket.", static_cast<double>(status.connections));
   out.Gauge("quarantined_cells", "Cells read as untouched because a number went bad.",
             static_cast<double>(status.quarantined_cells));
+  out.Gauge("subject_group_alarm", "1 while some of those who rate say the same whatever the answer.",
+            status.subjects.group_alarm ? 1 : 0);
+  out.Gauge("subject_likeness", "How alike a subject's ratings are, above those of others.", status.subjects.likeness);
+  out.Gauge("subjects_distrusted", "Watched subjects whom gold contradicts.",
+            static_cast<double>(status.subjects.distrusted));
   out.Gauge("rollout_router_share", "Share of decisions that follow the router.", status.rollout.share);
   out.Gauge("learning_frozen", "1 while learning is frozen.", status.frozen ? 1 : 0);
   out.Gauge("audited_gold_rmse", "Error of predictions on random-audit gold.", status.audited_rmse);

@@ -18,6 +18,7 @@ bool HoldsRole(const PeerRules& rules, uid_t uid, Role role) {
   switch (role) {
     case Role::kClient: return rules.client_uids.empty() || listed(rules.client_uids);
     case Role::kGold: return listed(rules.gold_uids);
+    case Role::kSubjects: return rules.subject_uids.empty() || listed(rules.subject_uids);
     case Role::kAdmin: return listed(rules.admin_uids);
   }
   Unreachable("a Role outside its enumeration");

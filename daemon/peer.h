@@ -27,15 +27,17 @@ namespace pointsman::daemon {
 inline constexpr uid_t kOverflowUid = 65534;
 
 enum class Role : std::uint8_t {
-  kClient,  // may connect, route and report
-  kGold,    // may also give gold
-  kAdmin,   // may also change things
+  kClient,    // may connect, route and report
+  kGold,      // may also give gold
+  kSubjects,  // may rate for many subjects
+  kAdmin,     // may also change things
 };
 
 // Root and the daemon's own uid hold every role.
 struct PeerRules {
   std::vector<uid_t> client_uids;             // empty: everybody whom the socket's mode lets in
   std::vector<uid_t> gold_uids;               // besides root and our own uid
+  std::vector<uid_t> subject_uids;            // likewise; empty: everybody
   std::vector<uid_t> admin_uids;              // likewise
   std::size_t connections_max = 1024;         // open at once; keep below LimitNOFILE
   std::size_t connections_per_uid_max = 256;  // open at once for one uid

@@ -48,7 +48,7 @@ struct ServiceContext {
   store::TokenKey subject_key;
   Metrics& metrics;
   NotLogged& not_logged;
-  PeerRules rules;  // who may give gold
+  PeerRules rules;  // who may give gold, and rate for many
   policy::Weights default_weights;
   bool planned_gold = false;         // as Config
   std::int64_t decision_ttl_us = 0;  // > 0

@@ -143,7 +143,12 @@ Result<policy::DecisionRow> InProcessLearner::Log(policy::DecisionMade made) {
 
 Result<Code> InProcessLearner::Give(const policy::FeedbackReport& report, policy::DecisionRow& row) {
   const LogSeq seq{learner_->state().last_seq.value + 1};
-  auto attributed = policy::AttributeFeedback(row, report, seq, now_us_);
+  policy::FeedbackReport weighed = report;
+  if (report.value) {
+    const policy::SubjectScales scales(learner_->state().subjects);
+    weighed.arrival_weight = scales.Weigh(row.context, report.channel, report.subject, now_us_);
+  }
+  auto attributed = policy::AttributeFeedback(row, weighed, seq, now_us_);
   if (!attributed.ok()) return attributed.error();
   row = std::move(attributed->row);
   if (!attributed->payload.has_value()) return attributed->code;

@@ -24,9 +24,14 @@ class LearnerTarget final : public RouterTarget {
       : kind_(kind), learner_(std::move(learner)) {}
 
   std::string name() const override {
-    return kind_ == LearnerKind::kStatic  ? "warm start in this process, never told anything"
-           : kind_ == LearnerKind::kNaive ? "learner in this process, ratings at face value"
-                                          : "learner in this process";
+    switch (kind_) {
+      case LearnerKind::kStatic: return "warm start in this process, never told anything";
+      case LearnerKind::kNaive: return "learner in this process, ratings at face value";
+      case LearnerKind::kUncapped: return "learner in this process, no cap on subjects";
+      case LearnerKind::kNaiveUncapped: return "learner in this process, ratings at face value, no cap on subjects";
+      case LearnerKind::kShipped: break;
+    }
+    return "learner in this process";
   }
 
   Result<RouterChoice> Route(const RouterQuery& asked) override {
@@ -85,6 +90,7 @@ class LearnerTarget final : public RouterTarget {
     return Restarted{true, equal.value()};
   }
 
+  std::optional<bool> GroupAlarm() override { return learner_->state().subjects.totals.alarms > 0; }
   std::optional<double> StateBytes() override { return static_cast<double>(learner_->StateBytes()); }
 
  private:
@@ -111,7 +117,8 @@ Result<std::unique_ptr<RouterTarget>> MakeLearnerTarget(const TargetSetup& setup
   InProcessSetup made;
   made.options.sources = {"thumbs"};
   made.options.gold_rate = kind == LearnerKind::kStatic ? 0 : setup.gold_rate;  // 0: and so no audits
-  if (kind == LearnerKind::kNaive) {
+  made.options.subject_cap = kind != LearnerKind::kUncapped && kind != LearnerKind::kNaiveUncapped;
+  if (kind == LearnerKind::kNaive || kind == LearnerKind::kNaiveUncapped) {
     made.options.widths_overridden = true;
     made.options.widths = setup.bundle != nullptr ? setup.bundle->widths : policy::Widths{};
     made.options.widths.source = made.options.widths.source_model = made.options.widths.source_cell = 0;

@@ -66,6 +66,8 @@ class RouterTarget {
   virtual Result<Restarted> Restart() = 0;
   // None: it does not tell.
   virtual std::optional<double> StateBytes() = 0;
+  // Whether it has raised an alarm about raters who say the same whatever the answer. None: it does not tell.
+  virtual std::optional<bool> GroupAlarm() { return std::nullopt; }
 };
 
 // What a target is made for: one seed of a scenario.
@@ -79,8 +81,8 @@ struct TargetSetup {
 };
 
 // Our learner, in this process; or, to compare with, its warm start that is told nothing,
-// or the learner without any term for bias.
-enum class LearnerKind : std::uint8_t { kShipped, kStatic, kNaive };
+// the learner without any term for bias, or without a bound on what one subject says, or without both.
+enum class LearnerKind : std::uint8_t { kShipped, kStatic, kNaive, kUncapped, kNaiveUncapped };
 Result<std::unique_ptr<RouterTarget>> MakeLearnerTarget(const TargetSetup& setup,
                                                         LearnerKind kind = LearnerKind::kShipped);
 

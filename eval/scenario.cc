@@ -1,6 +1,7 @@
 #include "eval/scenario.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "eval/simulated_world.h"
 
@@ -62,6 +63,22 @@ void CheckAcceptance(Check& check, const Scenario& scenario, const Acceptance& a
 
 }  // namespace
 
+std::vector<Scenario> Expand(const Scenario& scenario) {
+  if (scenario.hostile_shares.empty()) return {scenario};
+  std::vector<Scenario> all;
+  for (const double share : scenario.hostile_shares) {
+    Scenario& one = all.emplace_back(scenario);
+    one.hostile_shares.clear();
+    char text[32];
+    std::snprintf(text, sizeof text, " %g", share);
+    one.name += text;
+    for (Fault& fault : one.faults) {
+      if (fault.kind == FaultKind::kHostile) fault.share = share;
+    }
+  }
+  return all;
+}
+
 Status ValidateScenario(const Scenario& scenario) {
   Check check;
   check.That(!scenario.name.empty(), "name must not be empty");
@@ -83,6 +100,8 @@ Status ValidateScenario(const Scenario& scenario) {
     check.That(false, "weights: " + weights.error().message);
   }
   check.That(scenario.faults.size() <= 64 && scenario.accept.size() <= 64, "at most 64 faults and 64 bars");
+  check.That(scenario.hostile_shares.size() <= 16, "at most 16 hostile_shares");
+  for (const double share : scenario.hostile_shares) check.In(share, 0, 1, "hostile_shares");
   for (const Fault& fault : scenario.faults) CheckFault(check, scenario, fault);
   for (const Acceptance& accept : scenario.accept) CheckAcceptance(check, scenario, accept);
   return check.Done();

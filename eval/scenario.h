@@ -66,9 +66,11 @@ enum class Measure : std::uint8_t {
   kStateBytes,   // of state at the end
   kStateGrowth,  // bytes of state at the end / at `from` - 1
   kRefused,      // share of reports that the router refused
+  kGroupAlarm,   // 1: the router raised an alarm about raters who say the same whatever the answer; 0: it did not
 };
-inline constexpr std::string_view kMeasureNames[] = {"gap_share", "quality",     "share",        "share_excess", "cost",
-                                                     "lost",      "state_equal", "state_bytes",  "state_growth", "refused"};
+inline constexpr std::string_view kMeasureNames[] = {"gap_share",    "quality", "share",       "share_excess",
+                                                     "cost",         "lost",    "state_equal", "state_bytes",
+                                                     "state_growth", "refused", "group_alarm"};
 
 struct Acceptance {
   std::string line;  // of the acceptance list: "cold start", "drift", ...
@@ -101,7 +103,12 @@ struct Scenario {
   std::uint64_t subjects = 200;  // honest users, [1, 10^6]
   std::vector<Fault> faults;
   std::vector<Acceptance> accept;
+  // The scenario is played once for each, as the share of its hostile faults; empty: once, as it stands.
+  std::vector<double> hostile_shares{};
 };
+
+// One scenario for each of its hostile_shares, named after it; itself where there are none.
+std::vector<Scenario> Expand(const Scenario& scenario);
 
 // Errors: INVALID_ARGUMENT bad_scenario, all faults in one message: ranges, unknown
 // models, windows outside the run, bars that are missing.

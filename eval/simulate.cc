@@ -31,6 +31,7 @@ struct Track {
   std::uint64_t sent = 0, duplicates = 0, refused = 0, restarts = 0, lost = 0;
   bool restart_impossible = false, price_untold = false;
   std::optional<bool> state_equal;
+  std::optional<bool> group_alarm;
   std::map<std::uint64_t, double> state_bytes;  // before a decision
 };
 
@@ -55,6 +56,7 @@ class SeedRun {
     }
     if (Status s = Deliver(UINT64_MAX); !s.ok()) return s;
     NoteState(scenario_.decisions);
+    track.group_alarm = target_.GroupAlarm();
     return {};
   }
 
@@ -264,6 +266,9 @@ std::optional<double> FigureOf(const Acceptance& bar, const Scenario& scenario, 
       if (before == track.state_bytes.end() || after == track.state_bytes.end()) return std::nullopt;
       return after->second / before->second - 1;
     }
+    case Measure::kGroupAlarm:
+      if (!track.group_alarm) return std::nullopt;
+      return *track.group_alarm ? 1 : 0;
     case Measure::kRefused:
       return track.sent == 0 ? 0 : static_cast<double>(track.refused) / static_cast<double>(track.sent);
   }

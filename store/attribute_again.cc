@@ -10,6 +10,18 @@ const policy::RowChanged* AsRow(const policy::Payload& payload) {
   return std::get_if<policy::Retracted>(&payload);
 }
 
+// As before first words were told from others (fold 7).
+void Unmark(policy::Payload& payload) {
+  std::visit(
+      [](auto& event) {
+        if constexpr (requires { event.compared; }) {
+          event.first_word = false;
+          event.compared.clear();
+        }
+      },
+      payload);
+}
+
 }  // namespace
 
 std::optional<DecisionId> DecisionOf(const policy::Payload& payload) {
@@ -64,7 +76,12 @@ Result<policy::Attributed> AttributeAgain(const policy::Event& event, const poli
     report.channel = preference->channel;
     report.subject = preference->subject;
     report.revision = preference->revision;
-    return policy::AttributePreference(row, *other, report, event.seq, event.at_us);
+    report.arrival_weight = preference->arrival_weight;
+    auto again = policy::AttributePreference(row, *other, report, event.seq, event.at_us);
+    if (again.ok() && again->payload && !preference->first_word) {
+      std::get<policy::PreferenceGiven>(*again->payload).first_word = false;
+    }
+    return again;
   }
   const policy::RowChanged* change = AsRow(event.payload);
   REQUIRE(change != nullptr, "an event about a decision");
@@ -75,7 +92,9 @@ Result<policy::Attributed> AttributeAgain(const policy::Event& event, const poli
   report.revision = change->revision;
   if (!std::holds_alternative<policy::Retracted>(event.payload)) report.value = change->value;
   report.arrival_weight = change->arrival_weight;
-  return policy::AttributeFeedback(row, report, event.seq, event.at_us);
+  auto again = policy::AttributeFeedback(row, report, event.seq, event.at_us);
+  if (again.ok() && again->payload && !change->first_word) Unmark(*again->payload);
+  return again;
 }
 
 }  // namespace pointsman::store

@@ -73,6 +73,9 @@ struct FaultOf {
     if (row.channel >= policy::kChannelsMax) return "channel";
     if (!Finite(row.value)) return "value";
     if (!Finite(row.weight_before, row.weight_after, row.arrival_weight)) return "weight";
+    for (const policy::SubjectSaid& said : row.compared) {
+      if (said.channel < 1 || said.channel >= policy::kChannelsMax || !Finite(said.value)) return "compared";
+    }
     return {};
   }
   std::string_view operator()(const policy::PreferenceGiven& preference) const {
@@ -82,6 +85,7 @@ struct FaultOf {
     if (!Finite(preference.outcome) || (preference.replaced_outcome && !Finite(*preference.replaced_outcome))) {
       return "outcome";
     }
+    if (!Finite(preference.arrival_weight)) return "weight";
     return {};
   }
   std::string_view operator()(const policy::ModelAdded& model) const {
@@ -209,7 +213,7 @@ Status CheckRow(const policy::DecisionRow& row) {
   }
   if (row.pairs.size() > policy::kSubjectValuesMax) return BadField("pairs");
   for (const auto& pair : row.pairs) {
-    if (pair.channel >= policy::kChannelsMax || !Finite(pair.outcome)) return BadField("pairs");
+    if (pair.channel >= policy::kChannelsMax || !Finite(pair.outcome, pair.arrival_weight)) return BadField("pairs");
   }
   if (row.outcome) {
     if (const auto fault = FaultOfOutcome(*row.outcome); !fault.empty()) return BadField(fault);
@@ -280,6 +284,7 @@ std::string EncodeRow(const policy::DecisionRow& row) {
     to->set_revision(pair.revision);
     to->set_outcome(pair.outcome);
     to->set_last_folded(pair.last_folded.value);
+    if (pair.arrival_weight != 1) to->set_arrival_weight(pair.arrival_weight);
   }
   if (row.outcome) PutOutcome(*row.outcome, message.mutable_outcome());
   return Seal(KeyOf(row.context.decision), message.SerializeAsString());
@@ -315,6 +320,7 @@ Result<policy::DecisionRow> DecodeRow(const DecisionId& id, std::string_view val
     pair.revision = from.revision();
     pair.outcome = from.outcome();
     pair.last_folded = LogSeq{from.last_folded()};
+    if (from.has_arrival_weight()) pair.arrival_weight = from.arrival_weight();
     row.pairs.push_back(pair);
   }
   if (message.has_outcome() && !GetOutcome(message.outcome(), &row.outcome.emplace())) {

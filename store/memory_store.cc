@@ -42,6 +42,9 @@ class MemoryStore final : public Store, private CommittedRows {
       }
     }
     if (!plan.events.empty()) position_ = plan.after;
+    for (std::size_t i = log_.size() - plan.events.size(); i < log_.size(); ++i) {
+      policy::FoldSubjects(subjects_, log_[i], nullptr);
+    }
     if (sync) synced_ = position_.last_seq;
     return {};
   }
@@ -95,6 +98,8 @@ class MemoryStore final : public Store, private CommittedRows {
     state.dirty_rows.clear();
     return {};
   }
+
+  void AdoptSubjects(const policy::SubjectBook& book) override { subjects_ = book; }
 
   Result<policy::State> LoadState() const override {
     const std::shared_lock<std::shared_mutex> guard(mutex_);
@@ -168,6 +173,8 @@ class MemoryStore final : public Store, private CommittedRows {
     return MakeError(Code::kNotFound, "unknown_decision", "there is no open decision with that id");
   }
 
+  const policy::SubjectBook& Subjects() const override { return subjects_; }
+
   Status VisitMade(LogSeq after, const std::function<bool(const MadeDecision&)>& visit) const override {
     for (std::size_t i = after.value; i < log_.size(); ++i) {
       const auto* made = std::get_if<policy::DecisionMade>(&log_[i].payload);
@@ -177,6 +184,7 @@ class MemoryStore final : public Store, private CommittedRows {
   }
 
   ResolverLimits limits_;
+  policy::SubjectBook subjects_;  // commit thread only
 
   // Guarded by mutex_: written by the commit thread under it.
   mutable std::shared_mutex mutex_;

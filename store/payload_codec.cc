@@ -116,6 +116,13 @@ void Put(const RowChanged& from, record::RowChanged* to) {
   to->set_revision(from.revision);
   to->set_value(from.value);
   to->set_arrival_weight(from.arrival_weight);
+  to->set_first_word(from.first_word);
+  for (const SubjectSaid& said : from.compared) {
+    auto* entry = to->add_compared();
+    entry->set_channel(said.channel);
+    entry->set_subject(said.subject.value);
+    entry->set_value(said.value);
+  }
 }
 
 bool Get(const record::RowChanged& from, RowChanged* to) {
@@ -131,6 +138,12 @@ bool Get(const record::RowChanged& from, RowChanged* to) {
   to->revision = from.revision();
   to->value = from.value();
   to->arrival_weight = from.arrival_weight();
+  to->first_word = from.first_word();
+  if (from.compared_size() > static_cast<int>(kComparedMax)) return false;
+  for (const auto& said : from.compared()) {
+    if (said.channel() < 1 || said.channel() >= kChannelsMax) return false;
+    to->compared.push_back({static_cast<std::uint8_t>(said.channel()), SubjectHash{said.subject()}, said.value()});
+  }
   return true;
 }
 
@@ -143,6 +156,8 @@ void Put(const PreferenceGiven& from, record::PreferenceGiven* to) {
   to->set_revision(from.revision);
   if (from.replaced_outcome) to->set_replaced_outcome(*from.replaced_outcome);
   to->set_last_folded(from.last_folded.value);
+  if (from.arrival_weight != 1) to->set_arrival_weight(from.arrival_weight);
+  to->set_first_word(from.first_word);
 }
 
 bool Get(const record::PreferenceGiven& from, PreferenceGiven* to) {
@@ -156,6 +171,8 @@ bool Get(const record::PreferenceGiven& from, PreferenceGiven* to) {
   to->revision = from.revision();
   if (from.has_replaced_outcome()) to->replaced_outcome = from.replaced_outcome();
   to->last_folded = LogSeq{from.last_folded()};
+  if (from.has_arrival_weight()) to->arrival_weight = from.arrival_weight();
+  to->first_word = from.first_word();
   return true;
 }
 
@@ -257,6 +274,7 @@ void Put(const OptionsChanged& from, record::OptionsChanged* to) {
   if (options.pacing_step != usual.pacing_step) to->set_pacing_step(options.pacing_step);
   if (options.lambda_max != usual.lambda_max) to->set_lambda_max(options.lambda_max);
   if (options.change_detection != usual.change_detection) to->set_change_detection(options.change_detection);
+  if (options.subject_cap != usual.subject_cap) to->set_subject_cap(options.subject_cap);
   for (const TenantBudget& budget : options.tenant_budgets) {
     to->add_budget_tenants(budget.tenant);
     to->add_budget_tenants_usd(budget.usd);
@@ -286,6 +304,7 @@ bool Get(const record::OptionsChanged& from, OptionsChanged* to) {
   if (from.has_pacing_step()) options.pacing_step = from.pacing_step();
   if (from.has_lambda_max()) options.lambda_max = from.lambda_max();
   if (from.has_change_detection()) options.change_detection = from.change_detection();
+  if (from.has_subject_cap()) options.subject_cap = from.subject_cap();
   if (from.budget_tenants_size() != from.budget_tenants_usd_size()) return false;
   for (int i = 0; i < from.budget_tenants_size(); ++i) {
     options.tenant_budgets.push_back({from.budget_tenants(i), from.budget_tenants_usd(i)});

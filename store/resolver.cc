@@ -15,7 +15,7 @@ class Batch {
  public:
   Batch(std::int64_t now_us, const ResolverLimits& limits, const CommittedRows& committed, const LogPosition& before,
         Plan* plan)
-      : limits_(limits), committed_(committed), before_(before), plan_(*plan) {
+      : limits_(limits), committed_(committed), before_(before), plan_(*plan), scales_(committed.Subjects()) {
     plan_ = Plan{};
     plan_.after = before;
     plan_.after.last_stamp_us = std::max(now_us, before.last_stamp_us);
@@ -100,7 +100,9 @@ class Batch {
   Result<Receipt> Resolve(const policy::FeedbackReport& report) {
     const auto row = Find(report.decision);
     if (!row.ok()) return row.error();
-    return Settle(policy::AttributeFeedback(*row, report, NextSeq(), stamp()));
+    policy::FeedbackReport weighed = report;
+    if (report.value) weighed.arrival_weight = scales_.Weigh(row->context, report.channel, report.subject, stamp());
+    return Settle(policy::AttributeFeedback(*row, weighed, NextSeq(), stamp()));
   }
 
   Result<Receipt> Resolve(const policy::OutcomeReport& report) {
@@ -114,7 +116,9 @@ class Batch {
     if (!winner.ok()) return winner.error();
     const auto loser = Find(report.loser);
     if (!loser.ok()) return loser.error();
-    return Settle(policy::AttributePreference(*winner, *loser, report, NextSeq(), stamp()));
+    policy::PreferenceReport weighed = report;
+    weighed.arrival_weight = scales_.Weigh(winner->context, loser->context, report.channel, report.subject, stamp());
+    return Settle(policy::AttributePreference(*winner, *loser, weighed, NextSeq(), stamp()));
   }
 
   Result<Receipt> Resolve(const policy::Payload& payload) {
@@ -130,6 +134,7 @@ class Batch {
     REQUIRE(attributed->payload.has_value(), "an accepted report has an event");
     auto receipt = Append(std::move(*attributed->payload));
     if (!receipt.ok()) return receipt;
+    scales_.Take(plan_.events.back().payload);
     const DecisionId id = attributed->row.context.decision;
     plan_.rows[id] = std::move(attributed->row);
     return receipt;
@@ -166,6 +171,7 @@ class Batch {
   const CommittedRows& committed_;
   const LogPosition before_;
   Plan& plan_;
+  policy::SubjectScales scales_;
   policy::Origin origin_ = policy::Origin::kStore;
   std::uint32_t actor_uid_ = 0;
   bool tick_ = false;

@@ -10,6 +10,9 @@
 //           at the first decision that is not due. A row goes when its decision
 //           expires, with or without feedback.
 //
+// Weights   ratings and preferences get their arrival weight here, from the counts
+//           that the log so far has left (policy/learning/subject_book.h).
+//
 // Nothing is changed but the plan; a plan that is thrown away never happened.
 // Threads: one at a time.
 #pragma once
@@ -22,6 +25,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "policy/learning/subject_book.h"
 #include "store/store.h"
 
 namespace pointsman::store {
@@ -50,6 +54,8 @@ class CommittedRows {
   // Visits DecisionMade events with seq > `after` in order until `visit` says
   // stop (false). Errors: DATA_LOSS.
   virtual Status VisitMade(LogSeq after, const std::function<bool(const MadeDecision&)>& visit) const = 0;
+  // Who rated how often, for the weight of what comes. Unchanged while a batch is resolved.
+  virtual const policy::SubjectBook& Subjects() const = 0;
 };
 
 struct ResolverLimits {

@@ -176,6 +176,7 @@ Status RocksStore::WritePlan(const Plan& plan) {
   log_bytes_ = log_bytes;
   last_seq_ = position_.last_seq.value;
   open_decisions_ = position_.open_decisions;
+  for (const policy::Event& event : plan.events) policy::FoldSubjects(subjects_, event, nullptr);
   return {};
 }
 

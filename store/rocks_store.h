@@ -60,6 +60,7 @@ class RocksStore final : public Store, private CommittedRows {
   Result<policy::State> LoadBase() const override;
   Status ForEach(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const override;
   Status ForEachLasting(LogSeq before, const std::function<Status(const policy::Event&)>& visit) const override;
+  void AdoptSubjects(const policy::SubjectBook& book) override { subjects_ = book; }
   Status PutBundle(const policy::Bundle& bundle) override;
   Result<std::uint64_t> DropSpareBundles(std::span<const BundleHash> needed, std::size_t spares) override;
   Result<std::shared_ptr<const policy::Bundle>> Find(const BundleHash& hash) const override;
@@ -77,8 +78,8 @@ class RocksStore final : public Store, private CommittedRows {
 
  private:
   Result<policy::DecisionRow> FindRow(const DecisionId& id) const override { return FindDecision(id); }
-  Status VisitLeft(LogSeq before, bool lasting_only,
-                   const std::function<Status(const policy::Event&)>& visit) const;
+  Status VisitLeft(LogSeq before, bool lasting_only, const std::function<Status(const policy::Event&)>& visit) const;
+  const policy::SubjectBook& Subjects() const override { return subjects_; }
   Status VisitMade(LogSeq after, const std::function<bool(const MadeDecision&)>& visit) const override;
 
   Status CheckWritable() const;
@@ -109,6 +110,7 @@ class RocksStore final : public Store, private CommittedRows {
   std::optional<CheckpointMark> checkpoint_;
   std::optional<BaseMark> base_;
   LogSeq expire_up_to_;  // decisions that must expire so that the log can shrink
+  policy::SubjectBook subjects_;
   bool failed_ = false;
 
   // Self-synchronised: what Statistics and ReadLog see.

@@ -14,7 +14,7 @@
 //   Damage     reading damaged bytes is DATA_LOSS, never a shorter history. The
 //              high-water mark of synced events is kept beside the log.
 //
-// Threads: Commit, WriteCheckpoint and PutBundle from the commit thread or with
+// Threads: Commit, AdoptSubjects, WriteCheckpoint and PutBundle from the commit thread or with
 // it stopped; everything const from any thread.
 #pragma once
 
@@ -112,6 +112,10 @@ class Store : public policy::BundleCatalogue, public policy::History {
   // The state that a replay begins with: that after base_seq, or an empty one.
   // Errors: DATA_LOSS.
   virtual Result<policy::State> LoadBase() const { return policy::State{}; }
+
+  // Gives the store the counts from which arrival weights come: those of the state after
+  // the last event. From then on it keeps them itself. Without it they begin empty.
+  virtual void AdoptSubjects(const policy::SubjectBook&) {}
 
   // Stores a bundle under its hash, synced. Putting it again is fine.
   virtual Status PutBundle(const policy::Bundle& bundle) = 0;

@@ -3,7 +3,8 @@
 // Every event keeps its number, stamp, origin and uid. What the subject said becomes
 // an AdminNote that folds to nothing; what others said later about the same decisions
 // is attributed again (policy/learning/attribution.h), so that their events carry rows
-// without the subject's words. All other events stay bit for bit. Decisions keep the
+// without the subject's words. What others' words weighed on arrival stays, although it
+// was counted among theirs. All other events stay bit for bit. Decisions keep the
 // predictions that were logged with them, and re-estimated values (Refitted) stay.
 //
 // Memory: about 300 bytes a decision that the subject spoke about. Threads: any, each

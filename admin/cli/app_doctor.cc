@@ -186,6 +186,11 @@ void Doctor::CheckSilence(const json& status) {
     Add(Verdict::kLook, "feedback", FieldText(status, "not_folded") + " reports were stored but not learnt from",
         "they came while learning was frozen, or from excluded subjects");
   }
+  if (const json subjects = status.value("subjects", json::object()); subjects.value("group_alarm", false)) {
+    Add(Verdict::kLook, "raters",
+        "some say the same whatever the answer since event " + FieldText(subjects, "group_since"),
+        "pointsman status names them; docs/OPERATIONS.md, When ratings look bought");
+  }
   if (status.value("frozen", false)) Add(Verdict::kLook, "learning", "it is frozen", "pointsman resume");
   if (findings_.size() == before) {
     Add(Verdict::kFine, "feedback",

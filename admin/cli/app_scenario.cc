@@ -45,6 +45,18 @@ void ReadWeights(Section& section, policy::Weights& out) {
   below.Close();
 }
 
+void ReadShares(Section& section, std::vector<double>& out) {
+  const toml::node* node = section.Get("hostile_shares");
+  if (node == nullptr) return;
+  const toml::array* array = node->as_array();
+  if (array == nullptr) return section.Fault(node, "hostile_shares", "must be a list of numbers from 0 to 1");
+  for (const toml::node& share : *array) {
+    const auto number = share.value<double>();
+    if (!number) return section.Fault(&share, "hostile_shares", "must be a list of numbers from 0 to 1");
+    out.push_back(*number);
+  }
+}
+
 void ReadFault(Section section, eval::Fault& fault) {
   ReadName(section, "kind", eval::kFaultNames, fault.kind);
   const auto takes = [&](std::initializer_list<FaultKind> kinds) {
@@ -111,6 +123,7 @@ eval::Scenario Read(const toml::table& table, Faults& faults) {
   top.Whole("seeds", 1, kMost, scenario.seeds);
   top.Whole("decisions", 1, kMost, scenario.decisions);
   top.Whole("bootstrap_rows", 0, kMost, scenario.bootstrap_rows);
+  ReadShares(top, scenario.hostile_shares);
   ReadWeights(top, scenario.weights);
   Section truth = top.Below("truth");
   truth.Number("mixed_share", 0, 1, scenario.mixed_share);

@@ -32,7 +32,9 @@ namespace fs = std::filesystem;
 constexpr std::string_view kOwnDaemon = "daemon";
 constexpr std::string_view kStatic = "static";
 constexpr std::string_view kNaive = "naive";
-constexpr std::string_view kOwn[] = {kOwnDaemon, kStatic, kNaive};
+constexpr std::string_view kUncapped = "uncapped";
+constexpr std::string_view kNaiveUncapped = "naive-uncapped";
+constexpr std::string_view kOwn[] = {kOwnDaemon, kStatic, kNaive, kUncapped, kNaiveUncapped};
 
 struct Arguments {
   std::vector<std::string> scenarios;
@@ -125,6 +127,11 @@ class OwnDaemon final : public eval::RouterTarget {
   Result<bool> PriceChanged(std::size_t model, double factor) override { return http_->PriceChanged(model, factor); }
   Result<Restarted> Restart() override { return http_->Restart(); }
   std::optional<double> StateBytes() override { return std::nullopt; }
+  std::optional<bool> GroupAlarm() override {
+    const auto status = AskStatus();
+    if (!status.is_object() || !status.contains("subjects")) return std::nullopt;
+    return status["subjects"].value("group_alarms", nlohmann::json(0)) != nlohmann::json(0);
+  }
 
  private:
   struct Position {
@@ -133,10 +140,15 @@ class OwnDaemon final : public eval::RouterTarget {
 
   explicit OwnDaemon(const Clock& clock) : clock_(clock) {}
 
-  Result<Position> Look() const {
+  // Null where it does not answer.
+  nlohmann::json AskStatus() const {
     const auto answer = HttpCall(clock_, daemon_->admin_socket(), "GET", "/status", "", 10'000);
-    if (!answer.ok()) return answer.error();
-    const auto status = nlohmann::json::parse(answer->body, nullptr, false);
+    return answer.ok() ? nlohmann::json::parse(answer->body, nullptr, false) : nlohmann::json();
+  }
+
+  Result<Position> Look() const {
+    const auto status = AskStatus();
+    if (status.is_null()) return MakeError(Code::kUnavailable, "no_status", "the daemon does not say how it is");
     const auto field = [&](const char* name) {
       return status.is_object() ? status.value(name, nlohmann::json()).dump() : "";
     };
@@ -176,7 +188,7 @@ class SimulateVerb {
       if (!text.ok()) return context_.Fail(text.error());
       auto scenario = ParseScenario(text.value(), file);
       if (!scenario.ok()) return context_.Fail(scenario.error(), Exit::kConfig);
-      scenarios.push_back(std::move(scenario).value());
+      for (eval::Scenario& one : eval::Expand(scenario.value())) scenarios.push_back(std::move(one));
     }
     if (External()) {  // a wrong address is known before anything is simulated
       const auto target = Target({});
@@ -236,6 +248,8 @@ class SimulateVerb {
     if (arguments_.against.empty()) return eval::MakeLearnerTarget(setup);
     if (arguments_.against == kStatic) return eval::MakeLearnerTarget(setup, eval::LearnerKind::kStatic);
     if (arguments_.against == kNaive) return eval::MakeLearnerTarget(setup, eval::LearnerKind::kNaive);
+    if (arguments_.against == kUncapped) return eval::MakeLearnerTarget(setup, eval::LearnerKind::kUncapped);
+    if (arguments_.against == kNaiveUncapped) return eval::MakeLearnerTarget(setup, eval::LearnerKind::kNaiveUncapped);
     if (arguments_.against == kOwnDaemon) return OwnDaemon::Start(context_.clock, setup);
     HttpTargetOptions options{
         .against = arguments_.against, .admin = arguments_.against_admin, .restart = {}, .state_bytes = {}};
@@ -313,8 +327,9 @@ void AddSimulate(CLI::App& app, Context& context) {
       verb->add_option("--scenario", arguments->scenarios, "A file, a folder, the name of a shipped one, or all");
   verb->add_option(
       "--against", arguments->against,
-      "daemon (one of our own, killed where the scenario says), static or naive (our learner told nothing, "
-      "or with ratings at face value), unix:PATH or http://HOST:PORT of a router "
+      "daemon (one of our own, killed where the scenario says), static, naive, uncapped or naive-uncapped (our learner "
+      "told nothing, with ratings at face value, without a cap on subjects, without both), unix:PATH or "
+      "http://HOST:PORT of a router "
       "that answers as docs/SIMULATOR.md says; default: our learner in this process");
   verb->add_option("--against-admin", arguments->against_admin, "Where its prices are changed; default: nowhere");
   verb->add_option("--restart-command", arguments->restart_command,

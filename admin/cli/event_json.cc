@@ -118,6 +118,11 @@ json ToJson(const OutcomeReported& event) {
 }
 
 json RowJson(const RowChanged& event) {
+  json compared = json::array();
+  for (const policy::SubjectSaid& said : event.compared) {
+    compared.push_back(
+        {{"channel", said.channel}, {"subject", admin::Hex64(said.subject.value)}, {"value", Finite(said.value)}});
+  }
   return {{"context", ContextJson(event.context)},
           {"before", ChannelsJson(event.before)},
           {"after", ChannelsJson(event.after)},
@@ -128,7 +133,9 @@ json RowJson(const RowChanged& event) {
           {"subject", admin::Hex64(event.subject.value)},
           {"revision", event.revision},
           {"value", Finite(event.value)},
-          {"arrival_weight", Finite(event.arrival_weight)}};
+          {"arrival_weight", Finite(event.arrival_weight)},
+          {"first_word", event.first_word},
+          {"compared", std::move(compared)}};
 }
 json ToJson(const RatingGiven& event) { return RowJson(event); }
 json ToJson(const GoldGiven& event) { return RowJson(event); }
@@ -142,7 +149,9 @@ json ToJson(const PreferenceGiven& event) {
           {"subject", admin::Hex64(event.subject.value)},
           {"revision", event.revision},
           {"replaced_outcome", Maybe(event.replaced_outcome)},
-          {"last_folded", Number64(event.last_folded.value)}};
+          {"last_folded", Number64(event.last_folded.value)},
+          {"arrival_weight", Finite(event.arrival_weight)},
+          {"first_word", event.first_word}};
 }
 
 json ToJson(const DecisionExpired& event) {
@@ -191,6 +200,7 @@ json ToJson(const OptionsChanged& event) {
           {"epsilon", Finite(options.epsilon)},
           {"squarecb_gamma", Finite(options.squarecb_gamma)},
           {"change_detection", options.change_detection},
+          {"subject_cap", options.subject_cap},
           {"budget_usd", Finite(options.budget_usd)},
           {"pacing_step", Finite(options.pacing_step)},
           {"lambda_max", Finite(options.lambda_max)},

@@ -122,6 +122,24 @@ double FieldNumber(const json& object, const char* name) {
   return found != object.end() && found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();
 }
 
+// Nothing where nobody stands out.
+void ShowSubjects(Context& context, const json& subjects) {
+  const json& conspicuous = List(subjects, "conspicuous");
+  if (conspicuous.empty()) return;
+  context.out << "\n";
+  Table table({{"SUBJECT"},
+               {"REPORTS", Align::kRight},
+               {"WEIGHT", Align::kRight},
+               {"TRUST", Align::kRight},
+               {"WITH GOLD", Align::kRight},
+               {"DEVIATION", Align::kRight}});
+  for (const json& one : conspicuous) {
+    table.Row({FieldText(one, "subject"), FieldText(one, "reports"), Number(one, "mean_weight", 2),
+               Number(one, "trust", 2), Number(one, "answers_with_gold", 0), Number(one, "deviation", 1)});
+  }
+  table.Print(context.out, context.colour);
+}
+
 void ShowStatus(Context& context, const json& status) {
   Table table({{"WHAT"}, {"VALUE"}});
   table.Row({"version", FieldText(status, "version")});
@@ -157,10 +175,11 @@ void ShowStatus(Context& context, const json& status) {
     for (const json& source : sources) {
       biases.Row({FieldText(source, "name"), FieldText(source, "reports"), Number(source, "bias", 3),
                   Number(source, "bias_deviation", 3),
-                  FieldText(source, "quarantine").empty() ? "yes" : "no: " + FieldText(source, "quarantine")});
+                  source.value("quarantine", "").empty() ? "yes" : "no: " + FieldText(source, "quarantine")});
     }
     biases.Print(context.out, context.colour);
   }
+  ShowSubjects(context, status.value("subjects", json::object()));
   for (const json& warning : List(status, "warnings")) {
     if (warning.is_string()) context.out << "\nwarning: " << Printable(warning.get<std::string>()) << "\n";
   }

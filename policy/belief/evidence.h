@@ -23,6 +23,12 @@ namespace pointsman::policy {
 
 using PatternMask = std::uint8_t;  // bit c: channel c present
 
+struct CellKey {
+  ModelId model;
+  ClusterId cluster;
+  auto operator<=>(const CellKey&) const = default;
+};
+
 struct PatternMoments {
   std::uint32_t rows = 0;
   std::int32_t base = 0;     // exponent: stored sums are true sums * 2^-base in units of the half-life

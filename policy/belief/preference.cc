@@ -50,7 +50,7 @@ bool AddPreference(PreferenceMoments& moments, int sign, const PreferenceTerms& 
   } else if (terms.time.epoch - moments.base > kRebaseAfter) {
     Rebase(moments, terms.time.epoch);
   }
-  const double g = std::ldexp(terms.time.fraction, terms.time.epoch - moments.base);
+  const double g = std::ldexp(terms.time.fraction * terms.arrival_weight, terms.time.epoch - moments.base);
   const double weight = sign * (g * terms.cluster_weight);
   const double information = weight * terms.working.information;
   moments.information += information;

@@ -69,6 +69,7 @@ WorkingPreference Linearise(double difference, double variance, double outcome);
 struct PreferenceTerms {
   TimeWeight time;
   double cluster_weight = 1;
+  double arrival_weight = 1;
   WorkingPreference working;
   double prior_difference = 0;
   double trust_model = 0;  // x of each side

@@ -24,16 +24,11 @@
 #include "policy/belief/preference.h"
 #include "policy/belief/row_list.h"
 #include "policy/learning/event.h"
+#include "policy/learning/subject_book.h"
 #include "policy/world/options.h"
 #include "policy/world/pool.h"
 
 namespace pointsman::policy {
-
-struct CellKey {
-  ModelId model;
-  ClusterId cluster;
-  auto operator<=>(const CellKey&) const = default;
-};
 
 struct PairKey {  // preferences counted for people: model < other
   ModelId model;
@@ -272,6 +267,7 @@ struct State {
   Counters counters;
   std::map<ModelId, ModelTally> tallies;
   std::map<CellKey, Cell> cells;
+  SubjectBook subjects;  // who rated how often
   std::map<PairKey, PairTally> pairs;
   PreferenceCells preferences;
   std::map<PreferenceId, HeldPreference> irregular_preferences;
@@ -301,7 +297,7 @@ struct State {
 // Version of the fold and of the rows it leaves. It grows with every change by
 // which the same log gives other bytes: a checkpoint of another version is no
 // prefix of what the fold does now, so a store folds its log anew instead.
-inline constexpr std::uint8_t kFoldVersion = 6;
+inline constexpr std::uint8_t kFoldVersion = 7;
 
 // Visits every persisted row in ascending key order.
 void ForEachStateRow(const State& state,

@@ -16,6 +16,21 @@ std::string NumberKey(char kind, std::uint32_t number) {
   return key.Take();
 }
 
+std::string CellKeyed(char kind, const CellKey& cell) {
+  ByteWriter key;
+  key.U8(static_cast<std::uint8_t>(kind));
+  key.BigEndian32(cell.model.value);
+  key.BigEndian32(cell.cluster.value);
+  return key.Take();
+}
+
+std::string SubjectKeyed(char kind, SubjectHash subject) {
+  ByteWriter key;
+  key.U8(static_cast<std::uint8_t>(kind));
+  key.BigEndian64(subject.value);
+  return key.Take();
+}
+
 // ---- keys -------------------------------------------------------------------
 
 // A key taken apart; `ok` is false for a malformed one.
@@ -50,8 +65,10 @@ ParsedKey ParseKey(std::string_view key) {
     case 'r':
     case 's':
     case 'u':
+    case 'v':
     case 'y': break;
     case 'c':
+    case 'f':
       parsed.first = in.BigEndian32();
       parsed.second = in.BigEndian32();
       break;
@@ -72,7 +89,8 @@ ParsedKey ParseKey(std::string_view key) {
       parsed.channel = in.U8();
       parsed.subject = in.BigEndian64();
       break;
-    case 'e': parsed.subject = in.BigEndian64(); break;
+    case 'e':
+    case 'k': parsed.subject = in.BigEndian64(); break;
     case 'i': in.Bytes(parsed.decision.bytes); break;
     case 'l': parsed.tenant = std::string(key.substr(1)); return ParsedTenant(parsed);
     case 'g':
@@ -139,6 +157,8 @@ std::string FindAndEncode(const Map& map, const Key& key, Encode encode) {
   return at == map.end() ? std::string() : encode(at->second);
 }
 
+CellKey CellKeyOf(const ParsedKey& parsed) { return {ModelId{parsed.first}, ClusterId{parsed.second}}; }
+
 PreferenceKey PreferenceKeyOf(const ParsedKey& parsed) {
   return {ModelId{parsed.first}, ModelId{parsed.second}, parsed.channel, ClusterId{parsed.third}};
 }
@@ -152,9 +172,15 @@ bool LoadValue(const ParsedKey& parsed, ByteReader& in, State& state) {
   switch (parsed.kind) {
     case 'a': DecodeMeta(in, state); break;
     case 'b': DecodeOptions(in, state.options); break;
-    case 'c': DecodeCell(in, state.cells[{ModelId{parsed.first}, ClusterId{parsed.second}}]); break;
+    case 'c': DecodeCell(in, state.cells[CellKeyOf(parsed)]); break;
     case 'd': DecodeCounters(in, state.counters); break;
-    case 'e': state.excluded.insert(SubjectHash{parsed.subject}); break;
+    case 'e':
+      state.excluded.insert(SubjectHash{parsed.subject});
+      state.subjects.excluded.insert(SubjectHash{parsed.subject});
+      break;
+    case 'f': return DecodeSubjectTable(in, state.subjects.tables[CellKeyOf(parsed)]) && in.Finished();
+    case 'k': DecodeSubjectRecord(in, state.subjects.records[SubjectHash{parsed.subject}]); break;
+    case 'v': DecodeSubjectTotals(in, state.subjects); break;
     case 'g': LoadGeneration(in, parsed.first, state); break;
     case 'h': DecodeHealth(in, state.health[ModelId{parsed.first}]); break;
     case 'l': DecodePacer(in, state.pacers[parsed.tenant]); break;
@@ -185,20 +211,10 @@ bool LoadValue(const ParsedKey& parsed, ByteReader& in, State& state) {
 
 }  // namespace
 
-std::string CellRow(const CellKey& key) {
-  ByteWriter out;
-  out.U8('c');
-  out.BigEndian32(key.model.value);
-  out.BigEndian32(key.cluster.value);
-  return out.Take();
-}
-
-std::string ExcludedRow(SubjectHash subject) {
-  ByteWriter out;
-  out.U8('e');
-  out.BigEndian64(subject.value);
-  return out.Take();
-}
+std::string CellRow(const CellKey& key) { return CellKeyed('c', key); }
+std::string SubjectTableRow(const CellKey& key) { return CellKeyed('f', key); }
+std::string ExcludedRow(SubjectHash subject) { return SubjectKeyed('e', subject); }
+std::string SubjectRecordRow(SubjectHash subject) { return SubjectKeyed('k', subject); }
 
 std::string IrregularRowKey(const DecisionId& decision) {
   ByteWriter out;
@@ -253,12 +269,15 @@ void ForEachStateRow(const State& state,
   for (const auto& [key, cell] : state.cells) visit(CellRow(key), EncodeCell(cell));
   visit(kCountersRow, EncodeCounters(state.counters));
   for (const SubjectHash subject : state.excluded) visit(ExcludedRow(subject), Begin().Take());
+  const SubjectBook& subjects = state.subjects;
+  for (const auto& [key, table] : subjects.tables) visit(SubjectTableRow(key), EncodeSubjectTable(table));
   for (const GenerationRecord& record : state.generations) {
     visit(GenerationRow(record.generation), EncodeGeneration(record));
   }
   for (const auto& [model, health] : state.health) visit(HealthRow(model), EncodeHealth(health));
   for (const auto& [decision, row] : state.irregular) visit(IrregularRowKey(decision), EncodeIrregular(row));
   for (const auto& [id, held] : state.irregular_preferences) visit(IrregularPreferenceRow(id), EncodeHeld(held));
+  for (const auto& [subject, record] : subjects.records) visit(SubjectRecordRow(subject), EncodeSubjectRecord(record));
   for (const auto& [tenant, pacer] : state.pacers) visit(PacerRow(tenant), EncodePacer(pacer));
   for (std::uint32_t id = 1; id < state.pool.NextId().value; ++id) {
     if (const Model* model = state.pool.Find(ModelId{id})) visit(ModelRow(model->id), EncodeModel(*model));
@@ -271,6 +290,7 @@ void ForEachStateRow(const State& state,
   visit(kSourcesRow, EncodeSources(state));
   for (const auto& [model, tally] : state.tallies) visit(TallyRow(model), EncodeTally(tally));
   if (state.last_change.seq.value != 0) visit(kLastChangeRow, EncodeLastChange(state.last_change));
+  visit(kSubjectTotalsRow, EncodeSubjectTotals(subjects));
   for (const auto& [model, watch] : state.watches) visit(WatchRow(model), EncodeWatch(watch));
   for (const auto& [model, discounts] : state.discounts) visit(DiscountsRow(model), EncodeDiscounts(discounts));
   if (!state.alarms.empty()) visit(kAlarmsRow, EncodeAlarms(state.alarms));
@@ -284,9 +304,12 @@ std::string StateRow(const State& state, std::string_view key) {
   switch (parsed.kind) {
     case 'a': return EncodeMeta(state);
     case 'b': return EncodeOptions(state.options);
-    case 'c': return FindAndEncode(state.cells, CellKey{model, ClusterId{parsed.second}}, EncodeCell);
+    case 'c': return FindAndEncode(state.cells, CellKeyOf(parsed), EncodeCell);
     case 'd': return EncodeCounters(state.counters);
     case 'e': return state.excluded.contains(SubjectHash{parsed.subject}) ? Begin().Take() : std::string();
+    case 'f': return FindAndEncode(state.subjects.tables, CellKeyOf(parsed), EncodeSubjectTable);
+    case 'k': return FindAndEncode(state.subjects.records, SubjectHash{parsed.subject}, EncodeSubjectRecord);
+    case 'v': return EncodeSubjectTotals(state.subjects);
     case 'g': {
       const GenerationRecord* record = FindGeneration(state, parsed.first);
       return record != nullptr ? EncodeGeneration(*record) : std::string();

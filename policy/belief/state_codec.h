@@ -12,8 +12,8 @@
 //  'b'                        options: u8 V, u8 n, n texts (sources), f64 rating and gold half-life in days,
 //                             f64 gold_rate, audit_rate_start, audit_rate, u64 audit_start_decisions,
 //                             u8 exploration, f64 thompson_scale, probability_floor, epsilon,
-//                             squarecb_gamma, budget_usd, pacing_step, lambda_max, u8 change_detection, u8 n,
-//                             n x (text tenant, f64 usd), u8 widths_overridden,
+//                             squarecb_gamma, budget_usd, pacing_step, lambda_max, u8 change_detection,
+//                             u8 subject_cap, u8 n, n x (text tenant, f64 usd), u8 widths_overridden,
 //                             7 f64 widths (model, trust, cell, source, source_model, source_cell, common), text
 //                             fallback
 //  'c' u32 model u32 cluster  cell: u8 V, u8 quarantined, u64 reset_at, f64 cusum up and down, u8 n,
@@ -25,6 +25,7 @@
 //                             5 x (u64 residual rows, f64 squares), f64 audited_squared_error,
 //                             audited_z_squared
 //  'e' u64 subject            excluded: u8 V
+//  'f' u32 model u32 cluster  subjects of a cell: u8 V, i32 base, f64 all, u8 n, n x (u64 subject, f64 count)
 //  'g' u32 generation         generation: u8 V, 32 bytes bundle, u64 activated_at, i64 activated_at_us, text reason
 //  'i' 16 bytes decision      irregular row: u8 V, u8 n, n x (u8 channel, f64 value, f64 offset), f64 weight,
 //                             u64 folded_at, u8 refused, 4 u8 hidden
@@ -34,6 +35,8 @@
 //  'n'                        noise: u8 V, u8 n, n f64 covariance, 4 f64 response, 5 u8 graded, u8 quarantined
 //  'j' 16 bytes decision 16 bytes decision u8 channel u64 subject   irregular preference: u8 V, u8 folded,
 //                             f64 outcome, u64 folded_at
+//  'k' u64 subject            subject: u8 V, u64 last, reports, f64 weight, u8 channel, f64 residual, residuals, pairs,
+//                             disagreement, expected, variance
 //  'o' u32 channel            bias surface: u8 V, u32 version, 32 bytes bundle, u64 fitted_from, fitted_to, ratings,
 //                             gold, f64 noise, error, text learner, u32 n, n f64 clusters, u32 n, n x (u32 model,
 //                             f64 bias)
@@ -49,6 +52,9 @@
 //                             token_sum, token_squares, latency_rows, latency_sum, latency_squares
 //  'u'                        the operators' last change, once there was one: u8 V, u64 seq, u8 type, u32 model,
 //                             f64 input and output price, u8 state, u8 frozen, u8 mode, f64 share, text incumbent
+//  'v'                        subjects: u8 V, 32 bytes bundle, f64 half-life in days, u8 capped, u64 named, lessened,
+//                             f64 withheld, 4 x (f64 pairs, disagreement, u64 subject, f64 residual, u64 subject,
+//                             f64 residual), f64 rows, sum, squares, u8 alarm, u64 since, alarms
 //  'w' u32 model              watch: u8 V, 5 x (f64 up, down, slow up, slow down, u64 rows, f64 sum,
 //                             u8 centred), u64 rows, u8 changed
 //  'x' u32 model              discounts: u8 V, u8 n, n x (u64 seq, i64 stamp, u8 halvings)
@@ -73,6 +79,7 @@ inline constexpr char kAlarmsRow[] = "y";
 inline constexpr char kRolloutRow[] = "r";
 inline constexpr char kSourcesRow[] = "s";
 inline constexpr char kLastChangeRow[] = "u";
+inline constexpr char kSubjectTotalsRow[] = "v";
 
 std::string CellRow(const CellKey& key);
 std::string ExcludedRow(SubjectHash subject);
@@ -89,5 +96,7 @@ std::string HealthRow(ModelId model);
 std::string PacerRow(std::string_view tenant);
 std::string SurfaceRow(std::uint8_t channel);
 std::string NewcomerRow(ModelId model);
+std::string SubjectTableRow(const CellKey& key);
+std::string SubjectRecordRow(SubjectHash subject);
 
 }  // namespace pointsman::policy

@@ -63,6 +63,7 @@ std::string EncodeOptions(const Options& options) {
     out.F64(value);
   }
   out.Bool(options.change_detection);
+  out.Bool(options.subject_cap);
   out.U8(static_cast<std::uint8_t>(options.tenant_budgets.size()));
   for (const TenantBudget& budget : options.tenant_budgets) {
     out.Text(budget.tenant);
@@ -91,6 +92,7 @@ void DecodeOptions(ByteReader& in, Options& options) {
     *value = in.F64();
   }
   options.change_detection = in.Bool();
+  options.subject_cap = in.Bool();
   options.tenant_budgets.assign(in.U8(), TenantBudget{});
   for (TenantBudget& budget : options.tenant_budgets) {
     budget.tenant = in.Text();

@@ -51,6 +51,13 @@ std::string EncodeRollout(const RolloutRecord& record);
 bool DecodeRollout(ByteReader& in, RolloutRecord& record);
 std::string EncodeLastChange(const LastChange& change);
 bool DecodeLastChange(ByteReader& in, LastChange& change);
+std::string EncodeSubjectTable(const SubjectTable& table);
+bool DecodeSubjectTable(ByteReader& in, SubjectTable& table);
+std::string EncodeSubjectRecord(const SubjectRecord& record);
+void DecodeSubjectRecord(ByteReader& in, SubjectRecord& record);
+// The book's settings and totals.
+std::string EncodeSubjectTotals(const SubjectBook& book);
+void DecodeSubjectTotals(ByteReader& in, SubjectBook& book);
 std::string EncodeAlarms(const std::vector<Alarm>& alarms);
 void DecodeAlarms(ByteReader& in, std::vector<Alarm>& alarms);
 // Empty for a model that did not join on trial. Decoding needs the model's own row first.

@@ -16,13 +16,14 @@ struct RowView {
 // The row as its live values make it. `values` are ordered by (channel, subject),
 // so neither mean depends on who came first.
 //
-// The weight of a row is the mean of the arrival weights of all its live values:
-// one number, because the noise that the channels share cancels only when they
-// are folded with the same weight.
+// The weight of a row is one number, because the noise that the channels share
+// cancels only when they are folded with the same weight: the mean of the arrival
+// weights of its ratings, or 1 once there is gold, which nobody's rating may dilute.
 RowView MakeRow(const std::vector<SubjectValue>& values) {
   RowView row;
   double all = 0;
   std::size_t live = 0;
+  bool gold = false;
   for (std::size_t i = 0; i < values.size();) {
     const std::uint8_t channel = values[i].channel;
     double weight = 0;
@@ -38,12 +39,13 @@ RowView MakeRow(const std::vector<SubjectValue>& values) {
       ++heard;
     }
     if (heard == 0) continue;
+    gold = gold || channel == 0;
     live += heard;
     // One subject's value is kept as it was said, not as w*v/w.
     const double mean = heard == 1 ? only : std::min(1.0, std::max(0.0, sum / weight));
     row.channels.push_back({channel, mean, 0});
   }
-  if (live > 0) row.weight = std::min(1.0, all / static_cast<double>(live));
+  if (live > 0 && !gold) row.weight = std::min(1.0, all / static_cast<double>(live));
   return row;
 }
 
@@ -54,16 +56,21 @@ Status CheckOpen(const DecisionRow& row, std::int64_t now_us) {
   return MakeError(Code::kExpired, "decision_expired", "the decision's time for feedback is over");
 }
 
-Status CheckReport(const FeedbackReport& report) {
-  if (report.channel >= kChannelsMax) {
+Status CheckSpeaker(std::uint8_t channel, double arrival_weight) {
+  if (channel >= kChannelsMax) {
     return MakeError(Code::kInvalidArgument, "unknown_channel", "channels are numbered 0 (gold) to 4");
   }
+  if (!(arrival_weight > 0 && arrival_weight <= 1)) {
+    return MakeError(Code::kOutOfRange, "weight_out_of_range", "the arrival weight must lie in (0,1]");
+  }
+  return {};
+}
+
+Status CheckReport(const FeedbackReport& report) {
+  if (auto s = CheckSpeaker(report.channel, report.arrival_weight); !s.ok()) return s;
   if (report.value.has_value() && !(*report.value >= 0 && *report.value <= 1)) {
     return MakeError(Code::kOutOfRange, "value_out_of_range",
                      "the value is " + std::to_string(*report.value) + ", must lie in [0,1]");
-  }
-  if (!(report.arrival_weight > 0 && report.arrival_weight <= 1)) {
-    return MakeError(Code::kOutOfRange, "weight_out_of_range", "the arrival weight must lie in (0,1]");
   }
   return {};
 }
@@ -83,6 +90,16 @@ Result<Code> Resolve(const SubjectValue* known, const FeedbackReport& report) {
   if (known->retracted) return Conflict("the value was retracted; only a higher revision is taken");
   if (*report.value == known->value) return Code::kDuplicateOk;
   return Conflict("another value is stored under this revision; send a higher revision to replace it");
+}
+
+// Ratings that gold on the same answer can be held against.
+InlineVector<SubjectSaid, kComparedMax> ComparedWith(const std::vector<SubjectValue>& values) {
+  InlineVector<SubjectSaid, kComparedMax> compared;
+  for (const SubjectValue& said : values) {
+    if (said.channel == 0 || said.retracted || said.subject.value == 0 || compared.full()) continue;
+    compared.push_back({said.channel, said.subject, said.value});
+  }
+  return compared;
 }
 
 template <typename Event>
@@ -119,10 +136,9 @@ Result<Attributed> AttributeFeedback(const DecisionRow& row, const FeedbackRepor
                      report.value.value_or(0), report.arrival_weight};
   const auto index = at - row.values.begin();
   if (known) {
-    if (value.retracted) {
-      value.value = at->value;
-      value.arrival_weight = at->arrival_weight;
-    }
+    // What weighed little when it was first said does not weigh more for being said again.
+    value.arrival_weight = at->arrival_weight;
+    if (value.retracted) value.value = at->value;
     result.row.values[static_cast<std::size_t>(index)] = value;
   } else {
     result.row.values.insert(result.row.values.begin() + index, value);
@@ -142,6 +158,8 @@ Result<Attributed> AttributeFeedback(const DecisionRow& row, const FeedbackRepor
   change.revision = report.revision;
   change.value = value.value;
   change.arrival_weight = value.arrival_weight;
+  change.first_word = !known;
+  if (!known && report.channel == 0) change.compared = ComparedWith(row.values);
   // The fold passes over a change that changes nothing; so the row's place stays.
   if (!(before.channels == after.channels) || before.weight != after.weight) result.row.last_folded = seq;
   if (value.retracted) {
@@ -207,9 +225,7 @@ Result<Attributed> AttributePreference(const DecisionRow& winner, const Decision
   if (report.outcome != 1 && report.outcome != 0.5) {
     return MakeError(Code::kOutOfRange, "outcome_out_of_range", "the outcome is 1 (winner better) or 0.5 (a tie)");
   }
-  if (report.channel >= kChannelsMax) {
-    return MakeError(Code::kInvalidArgument, "unknown_channel", "channels are numbered 0 (gold) to 4");
-  }
+  if (auto s = CheckSpeaker(report.channel, report.arrival_weight); !s.ok()) return s.error();
   if (auto s = CheckOpen(winner, now_us); !s.ok()) return s.error();
   if (auto s = CheckOpen(loser, now_us); !s.ok()) return s.error();
 
@@ -227,6 +243,7 @@ Result<Attributed> AttributePreference(const DecisionRow& winner, const Decision
   event.channel = report.channel;
   event.subject = report.subject;
   event.revision = report.revision;
+  event.arrival_weight = report.arrival_weight;
 
   auto known = std::find_if(result.row.pairs.begin(), result.row.pairs.end(), [&](const PairValue& pair) {
     return pair.other == other && pair.channel == report.channel && pair.subject == report.subject;
@@ -242,6 +259,7 @@ Result<Attributed> AttributePreference(const DecisionRow& winner, const Decision
     }
     event.replaced_outcome = winner_keeps ? known->outcome : 1 - known->outcome;
     event.last_folded = known->last_folded;
+    event.arrival_weight = known->arrival_weight;
     known->last_folded = seq;
     known->revision = report.revision;
     known->outcome = outcome;
@@ -250,7 +268,9 @@ Result<Attributed> AttributePreference(const DecisionRow& winner, const Decision
       return MakeError(Code::kResourceExhausted, "too_many_preferences",
                        "this decision has " + std::to_string(kSubjectValuesMax) + " preferences already");
     }
-    result.row.pairs.push_back({other, report.channel, report.subject, report.revision, outcome, seq});
+    event.first_word = true;
+    result.row.pairs.push_back(
+        {other, report.channel, report.subject, report.revision, outcome, seq, report.arrival_weight});
   }
   result.payload = std::move(event);
   return result;

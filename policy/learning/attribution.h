@@ -40,6 +40,7 @@ struct PairValue {
   std::uint32_t revision = 0;
   double outcome = 0;  // 1: this decision's answer was better
   LogSeq last_folded{};
+  double arrival_weight = 1;
   bool operator==(const PairValue&) const = default;
 };
 
@@ -63,7 +64,7 @@ struct FeedbackReport {
   SubjectHash subject;
   std::uint32_t revision = 0;
   std::optional<double> value;  // none: retract
-  double arrival_weight = 1;    // (0, 1]
+  double arrival_weight = 1;    // (0, 1]; counts with the subject's first word here only
 };
 
 struct OutcomeReport {
@@ -85,6 +86,7 @@ struct PreferenceReport {
   std::uint8_t channel = 1;
   SubjectHash subject;
   std::uint32_t revision = 0;
+  double arrival_weight = 1;  // as of FeedbackReport
 };
 
 // An accepted report: the event to log and the row as it becomes. `code` is kOk,

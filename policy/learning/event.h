@@ -130,6 +130,15 @@ struct ChannelValue {
 };
 using Channels = InlineVector<ChannelValue, kChannelsMax>;
 
+// What a subject says of an answer that gold is given on; for learning whom to trust.
+struct SubjectSaid {
+  std::uint8_t channel = 1;
+  SubjectHash subject;
+  double value = 0;
+  bool operator==(const SubjectSaid&) const = default;
+};
+inline constexpr std::size_t kComparedMax = 4;
+
 // 3, 5 and 6 change one channel of one decision's row. `before` and `after` are
 // the row's channels, ascending; the fold subtracts the row `before` and adds
 // the row `after`, so late gold, revisions and retractions are one operation.
@@ -145,7 +154,10 @@ struct RowChanged {
   SubjectHash subject;
   std::uint32_t revision = 0;
   double value = 0;
-  double arrival_weight = 1;
+  double arrival_weight = 1;  // of the subject's word, from its first one on (learning/subject_book.h)
+  bool first_word = false;    // of this subject on this channel of this decision; false in logs before fold 7
+  // With the first gold: named subjects' ratings of the same answer, at most kComparedMax.
+  InlineVector<SubjectSaid, kComparedMax> compared{};
   bool operator==(const RowChanged&) const = default;
 };
 struct RatingGiven : RowChanged {};  // 3
@@ -162,6 +174,8 @@ struct PreferenceGiven {
   std::uint32_t revision = 0;
   std::optional<double> replaced_outcome;  // as seen from `winner`
   LogSeq last_folded{};                    // of the preference that is replaced; 0: none, or logged before this was
+  double arrival_weight = 1;               // as of RowChanged
+  bool first_word = false;
   bool operator==(const PreferenceGiven&) const = default;
 };
 

@@ -71,6 +71,11 @@ Status CheckRow(const State& state, const RowChanged& change, LogSeq seq) {
     if (!(weight > 0 && weight <= 1)) return BadEvent("an arrival weight must lie in (0,1]");
   }
   if (!InUnit(change.value)) return BadEvent("the value must lie in [0,1]");
+  for (const SubjectSaid& said : change.compared) {
+    if (said.channel < 1 || said.channel > state.options.sources.size() || !InUnit(said.value)) {
+      return BadEvent("what gold is compared with is out of range");
+    }
+  }
   if (change.last_folded >= seq) return BadEvent("a row cannot have been folded later than this event");
   return {};
 }
@@ -82,6 +87,9 @@ Status CheckPreference(const State& state, const PreferenceGiven& preference) {
     return BadEvent("a preference's outcome must lie in [0,1]");
   }
   if (preference.channel > state.options.sources.size()) return BadEvent("the channel is not configured");
+  if (!(preference.arrival_weight > 0 && preference.arrival_weight <= 1)) {
+    return BadEvent("an arrival weight must lie in (0,1]");
+  }
   return {};
 }
 

@@ -50,6 +50,7 @@ class FoldingLearner final : public Learner {
     const std::optional<LastChange> change = OperatorsChange(event);
     Status status = std::visit([&](const auto& payload) { return Apply(event, payload); }, event.payload);
     if (!status.ok()) return status;
+    FoldSubjects(state_.subjects, event, &state_.dirty_rows);
     if (change) {
       state_.last_change = *change;
       Mark(kLastChangeRow);

@@ -134,6 +134,7 @@ bool FoldPreference(State& state, const PreferenceGiven& preference, const LiveR
   const double difference = first.predicted_quality - second.predicted_quality;
   const double variance = first.predicted_variance + second.predicted_variance;
   PreferenceTerms terms;
+  terms.arrival_weight = preference.arrival_weight;  // of both the one that goes and the one that comes
   terms.prior_difference = sides.row[0]->prior - sides.row[1]->prior;
   terms.trust_model = sides.row[0]->prior_centred;
   terms.trust_other = sides.row[1]->prior_centred;

@@ -37,13 +37,13 @@ inline constexpr std::size_t kTenantBudgetsMax = 64;
 // Prior widths (standard deviations on the [0,1] quality scale) of the Gaussian
 // tree. Source: spec online_learner 1.1 and 4b; the bundle carries its own.
 struct Widths {
-  double model = 0.05;          // tau_alpha: level of a model against its prior
-  double trust = 0.5;           // tau_rho: slope on the centred prior
-  double cell = 0.10;           // tau_delta: level of a cell against its model
-  double source = 0.20;         // tau_0: bias of a source
-  double source_model = 0.10;   // tau_1: bias of a source for a model
-  double source_cell = 0.06;    // tau_2: bias of a source in a cell
-  double common = 0;            // level that all models share; 0: none (online_learner 4b: .15 with consensus)
+  double model = 0.05;         // tau_alpha: level of a model against its prior
+  double trust = 0.5;          // tau_rho: slope on the centred prior
+  double cell = 0.10;          // tau_delta: level of a cell against its model
+  double source = 0.20;        // tau_0: bias of a source
+  double source_model = 0.10;  // tau_1: bias of a source for a model
+  double source_cell = 0.06;   // tau_2: bias of a source in a cell
+  double common = 0;           // level that all models share; 0: none (online_learner 4b: .15 with consensus)
   bool operator==(const Widths&) const = default;
 };
 
@@ -58,14 +58,15 @@ struct Options {
   double audit_rate = 0.002;          // audits afterwards, [0,1]
   std::uint64_t audit_start_decisions = 4000;
   Exploration exploration = Exploration::kGreedyAudits;
-  double thompson_scale = 0.5;        // multiplies the standard deviations, >= 0
-  double probability_floor = 0.005;   // with kThompson only, [0, 0.1]
-  double epsilon = 0.05;              // with kEpsilon, [0,1]
-  double squarecb_gamma = 100;        // with kSquareCb: times sqrt(decisions), at least 100 with tight priors
-  bool change_detection = true;       // learning/change_detector.h
-  double budget_usd = 0;              // mean cost of a request that the pacer holds; 0: no budget
-  double pacing_step = 0.005;         // eta of choice/pacing.h, (0,1]
-  double lambda_max = 50;             // > 0
+  double thompson_scale = 0.5;       // multiplies the standard deviations, >= 0
+  double probability_floor = 0.005;  // with kThompson only, [0, 0.1]
+  double epsilon = 0.05;             // with kEpsilon, [0,1]
+  double squarecb_gamma = 100;       // with kSquareCb: times sqrt(decisions), at least 100 with tight priors
+  bool change_detection = true;      // learning/change_detector.h
+  bool subject_cap = true;           // one subject's ratings weigh less when they are many: learning/subject_book.h
+  double budget_usd = 0;             // mean cost of a request that the pacer holds; 0: no budget
+  double pacing_step = 0.005;        // eta of choice/pacing.h, (0,1]
+  double lambda_max = 50;            // > 0
   std::vector<TenantBudget> tenant_budgets;  // distinct tenants
   // When set, replaces the bundle's widths.
   bool widths_overridden = false;

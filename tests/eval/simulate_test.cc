@@ -360,6 +360,36 @@ TEST(Simulate, TheComparisonsLearnNothingOrTakeRatingsAtFaceValue) {
   EXPECT_EQ(share(LearnerKind::kShipped), share(LearnerKind::kShipped));
 }
 
+TEST(Simulate, AScenarioIsPlayedOnceForEachShareOfHostileRatings) {
+  Scenario scenario = Calm();
+  scenario.faults = {{.kind = FaultKind::kHostile, .model = "cinder-7b", .share = .5},
+                     {.kind = FaultKind::kMissing, .share = .5}};
+  EXPECT_EQ(Expand(scenario).size(), 1U);
+  scenario.hostile_shares = {.01, .3};
+  const std::vector<Scenario> all = Expand(scenario);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].name, "test 0.01");
+  EXPECT_EQ(all[1].name, "test 0.3");
+  EXPECT_EQ(all[1].faults[0].share, .3);
+  EXPECT_EQ(all[1].faults[1].share, .5) << "only hostile ones";
+  EXPECT_TRUE(all[1].hostile_shares.empty());
+  scenario.hostile_shares = {1.5};
+  EXPECT_FALSE(ValidateScenario(scenario).ok());
+}
+
+TEST(Simulate, AGroupRaisesTheAlarmPeopleDoNotAndWhoCannotTellIsNotMeasured) {
+  Scenario scenario = Calm(1500);
+  scenario.bootstrap_rows = 300;
+  scenario.gold_rate = .02;
+  scenario.accept = {{.line = "poisoned", .measure = Measure::kGroupAlarm, .at_least = 1}};
+  const auto alarm = [&] { return Simulate(scenario, StarterDirectory(), Shipped)->acceptance[0].figure.value(); };
+  EXPECT_EQ(alarm(), 0);
+  scenario.faults = {{.kind = FaultKind::kHostile, .model = "cinder-7b", .share = .3, .subjects = 200}};
+  EXPECT_EQ(alarm(), 1);
+  Notes notes;
+  EXPECT_EQ(Play(scenario, notes).acceptance[0].verdict, Verdict::kNotMeasured);
+}
+
 TEST(Simulate, RefusesAScenarioThatCannotBePlayed) {
   Scenario scenario = Calm();
   scenario.faults = {{.kind = FaultKind::kDrift, .from = 900},

@@ -129,6 +129,31 @@ TEST(Codec, AModelThatJoinsOnTrialKeepsItsBytesForEver) {
   EXPECT_TRUE(CheckPayload(policy::ModelStateChanged{ModelId{3}, policy::ModelState::kProbation}).ok());
 }
 
+TEST(Codec, FirstWordsAndWhatGoldIsComparedWithKeepTheirBytesForEver) {
+  for (policy::Event event : EventOfEachKind()) {
+    if (auto* gold = std::get_if<policy::GoldGiven>(&event.payload)) {
+      gold->first_word = true;
+      gold->compared = {{1, SubjectHash{0xfeedface}, 0.25}, {2, SubjectHash{5}, 1}};
+      ExpectGolden("event_05_compared", EncodeEvent(event));
+    } else if (auto* preference = std::get_if<policy::PreferenceGiven>(&event.payload)) {
+      preference->first_word = true;
+      preference->arrival_weight = 0.25;
+      ExpectGolden("event_04_weight", EncodeEvent(event));
+    } else {
+      continue;
+    }
+    const auto back = DecodeEvent(event.seq, EncodeEvent(event));
+    ASSERT_TRUE(back.ok()) << back.error().message;
+    EXPECT_TRUE(back->payload == event.payload);
+    if (auto* gold = std::get_if<policy::GoldGiven>(&event.payload)) {
+      gold->compared[1].channel = 0;
+      EXPECT_FALSE(CheckPayload(event.payload).ok()) << "gold is not compared with gold";
+      gold->compared[1] = {1, SubjectHash{5}, std::numeric_limits<double>::quiet_NaN()};
+      EXPECT_FALSE(CheckPayload(event.payload).ok());
+    }
+  }
+}
+
 TEST(Codec, TokenAndBundleKeepTheirBytesForEver) {
   TokenKey key{};
   for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::uint8_t>(i);

@@ -1,6 +1,7 @@
 // One suite for every implementation of Store (store.h, "Promises").
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <map>
 
@@ -99,6 +100,56 @@ TEST_P(Contract, ARepeatedReportIsStoredOnceAndAnotherValueIsAConflict) {
   EXPECT_EQ(CodeOf(CommitOne(Ask(OutcomeOf(1, 10)))), Code::kDuplicateOk);
   EXPECT_EQ(CodeOf(CommitOne(Ask(OutcomeOf(1, 11)))), Code::kConflict);
   EXPECT_EQ(Log().size(), 4u);
+}
+
+// What each rating of `subject` weighed, in log order.
+std::vector<double> WeightsOf(const std::vector<policy::Event>& log, std::uint64_t subject) {
+  std::vector<double> weights;
+  for (const policy::Event& event : log) {
+    const auto* rating = std::get_if<policy::RatingGiven>(&event.payload);
+    if (rating != nullptr && rating->subject == SubjectHash{subject}) weights.push_back(rating->arrival_weight);
+  }
+  return weights;
+}
+
+// Even numbers: decisions of one model.
+TEST_P(Contract, ASubjectsWordsWeighLessTheMoreItSaysInOneBatchOrInMany) {
+  std::vector<Request> batch;
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    batch.push_back(Ask(DecisionOf(2 * i)));
+    batch.push_back(Ask(RatingOf(2 * i, 1, 7)));
+    batch.push_back(Ask(RatingOf(2 * i, 1, 7)));  // a duplicate counts for nothing
+  }
+  Commit(batch);
+  for (std::uint64_t i = 21; i <= 40; ++i) Commit({Ask(DecisionOf(2 * i)), Ask(RatingOf(2 * i, 1, 7))});
+  const std::vector<double> weights = WeightsOf(Log(), 7);
+  ASSERT_EQ(weights.size(), 40u);
+  for (std::size_t n = 0; n < weights.size(); ++n) {
+    const double words = static_cast<double>(n);
+    EXPECT_NEAR(weights[n], std::min(1.0, (.05 * words + 5) / (words + 1)), 1e-12) << n;
+  }
+}
+
+TEST_P(Contract, CountsOfTheStateAreTakenOverAndArriveAtTheSameWeights) {
+  policy::SubjectBook book;
+  for (std::uint64_t i = 1; i <= 30; ++i) Commit({Ask(DecisionOf(2 * i)), Ask(RatingOf(2 * i, 1, 7))});
+  for (const policy::Event& event : Log()) policy::FoldSubjects(book, event, nullptr);
+  Make(1'000'000);
+  store->AdoptSubjects(book);
+  Commit({Ask(DecisionOf(62)), Ask(RatingOf(62, 1, 7)), Ask(RatingOf(62, 1, 8))});
+  EXPECT_NEAR(WeightsOf(Log(), 7).at(0), (.05 * 30 + 5) / 31, 1e-12);
+  EXPECT_EQ(WeightsOf(Log(), 8).at(0), 1);
+}
+
+TEST_P(Contract, ARevisionKeepsTheWeightOfTheFirstWord) {
+  for (std::uint64_t i = 1; i <= 30; ++i) Commit({Ask(DecisionOf(2 * i)), Ask(RatingOf(2 * i, 1, 7))});
+  for (std::uint64_t i = 100; i < 400; ++i)
+    Commit({Ask(DecisionOf(2 * i)), Ask(RatingOf(2 * i, 1, i))}, kNoonUs, false);
+  Commit({Ask(RatingOf(60, 0, 7, 1))});
+  const std::vector<double> weights = WeightsOf(Log(), 7);
+  EXPECT_EQ(weights.back(), weights[29]);
+  Commit({Ask(DecisionOf(1000)), Ask(RatingOf(1000, 1, 7))});
+  EXPECT_GT(WeightsOf(Log(), 7).back(), weights[29]) << "among others a new word weighs more";
 }
 
 TEST_P(Contract, ADecisionIsTakenOnceUnderItsId) {

@@ -177,6 +177,35 @@ TEST(FeedbackService, RefusesRangeSourceAndAuthority) {
   EXPECT_EQ(services.Ask(FrameKind::kOutcome, outcome)->code(), Code::kOutOfRange);
 }
 
+TEST(FeedbackService, APeerThatMayNotRateForManyIsOneSubjectWhateverItNames) {
+  constexpr uid_t kService = 3001;
+  constexpr uid_t kOther = 3002;
+  Services services;
+  services.context().rules.subject_uids = {kService};
+  const auto subject_of = [&](uid_t uid, const std::string& name) {
+    wire::Rate rate;
+    rate.set_token(services.RouteToken(uid));
+    rate.set_source("thumbs");
+    rate.set_value(1);
+    rate.set_subject(name);
+    const auto ack = services.Ask(FrameKind::kRate, rate, uid)->As<wire::Ack>();
+    SubjectHash subject;
+    const Status read =
+        services.store().ReadLog(LogSeq{ack.sequence()}, 1, [&subject](const policy::Event& event) -> Status {
+          subject = std::get<policy::RatingGiven>(event.payload).subject;
+          return {};
+        });
+    EXPECT_TRUE(read.ok());
+    return subject;
+  };
+  EXPECT_NE(subject_of(kService, "ann"), subject_of(kService, "bob"));
+  EXPECT_EQ(subject_of(kService, ""), SubjectHash{}) << "trusted to rate for many: the decision itself";
+  const SubjectHash stranger = subject_of(kOther, "ann");
+  EXPECT_NE(stranger, SubjectHash{});
+  EXPECT_EQ(subject_of(kOther, "bob"), stranger);
+  EXPECT_EQ(subject_of(kOther, ""), stranger);
+}
+
 TEST(FeedbackService, OneNameOfASubjectUnderTwoTenantsIsTwoSubjects) {
   Services services;
   const auto rate = [&](const std::string& tenant) {
@@ -260,18 +289,20 @@ TEST(Route, PlannedGoldIsAskedWhereItIsWorthMostWithTheProbabilityThatIsLogged) 
   constexpr int kRoutes = 1500;
   for (int i = 0; i < 2 * kRoutes; ++i) {
     const bool close = i % 2 == 1;
-    const auto reply = services.Ask(FrameKind::kRoute, close ? VectorRoute({.53F, .8F}) : VectorRoute({1, 0}))
-                           ->As<wire::RouteReply>();
+    const auto reply =
+        services.Ask(FrameKind::kRoute, close ? VectorRoute({.53F, .8F}) : VectorRoute({1, 0}))->As<wire::RouteReply>();
     expected[close] += reply.gold_probability();
     asked[close] += reply.gold_wanted() ? 1 : 0;
     if (i % 100 == 0) {
       DecisionId id;
       std::memcpy(id.bytes.data(), reply.token().data(), id.bytes.size());
       Result<policy::DecisionRow> row = MakeError(Code::kNotFound, "none", "not yet");
-      ASSERT_TRUE(services.queue().RunExclusive([&](store::Store& store) {
-        row = store.FindDecision(id);
-        return Status();
-      }).ok());
+      ASSERT_TRUE(services.queue()
+                      .RunExclusive([&](store::Store& store) {
+                        row = store.FindDecision(id);
+                        return Status();
+                      })
+                      .ok());
       ASSERT_TRUE(row.ok());
       EXPECT_EQ(row->context.gold_probability, reply.gold_probability());
     }

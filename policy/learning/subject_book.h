@@ -1,0 +1,172 @@
+// Who rated how often, and what that does to the weight of what comes next.
+//
+// Source: spec online_learner 8. A rating or preference of subject u weighs on arrival
+//   q = min(1, (.05 N + 5) / (n_u + 1)) * trust_u
+// where N and n_u are the decayed counts of its cell, of all subjects and of u, before
+// it; of a row that lies in several cells the smallest q is taken, so that the bound
+// holds in each. The counts of u come from a space-saving table of 32 subjects a cell
+// (Metwally): one that is not in a full table counts as often as the table's rarest, at
+// most N/32, so nobody seldom is ever held back and nobody often escapes; a subject in
+// the table is overcounted by at most N/32 as well. Counts go by event time and halve
+// like ratings. A decision of another bundle than the live one counts in the model's
+// background cell. An activation and another half-life begin the tables anew.
+//
+// Only a subject's first word on a channel of a decision counts, and what it says there
+// later keeps the weight of that word: revising or retracting buys nothing. Gold is
+// trusted by who may give it: weight 1, not counted. Subject 0 is the decision itself:
+// weight 1, counted in N alone.
+//
+// Trust: where gold was given on answers that u rated, its squared differences d from
+// gold are compared with what is usual for the source, D:
+//   z = (sum d - sum D) / sqrt(sum D (1 - D)),  trust = min(1, 4 / z^2) for z > 2,
+// never below 1/64. The newest 256 or so pairs of a subject count, 512 of a source.
+//
+// Homogeneity: people who each answer for themselves resemble their own last rating as
+// little as anyone else's, once quality is accounted for. With r = (value - predicted) /
+// sd the mean of r (r_own_last - r_others_last) is the correlation within subjects. A
+// group that always says the same f of the time gives about 2 f (1 - f), however many
+// subjects share the work; the alarm is raised at kGroupRaised and ends at kGroupEnded.
+// People differ too, so it asks for a look and changes no weight.
+//
+// The book is part of the fold's state. The commit thread keeps a copy, folded from the
+// same events, because weights are given before an event is written.
+// All here is exact arithmetic: + - * / sqrt, ldexp and base/exact_math. Threads: each
+// copy belongs to one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/ids.h"
+#include "policy/belief/evidence.h"
+#include "policy/belief/row_list.h"
+#include "policy/learning/event.h"
+
+namespace pointsman::policy {
+
+inline constexpr std::size_t kSubjectsPerCell = 32;
+inline constexpr double kSubjectShare = 0.05;
+inline constexpr double kSubjectStart = 5;
+// Subjects whose agreement and likeness are watched, over all cells; of more, those
+// heard long ago go.
+inline constexpr std::size_t kSubjectRecordsMax = 512;
+inline constexpr double kTrustLeast = 1.0 / 64;
+inline constexpr double kGroupRaised = 0.25;
+inline constexpr double kGroupEnded = 0.12;
+inline constexpr double kGroupDeviations = 5;
+inline constexpr double kGroupRows = 150;
+
+struct SubjectCount {
+  SubjectHash subject;
+  double count = 0;
+  bool operator==(const SubjectCount&) const = default;
+};
+
+// Counts of one cell, true ones times 2^-base in units of the half-life.
+struct SubjectTable {
+  std::int32_t base = 0;
+  double all = 0;                      // N
+  std::vector<SubjectCount> subjects;  // at most kSubjectsPerCell
+  RowMark dirty;
+  bool operator==(const SubjectTable&) const = default;
+};
+
+// What is known of one subject, over all cells.
+struct SubjectRecord {
+  LogSeq last;                // of its latest word
+  std::uint64_t reports = 0;  // first words
+  double weight = 0;          // they were given, in all
+  // Its latest rating, standardised, and by which channel; 0: none.
+  std::uint8_t channel = 0;
+  double residual = 0;
+  double residuals = 0;  // sum over its ratings
+  // Answers with gold: how many, squared differences, and what was usual of them.
+  double pairs = 0;
+  double disagreement = 0;
+  double expected = 0;
+  double variance = 0;
+  RowMark dirty;
+  bool operator==(const SubjectRecord&) const = default;
+};
+
+// Over all subjects, by source.
+struct SourceSubjects {
+  double pairs = 0;  // with gold, and their squared differences
+  double disagreement = 0;
+  // The latest rating, and the latest one by another subject than that.
+  std::array<SubjectHash, 2> subject{};
+  std::array<double, 2> residual{};
+  bool operator==(const SourceSubjects&) const = default;
+};
+
+struct SubjectTotals {
+  std::uint64_t named = 0;     // first words that named a subject
+  std::uint64_t lessened = 0;  // of them, with a weight below 1
+  double withheld = 0;         // what was missing to 1, in all
+  std::array<SourceSubjects, kSourcesMax> sources{};
+  // Likeness within subjects: about 1,000 ratings are remembered.
+  double rows = 0;
+  double sum = 0;
+  double squares = 0;
+  bool alarm = false;
+  LogSeq since;  // of the alarm, or of its end
+  std::uint64_t alarms = 0;
+  RowMark dirty;
+  bool operator==(const SubjectTotals&) const = default;
+};
+
+struct SubjectBook {
+  BundleHash bundle;  // whose clusters the cells are
+  double half_life_days = 14;
+  bool capped = true;  // Options::subject_cap
+  std::set<SubjectHash> excluded;
+  std::map<CellKey, SubjectTable> tables;
+  std::map<SubjectHash, SubjectRecord> records;
+  SubjectTotals totals;
+  bool operator==(const SubjectBook&) const = default;
+};
+
+using DirtyRows = RowList<std::unordered_set<std::string>>;
+
+// Takes an event; everything but ratings, preferences, gold and what changes the book's
+// settings passes. `dirty` gets the state rows that changed; null: nobody wants them.
+void FoldSubjects(SubjectBook& book, const Event& event, DirtyRows* dirty);
+
+// [kTrustLeast, 1]; 1 for a subject without a record.
+double TrustOf(const SubjectRecord& record);
+double TrustOf(const SubjectBook& book, SubjectHash subject);
+// Mean likeness within subjects, about [-1, 3]; 0 before there is any.
+double LikenessOf(const SubjectTotals& totals);
+
+// Adds `weight` of one word at `time`. `subject` 0: to N alone.
+void CountSubject(SubjectTable& table, SubjectHash subject, double weight, const TimeWeight& time);
+// min(1, (.05 N + 5) / (n + 1)) as of `now`.
+double SubjectCap(const SubjectTable& table, SubjectHash subject, const TimeWeight& now);
+
+// Weights of words that are not in the book yet: those of one write batch see each other.
+class SubjectScales {
+ public:
+  // `book` must outlive it and must not change.
+  explicit SubjectScales(const SubjectBook& book) : book_(book) {}
+
+  // (0, 1]; 1 for gold (channel 0) and subject 0. `now_us`: the stamp that the event gets.
+  double Weigh(const DecisionContext& context, std::uint8_t channel, SubjectHash subject, std::int64_t now_us) const;
+  // A preference's: the smaller one of its two decisions.
+  double Weigh(const DecisionContext& winner, const DecisionContext& loser, std::uint8_t channel, SubjectHash subject,
+               std::int64_t now_us) const;
+  // Counts an event that will be written.
+  void Take(const Payload& payload);
+
+ private:
+  const SubjectTable* Find(const CellKey& key) const;
+
+  const SubjectBook& book_;
+  std::map<CellKey, SubjectTable> touched_;
+};
+
+}  // namespace pointsman::policy
