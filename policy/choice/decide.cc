@@ -424,8 +424,8 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
     MixTrials(trials, audit_rate, decision.ranked);
   }
   DrawModel(query, audit_rate, pacing, trials, decision);
-  const double without_audit = ChosenWithoutAudit(decision, trials, decision.chosen, audit_rate);
-  decision.not_audit = std::min(1.0, without_audit / decision.propensity);
+  const double not_audited = ChosenWithoutAudit(decision, trials, decision.chosen, audit_rate);
+  decision.not_audit = std::min(1.0, not_audited / decision.propensity);
   RollOut(snapshot, query, audit_rate, trials, decision);
   AskGold(snapshot, query, trials, decision);
   if (query.observed.empty()) return decision;

@@ -403,8 +403,8 @@ Status FoldingLearner::Apply(const Event& event, const GenerationActivated& acti
   auto folded = Refold(event.seq, {.options = state_.options, .bundle = activated.bundle, .translator = *translator});
   if (!folded.ok()) return folded.error();
   Install(std::move(folded.value()));
-  EndTrialsOf(state_, *live, event.seq);
   bundle_ = std::move(live);
+  EndTrialsOf(state_, *bundle_, event.seq);
   translator_ = std::move(translator);
   state_.generation = activated.generation;
   state_.bundle = activated.bundle;
