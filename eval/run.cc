@@ -20,11 +20,17 @@ namespace pointsman::eval {
 
 namespace {
 
-// The arms asked for, or all that this run can have.
+// The arms asked for, or all that this run can have. Re-fits take longer than all others
+// together and say something only where the bias has something to find.
 Result<std::vector<std::string>> ArmsOf(const TableWorld& world, const RunOptions& options) {
   std::vector<std::string> all = ArmNames(world.models());
   if (options.warm == Warm::kNone) std::erase(all, "linucb_warm");
-  if (options.arms.empty()) return all;
+  if (options.arms.empty()) {
+    if (options.variant != Variant::kTaskBias) {
+      std::erase_if(all, [](const std::string& name) { return name.starts_with("refit"); });
+    }
+    return all;
+  }
   for (const std::string& arm : options.arms) {
     if (std::find(all.begin(), all.end(), arm) != all.end()) continue;
     std::string names;
