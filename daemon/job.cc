@@ -155,6 +155,7 @@ Status Build(const JobOptions& options) {
   build.made_at_us = SystemClock().WallMicros();
   build.progress = [](std::string_view stage, std::uint64_t done, std::uint64_t total) {
     Report({std::string(stage), done, total, ""});
+    FAULT_POINT("daemon.job.fitting");
   };
   Result<policy::Bundle> kept = policy::Bundle{};
   if (!options.keep_embedder_of.empty()) {
@@ -180,6 +181,7 @@ Status Build(const JobOptions& options) {
   Report({"read", 1, 1, ""});
   auto bundle = bootstrap::BuildBundle(table.value(), build);
   if (!bundle.ok()) return bundle.error();
+  FAULT_POINT("daemon.job.fitted");
   const Status written = store::WriteBundleFile(options.out_path, bundle.value());
   if (!written.ok()) return written;
   std::string message =

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "base/unit_draw.h"
 #include "policy/belief/posterior.h"
 #include "policy/learning/learner.h"
@@ -227,6 +228,7 @@ Result<GateVerdict> JudgeBundle(const store::Store& store, const BundleHash& can
   KeptGold kept;
   std::int64_t at_us = 0;
   const Status folded = store.ReadLog(LogSeq{1}, last.value, [&](const policy::Event& event) -> Status {
+    FAULT_POINT("daemon.gate.folding");
     Keep(event, &kept);
     at_us = event.at_us;
     (*learner)->mutable_state().dirty_rows.clear();  // no checkpoint will ask for them

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/this_thread.h"
 #include "daemon/hex.h"
@@ -151,6 +152,7 @@ Status JobRunner::Impl::Judge(std::uint32_t uid, const admin::BootstrapRequest& 
   YieldProcessorsToOthers(kGateNice);
   const auto verdict = JudgeBundle(store, hash);
   if (!verdict.ok()) return verdict.error();
+  FAULT_POINT("daemon.gate.judged");
   const bool overruled = verdict->refused() && request.force;
   const std::string text =
       fmt::format("bundle {}: {}{}", Hex(hash.bytes).substr(0, 12), verdict->Text(), overruled ? "; forced" : "");

@@ -29,7 +29,8 @@ void TableRun::Declare(EvalOptions& options) {
   options.Count("--bootstrap-rows", run_.bootstrap_rows, 0, 1'000'000, "Rows of the bootstrap set; 0: 3,000 or half");
   options.OneOf("--warm", warm_, {"answers", "scores", "none"}, "Warm start from");
   options.Flag("--no-task-types", run_.task_types, false, "Leave the bootstrap set's task names unread");
-  options.List("--arms", run_.arms, "Arms to play, comma-separated; default: all, those with re-fits only for --variant task-bias");
+  options.List("--arms", run_.arms,
+               "Arms to play, comma-separated; default: all, those with re-fits only for --variant task-bias");
   options.Text("--models", run_.models,
                "Models that take part: LIST, best:N, worst:N, random:N, lock-in; default: all");
   options.Number("--budget", run_.budget_usd, 0, 1e6, "US dollars a decision; 0: none");

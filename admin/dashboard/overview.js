@@ -31,7 +31,7 @@ function biases(status, traffic) {
     around(source.bias, source.bias_deviation, .5, 'var(--accent)'),
     el('p', { class: 'note' }, source.reports === 0 ? 'no reports yet' : `${source.bias >= 0 ? 'over' : 'under'}-rates by ${fixed(Math.abs(source.bias))} ± ${fixed(source.bias_deviation)}; `
       + `${whole(source.reports)} reports, mean ${fixed(mean(source.name).mean, 2)}`)));
-  return [el('p', { class: 'label' }, `Gold: ${whole(status.gold)} labels, mean ${fixed(gold.mean, 2)} in this window. `
+  return [el('p', { class: 'label' }, `Gold: ${whole(status.gold)} label${status.gold === 1 ? '' : 's'}, mean ${fixed(gold.mean, 2)} in this window. `
     + 'Bias is rating less gold; the bar is two standard errors to each side.'), rows];
 }
 

@@ -13,7 +13,8 @@ inline constexpr std::array kFaultPoints = {
     "store.commit.after_sync",      "store.high_water.before_write", "store.high_water.after_write",
     "daemon.feedback.committed",    "daemon.learner.before_publish", "store.checkpoint.before_write",
     "store.checkpoint.after_write", "store.bundle.before_write",     "store.bundle.after_write",
-    "daemon.activate.before_event", "daemon.activate.after_event",
+    "daemon.activate.before_event", "daemon.activate.after_event",   "daemon.gate.folding",
+    "daemon.gate.judged",
 };
 
 // Those that the store's own crash tests pass (tests/crash/store_crash_test.cc,

@@ -41,7 +41,9 @@ TEST(FaultPoints, OfStoreAndDaemonAreAllDiedAt) {
   // The bootstrap's own process is stopped and cancelled there, by daemon_test.
   std::set<std::string> known(kFaultPoints.begin(), kFaultPoints.end());
   known.insert("daemon.job.started");
-  known.insert("daemon.job.bought");  // BootstrapPlan kills there
+  for (const char* killed : {"bought", "fitting", "fitted"}) {
+    known.insert(std::string("daemon.job.") + killed);  // BootstrapPlan kills there
+  }
   known.insert(kStoreFaultPoints.begin(), kStoreFaultPoints.end());
   const std::regex point("FAULT_POINT\\(\"([a-z_.]+)\"\\)");
   std::set<std::string> found;

@@ -147,14 +147,15 @@ std::string BytesOf(const std::string& path) {
 }
 
 // The job is killed after every so many answers, from the first check to the last
-// label, and in between the stages; each run goes on where the last one died.
+// label, in between the stages and inside the fit; each run goes on where the last one died.
 TEST(BootstrapPlan, KilledAnywhereGoesOnAndPaysForNothingTwice) {
   Folder folder;
   LlmServer server(StandIn(true));
   std::ofstream(folder.File("p.toml")) << PlanText(server);
   int kills = 0;
   for (const char* point : {"bootstrap.call_log.after_sync=kill@23", "bootstrap.call_log.before_write=kill@29",
-                            "bootstrap.chat.answered=kill@31", "daemon.job.bought=kill@1"}) {
+                            "bootstrap.chat.answered=kill@31", "daemon.job.bought=kill@1",
+                            "daemon.job.fitting=kill@1", "daemon.job.fitting=kill@4", "daemon.job.fitted=kill@1"}) {
     const int rounds = std::string(point).starts_with("daemon.") ? 3 : 7;
     for (int i = 0; i < rounds; ++i) {
       const Ran ran = RunProgram("pointsmand", JobArguments(folder), {kKey[0], {"POINTSMAN_FAULT", point}});
@@ -162,7 +163,7 @@ TEST(BootstrapPlan, KilledAnywhereGoesOnAndPaysForNothingTwice) {
       EXPECT_FALSE(std::filesystem::exists(folder.File("out.bundle"))) << "a killed job leaves no bundle";
     }
   }
-  EXPECT_EQ(kills, 24);
+  EXPECT_EQ(kills, 33);
   const Ran last = RunProgram("pointsmand", JobArguments(folder), kKey);
   ASSERT_EQ(last.exit, 0) << last.out;
   EXPECT_EQ(server.counts().paid_twice, 0U);
