@@ -17,9 +17,9 @@ namespace {
 
 constexpr int kClients = 8;
 constexpr char kCanary[] = "zanzibarcanary";
-// What the daemon keeps is bounded by these, and is full well before the warm-up ends:
-// what still grows after that should not.
-constexpr char kLimits[] = "[limits]\nopen_decisions = 20000\nlog_quota_mib = 8\n";
+// What the daemon keeps in memory is bounded by this, and is full well before the warm-up
+// ends: what still grows after that should not.
+constexpr char kLimits[] = "[limits]\nopen_decisions = 20000\n";
 using SteadyClock = std::chrono::steady_clock;
 
 // One client at its own pace.

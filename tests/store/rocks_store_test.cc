@@ -340,6 +340,36 @@ TEST_F(RocksFiles, ADamagedTableFileIsReportedWhenItIsRead) {
   EXPECT_EQ(checked.error().code, Code::kDataLoss) << checked.error().message;
 }
 
+// The store opens, for its marks and the log's last event are whole: who reads the log
+// comes to the damage, and must not take it for the end.
+TEST_F(RocksFiles, DamageInTheMiddleOfTheLogIsNotItsEnd) {
+  constexpr std::uint64_t kCount = 3000;
+  MakeKilledStore(kCount, /*sync=*/false);
+  { ASSERT_NE(Open(), nullptr); }  // moves the log into a table file
+  fs::path largest;
+  std::uintmax_t most = 0;
+  for (const auto& entry : fs::directory_iterator(scratch / "s")) {
+    if (entry.path().extension() == ".sst" && entry.file_size() > most) {
+      most = entry.file_size();
+      largest = entry.path();
+    }
+  }
+  ASSERT_GT(most, 100'000u) << "several blocks";
+  std::string bytes = ReadWhole(largest);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x10);
+  std::ofstream(largest, std::ios::binary | std::ios::trunc) << bytes;
+  const auto opened = OpenRocksStoreReadOnly(scratch / "s");
+  ASSERT_TRUE(opened.ok()) << opened.error().message;
+  std::uint64_t seen = 0;
+  const Status read = (*opened)->ReadLog(LogSeq{1}, 0, [&seen](const policy::Event&) -> Status {
+    ++seen;
+    return {};
+  });
+  ASSERT_FALSE(read.ok()) << seen << " events passed for all " << kCount;
+  EXPECT_EQ(read.error().code, Code::kDataLoss) << read.error().message;
+  EXPECT_LT(seen, kCount);
+}
+
 TEST_F(RocksFiles, AStoreKilledWhileItWasMadeIsMadeAgain) {
   auto file = [&] {
     fs::create_directory(scratch / "s");
