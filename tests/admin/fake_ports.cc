@@ -158,16 +158,6 @@ ModelReport FakePorts::Model(const std::string& name, std::uint32_t id) {
   report.biases = {{"thumbs", 0.125, 0.0625}};
   report.latency_median_ms = 812.5;
   report.latency_high_ms = 2048;
-  return report;
-}
-
-Result<ModelReport> FakePorts::AddModel(const Caller& caller, const NewModel& model) {
-  Keep(caller, "add " + model.name + " " + std::to_string(model.context_tokens) + model.facts.family);
-  if (model.name == "alpha") return MakeError(Code::kConflict, "live_epoch", "alpha is in the pool; retire it first");
-  ModelReport report = Model(model.name, 3);
-  report.price = model.price;
-  report.context_tokens = model.context_tokens;
-  report.state = "new";
   report.trial = TrialReport{.prior = "facts",
                              .like = {"alpha"},
                              .reports = 3,
@@ -179,6 +169,16 @@ Result<ModelReport> FakePorts::AddModel(const Caller& caller, const NewModel& mo
                              .allowance_usd = 0.2,
                              .gold_asked = 2,
                              .probes = 0};
+  return report;
+}
+
+Result<ModelReport> FakePorts::AddModel(const Caller& caller, const NewModel& model) {
+  Keep(caller, "add " + model.name + " " + std::to_string(model.context_tokens) + model.facts.family);
+  if (model.name == "alpha") return MakeError(Code::kConflict, "live_epoch", "alpha is in the pool; retire it first");
+  ModelReport report = Model(model.name, 3);
+  report.price = model.price;
+  report.context_tokens = model.context_tokens;
+  report.state = "new";
   return report;
 }
 
