@@ -101,6 +101,22 @@ StatusReport FakePorts::GetStatus() const {
                              .chance = 0.03125,
                              .level = 0.025,
                              .verdict = "not yet known to be better"}};
+  report.subjects = {.capped = true,
+                     .reports = 9,
+                     .lessened = 3,
+                     .withheld = 0.5,
+                     .watched = 4,
+                     .distrusted = 1,
+                     .likeness = 0.25,
+                     .group_alarm = true,
+                     .group_since = 11,
+                     .group_alarms = 1,
+                     .conspicuous = {{.subject = "00000000000000ab",
+                                      .reports = 5,
+                                      .mean_weight = 0.5,
+                                      .trust = 0.25,
+                                      .pairs = 2,
+                                      .deviation = 4}}};
   report.open_decisions = 5;
   report.disk_bytes = 123456;
   report.decisions = 7;
@@ -168,7 +184,7 @@ ModelReport FakePorts::Model(const std::string& name, std::uint32_t id) {
                              .spent_usd = 0.01,
                              .allowance_usd = 0.2,
                              .gold_asked = 2,
-                             .probes = 0};
+                             .probes = 3};
   return report;
 }
 
