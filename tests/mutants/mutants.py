@@ -121,7 +121,8 @@ def chosen(arguments):
         mutants = [mutant for mutant in mutants if not set(programs_of(mutant)) & set(NEED_FAULT_POINTS)]
     if arguments.only:
         mutants = [mutant for mutant in mutants if mutant["name"] in arguments.only]
-    if arguments.sample:
+    if arguments.sample:  # of those that a test must notice
+        mutants = [mutant for mutant in mutants if "survives" not in mutant]
         mutants = random.Random(arguments.seed).sample(mutants, min(arguments.sample, len(mutants)))
     mutants.sort(key=lambda mutant: mutant["file"])  # a file is mended before the next one is broken
     return mutants[arguments.first:arguments.to]
