@@ -135,7 +135,7 @@ std::optional<json> Judge(const json& row, const json& figure) {
   if (on_ratio && !ratio) return std::nullopt;
   const double held = on_ratio ? *ratio : *value;
   const bool met = row.value("least", false) ? held >= *bar : held <= *bar;
-  return json{{"id", row.at("id")},    {"case", row.at("case")},     {"value", *value}, {"unit", row.at("unit")},
+  return json{{"id", row.at("id")},     {"case", row.at("case")}, {"value", *value}, {"unit", row.at("unit")},
               {"floor", OrNull(floor)}, {"ratio", OrNull(ratio)}, {"bar", *bar},     {"met", met}};
 }
 

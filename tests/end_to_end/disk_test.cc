@@ -18,7 +18,8 @@
 #include "tests/end_to_end/daemon_process.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SKIP_WITH_SANITIZERS() GTEST_SKIP() << "a sanitizer's runtime bears no preloaded library and needs descriptors of its own"
+#define SKIP_WITH_SANITIZERS() \
+  GTEST_SKIP() << "a sanitizer's runtime bears no preloaded library and needs descriptors of its own"
 #else
 #define SKIP_WITH_SANITIZERS() static_cast<void>(0)
 #endif
@@ -351,7 +352,10 @@ TEST_F(FullDisk, WithoutOneByteLeftAStopIsCleanAndKeepsEverything) {
 }
 
 TEST_F(FullDisk, ThatIsReadOnlyAtTheStartIsAnErrorOfTheDiskNotACrash) {
-  { DaemonProcess daemon(folder_, Configuration()); ASSERT_TRUE(daemon.Ready()) << daemon.Log(); }
+  {
+    DaemonProcess daemon(folder_, Configuration());
+    ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  }
   ASSERT_EQ(::mount("", place_.c_str(), "", MS_REMOUNT | MS_RDONLY, ""), 0);
   {
     DaemonProcess daemon(folder_, Configuration());

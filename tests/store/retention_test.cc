@@ -254,16 +254,15 @@ TEST_F(Retention, ABaseStateOfAnOlderFoldIsMadeAgainFromTheFeedbackThatIsLeft) {
     auto database = Database::Open(scratch / "s", 8U << 20, Database::Mode::kExisting);
     ASSERT_TRUE(database.ok());
     record::Base base;
-    ASSERT_TRUE(base.ParseFromString(
-        std::string(Unseal(kBaseKey, database->Get(Family::kMeta, kBaseKey).value()).value())));
+    ASSERT_TRUE(
+        base.ParseFromString(std::string(Unseal(kBaseKey, database->Get(Family::kMeta, kBaseKey).value()).value())));
     base.set_fold_version(policy::kFoldVersion - 1);
     record::Checkpoint mark;
     ASSERT_TRUE(mark.ParseFromString(
         std::string(Unseal(kCheckpointKey, database->Get(Family::kMeta, kCheckpointKey).value()).value())));
     mark.set_fold_version(policy::kFoldVersion - 1);
-    for (const auto& [key, message] :
-         {std::pair<std::string_view, std::string>{kBaseKey, base.SerializeAsString()},
-          {kCheckpointKey, mark.SerializeAsString()}}) {
+    for (const auto& [key, message] : {std::pair<std::string_view, std::string>{kBaseKey, base.SerializeAsString()},
+                                       {kCheckpointKey, mark.SerializeAsString()}}) {
       ASSERT_TRUE((*database)->Put({}, database->family(Family::kMeta), ToSlice(key), Seal(key, message)).ok());
     }
   }

@@ -13,13 +13,13 @@
 #include "policy/learning/learner.h"
 #include "record.pb.h"
 #include "store/bundle_file.h"
-#include "tests/store/samples.h"
 #include "store/codec.h"
 #include "store/disk_guard.h"
 #include "store/high_water.h"
 #include "store/keys.h"
 #include "store/rocks_support.h"
 #include "store/store.h"
+#include "tests/store/samples.h"
 
 namespace pointsman::store {
 namespace {
@@ -264,10 +264,13 @@ TEST_F(RocksFiles, AnUnsyncedTailThatIsCutIsCountedAndToldInTheLog) {
   EXPECT_EQ(store->Statistics().lost_unsynced, 1u);
   EXPECT_EQ(CountLog(*store), 20u) << "19 that are left and the note";
   policy::Event last;
-  ASSERT_TRUE(store->ReadLog(LogSeq{20}, 0, [&](const policy::Event& event) -> Status {
-    last = event;
-    return {};
-  }).ok());
+  ASSERT_TRUE(store
+                  ->ReadLog(LogSeq{20}, 0,
+                            [&](const policy::Event& event) -> Status {
+                              last = event;
+                              return {};
+                            })
+                  .ok());
   EXPECT_TRUE(std::holds_alternative<policy::AdminNote>(last.payload));
   store.reset();
   EXPECT_EQ(Open()->Statistics().lost_unsynced, 0u) << "told once";
@@ -437,9 +440,8 @@ TEST_F(RocksFiles, AStateRowOfWhichOneBitChangedIsNotLoaded) {
   });
   ASSERT_GT(rows.size(), 5u);
   const auto put = [&](const std::string& key, const std::string& value) {
-    with_database([&](Database& database) {
-      ASSERT_TRUE(database->Put({}, database.family(Family::kState), key, value).ok());
-    });
+    with_database(
+        [&](Database& database) { ASSERT_TRUE(database->Put({}, database.family(Family::kState), key, value).ok()); });
   };
   for (const auto& [key, value] : rows) {
     if (value.empty()) continue;

@@ -154,8 +154,8 @@ TEST(BootstrapPlan, KilledAnywhereGoesOnAndPaysForNothingTwice) {
   std::ofstream(folder.File("p.toml")) << PlanText(server);
   int kills = 0;
   for (const char* point : {"bootstrap.call_log.after_sync=kill@23", "bootstrap.call_log.before_write=kill@29",
-                            "bootstrap.chat.answered=kill@31", "daemon.job.bought=kill@1",
-                            "daemon.job.fitting=kill@1", "daemon.job.fitting=kill@4", "daemon.job.fitted=kill@1"}) {
+                            "bootstrap.chat.answered=kill@31", "daemon.job.bought=kill@1", "daemon.job.fitting=kill@1",
+                            "daemon.job.fitting=kill@4", "daemon.job.fitted=kill@1"}) {
     const int rounds = std::string(point).starts_with("daemon.") ? 3 : 7;
     for (int i = 0; i < rounds; ++i) {
       const Ran ran = RunProgram("pointsmand", JobArguments(folder), {kKey[0], {"POINTSMAN_FAULT", point}});
