@@ -67,6 +67,29 @@ Result<UndoReport> FakePorts::Undo(const Caller& caller) {
   return UndoReport{"the price of alpha was changed", 9, "alpha costs 1 and 2"};
 }
 
+namespace {
+
+StatusReport::Subjects FakeSubjects() {
+  return {.capped = true,
+          .reports = 9,
+          .lessened = 3,
+          .withheld = 0.5,
+          .watched = 4,
+          .distrusted = 1,
+          .likeness = 0.25,
+          .group_alarm = true,
+          .group_since = 11,
+          .group_alarms = 1,
+          .conspicuous = {{.subject = "00000000000000ab",
+                           .reports = 5,
+                           .mean_weight = 0.5,
+                           .trust = 0.25,
+                           .pairs = 2,
+                           .deviation = 4}}};
+}
+
+}  // namespace
+
 StatusReport FakePorts::GetStatus() const {
   StatusReport report;
   report.version = "0.1.0";
@@ -101,22 +124,7 @@ StatusReport FakePorts::GetStatus() const {
                              .chance = 0.03125,
                              .level = 0.025,
                              .verdict = "not yet known to be better"}};
-  report.subjects = {.capped = true,
-                     .reports = 9,
-                     .lessened = 3,
-                     .withheld = 0.5,
-                     .watched = 4,
-                     .distrusted = 1,
-                     .likeness = 0.25,
-                     .group_alarm = true,
-                     .group_since = 11,
-                     .group_alarms = 1,
-                     .conspicuous = {{.subject = "00000000000000ab",
-                                      .reports = 5,
-                                      .mean_weight = 0.5,
-                                      .trust = 0.25,
-                                      .pairs = 2,
-                                      .deviation = 4}}};
+  report.subjects = FakeSubjects();
   report.open_decisions = 5;
   report.disk_bytes = 123456;
   report.decisions = 7;

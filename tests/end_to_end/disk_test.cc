@@ -18,8 +18,7 @@
 #include "tests/end_to_end/daemon_process.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SKIP_WITH_SANITIZERS() \
-  GTEST_SKIP() << "a sanitizer's runtime bears no preloaded library and needs descriptors of its own"
+#define SKIP_WITH_SANITIZERS() GTEST_SKIP() << "a sanitizer bears no preloaded library and needs descriptors"
 #else
 #define SKIP_WITH_SANITIZERS() static_cast<void>(0)
 #endif

@@ -14,6 +14,7 @@
 #include "eval/socket_arm.h"
 #include "eval/table_world.h"
 #include "eval/tally.h"
+#include "tests/eval/small_table.h"
 
 namespace pointsman::eval {
 namespace {
@@ -58,14 +59,6 @@ RunOptions ColdOptions() {
   options.bootstrap_rows = 30;
   options.seeds = 2;
   return options;
-}
-
-const ArmReport& Of(const RunReport& report, const std::string& name) {
-  for (const ArmReport& arm : report.arms) {
-    if (arm.name == name) return arm;
-  }
-  ADD_FAILURE() << name;
-  return report.arms[0];
 }
 
 TEST(TableWorld, AgreementIsDerivedFromLettersAndUndefinedForItsReference) {

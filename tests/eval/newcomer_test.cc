@@ -12,14 +12,6 @@
 namespace pointsman::eval {
 namespace {
 
-const ArmReport& Of(const RunReport& report, const std::string& name) {
-  for (const ArmReport& arm : report.arms) {
-    if (arm.name == name) return arm;
-  }
-  ADD_FAILURE() << name;
-  return report.arms[0];
-}
-
 RunReport Play(Variant variant, NewcomerStart start = NewcomerStart::kNothing) {
   const auto table = MadeTable(2000, {{"bad", {.1}}, {"fair", {.5}}, {"good", {.9}}, {"plain", {.55}}}, 3);
   RunOptions options = DefaultsOf(Protocol::kStream);

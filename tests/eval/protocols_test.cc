@@ -17,14 +17,6 @@
 namespace pointsman::eval {
 namespace {
 
-const ArmReport& Of(const RunReport& report, const std::string& name) {
-  for (const ArmReport& arm : report.arms) {
-    if (arm.name == name) return arm;
-  }
-  ADD_FAILURE() << name;
-  return report.arms[0];
-}
-
 std::vector<MadeModel> CheapAndDear() {
   return {{"cheap", {.4}, 1e-4}, {"dear", {.9}, 1e-2}, {"mistral-large", {.8}, 1e-3}};
 }
@@ -100,9 +92,10 @@ TEST(E2, JudgesAlarmsByTheLossAndTellsPrices) {
   options.arms = {"pointsman"};
   Alarming::told_.clear();
   options.pointsman_factory = [](const ArmSetup&) -> Result<std::unique_ptr<Arm>> {
-    return std::unique_ptr<Arm>(std::make_unique<Alarming>(
-        std::vector<Alarm>{{.model = 2, .uses = 100, .number = 100}, {.model = 0, .uses = 1, .number = 410},
-                           {.model = 2, .uses = 450, .number = 449}}));
+    return std::unique_ptr<Arm>(
+        std::make_unique<Alarming>(std::vector<Alarm>{{.model = 2, .uses = 100, .number = 100},
+                                                      {.model = 0, .uses = 1, .number = 410},
+                                                      {.model = 2, .uses = 450, .number = 449}}));
   };
   const auto report = RunProtocol(table, options, SystemClock());
   ASSERT_TRUE(report.ok()) << report.error().message;

@@ -1,11 +1,14 @@
-// Small made-up tables with known truths, for tests of eval/.
+// Small made-up tables with known truths, and reports by arm, for tests of eval/.
 #pragma once
+
+#include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
 #include "base/unit_draw.h"
 #include "bootstrap/data/table_reader.h"
+#include "eval/run.h"
 
 namespace pointsman::eval {
 
@@ -42,6 +45,15 @@ inline bootstrap::Table MadeTable(std::size_t rows, const std::vector<MadeModel>
     table.rows.push_back(row);
   }
   return table;
+}
+
+// The report of one arm; the first one's, and a failure, where there is none of the name.
+inline const ArmReport& Of(const RunReport& report, const std::string& name) {
+  for (const ArmReport& arm : report.arms) {
+    if (arm.name == name) return arm;
+  }
+  ADD_FAILURE() << name;
+  return report.arms[0];
 }
 
 }  // namespace pointsman::eval
