@@ -141,6 +141,7 @@ inline constexpr std::size_t kIrregularRowsMax = std::size_t{1} << 17;
 struct ChannelWatch {
   Cusum cusum;
   Cusum slow;
+  Cusum witness;           // of a source: gold's sums since its slow ones left zero
   std::uint64_t rows = 0;  // residuals in `sum`
   double sum = 0;          // of residuals: what is usual for a biased source
   bool centred = false;    // gold too is compared with what is usual: its judge changed
@@ -297,7 +298,7 @@ struct State {
 // Version of the fold and of the rows it leaves. It grows with every change by
 // which the same log gives other bytes: a checkpoint of another version is no
 // prefix of what the fold does now, so a store folds its log anew instead.
-inline constexpr std::uint8_t kFoldVersion = 7;
+inline constexpr std::uint8_t kFoldVersion = 8;
 
 // Visits every persisted row in ascending key order.
 void ForEachStateRow(const State& state,

@@ -454,6 +454,8 @@ std::string EncodeWatch(const ModelWatch& watch) {
     out.F64(channel.cusum.down);
     out.F64(channel.slow.up);
     out.F64(channel.slow.down);
+    out.F64(channel.witness.up);
+    out.F64(channel.witness.down);
     out.U64(channel.rows);
     out.F64(channel.sum);
     out.Bool(channel.centred);
@@ -470,6 +472,8 @@ void DecodeWatch(ByteReader& in, ModelWatch& watch) {
     channel.cusum.down = in.F64();
     channel.slow.up = in.F64();
     channel.slow.down = in.F64();
+    channel.witness.up = in.F64();
+    channel.witness.down = in.F64();
     channel.rows = in.U64();
     channel.sum = in.F64();
     channel.centred = in.Bool();

@@ -75,10 +75,15 @@ void AddBounded(Cusum& cusum, double zeta, double allowance, double most) {
   cusum.down = Clip(cusum.down - zeta - allowance, 0, most);
 }
 
+int DirectionOf(const Cusum& cusum, double threshold) {
+  return cusum.up > threshold ? 1 : cusum.down > threshold ? -1 : 0;
+}
+
 void ForgetSums(ModelWatch& watch) {
   for (ChannelWatch& channel : watch.channels) {
     channel.cusum = Cusum{};
     channel.slow = Cusum{};
+    channel.witness = Cusum{};
   }
 }
 
@@ -106,30 +111,28 @@ void RaiseModelAlarm(State& state, Alarm alarm, std::uint8_t channel) {
   Remember(state, alarm);
 }
 
-// Gold is given, so that it can be asked who drifted, and it does not say the model.
-bool Uncorroborated(const State& state, double of_gold) {
-  return state.counters.feedback[0] > 0 && of_gold < kCorroboration;
+// A direction in which a source has begun to move and gold has followed it since; where
+// nobody gives gold, the source's own fast sum.
+int SourceAlarm(const State& state, const ChannelWatch& source) {
+  if (state.counters.feedback[0] == 0) return DirectionOf(source.cusum, kCusumThreshold);
+  if (source.slow.up >= kRestless && source.witness.up >= kWitnessThreshold) return 1;
+  if (source.slow.down >= kRestless && source.witness.down >= kWitnessThreshold) return -1;
+  return 0;
 }
 
-// A source's own fast sum, or the shares of their thresholds that gold has reached with
-// its fast sum and the source with its slow one.
-int SourceAlarm(const State& state, const ModelWatch& watch, const ChannelWatch& source) {
-  const Cusum& gold = watch.channels[0].cusum;
-  const auto loud = [&](double of_gold, double fast, double slow) {
-    if (Uncorroborated(state, of_gold)) return false;
-    const bool together = of_gold > 0 && slow > 0 && of_gold / kCusumThreshold + slow / kSlowCusumThreshold > 1;
-    return fast > kCusumThreshold || together;
-  };
-  if (loud(gold.up, source.cusum.up, source.slow.up)) return 1;
-  if (loud(gold.down, source.cusum.down, source.slow.down)) return -1;
-  return 0;
+// A label of the model, for each source.
+void Witness(ModelWatch& watch, double zeta) {
+  for (std::size_t c = 1; c < watch.channels.size(); ++c) {
+    Cusum& witness = watch.channels[c].witness;
+    AddBounded(witness, zeta, kCusumAllowance, kWitnessThreshold);
+  }
 }
 
 // Gold's own, or with what a source has said before.
 int GoldAlarm(const State& state, const ModelWatch& watch, int alone) {
   if (alone != 0) return alone;
   for (std::size_t c = 1; c < watch.channels.size(); ++c) {
-    if (const int direction = SourceAlarm(state, watch, watch.channels[c]); direction != 0) return direction;
+    if (const int direction = SourceAlarm(state, watch.channels[c]); direction != 0) return direction;
   }
   return 0;
 }
@@ -200,19 +203,22 @@ void WatchForChange(State& state, const RowChanged& change, const LiveRow& row, 
   if (channel == 0) {
     const int fast = AddToCusum(seen.cusum, zeta);
     const int slow = AddToCusum(seen.slow, zeta, kSlowCusumAllowance, kSlowCusumThreshold);
+    Witness(watch, zeta);
     direction = GoldAlarm(state, watch, fast != 0 ? fast : slow);
   } else {
     // The sums wait at their bounds for gold.
     AddBounded(seen.cusum, zeta, kCusumAllowance, 2 * kCusumThreshold);
     AddBounded(seen.slow, zeta, kSlowCusumAllowance, kSlowCusumThreshold);
-    direction = SourceAlarm(state, watch, seen);
+    if (seen.slow.up == 0) seen.witness.up = kWitnessHeadStart;
+    if (seen.slow.down == 0) seen.witness.down = kWitnessHeadStart;
+    direction = SourceAlarm(state, seen);
   }
   if (direction != 0) {
     alarm.direction = static_cast<std::int8_t>(direction);
     RaiseModelAlarm(state, alarm, channel);
     return;
   }
-  WatchCells(state, alarm, zeta, row.clusters);
+  if (channel == 0) WatchCells(state, alarm, zeta, row.clusters);
 }
 
 }  // namespace pointsman::policy

@@ -16,10 +16,17 @@
 // and the surface instead of the prediction: a prediction moves as the level is learnt,
 // and that would look like change.
 //
-// Who drifted, model or rater, only gold can tell. Where any is given, what sources say
-// counts once gold's fast sum for the model has reached kCorroboration: a source's fast
-// sum, or the shares of the thresholds that gold's fast sum and the source's slow one
-// have, when they add up to one. Where none is given, a source's fast sum alone counts.
+// Who drifted, model or rater, only gold can tell. Where none is given, a source's fast
+// sum alone counts. Where any is, a source is a reason to look, and gold the witness: a
+// source's residuals wander with the mix of questions, so its slow sum leaves zero and
+// may stay at its bound for good. Gold's sum (allowance .25) starts at kWitnessHeadStart
+// whenever the source's slow sum of that direction is zero, and an alarm is raised when it
+// has reached kWitnessThreshold while the source's is at kRestless or more. So the first
+// five units after the source began to move are enough, for which pure noise has a chance
+// of one in twelve (exp(-2 * .25 * 5)); later it takes fifteen.
+//
+// The sums of one cell hear gold alone: a source has another bias in every cell, which
+// would be taken for a change.
 //
 // On an alarm for a model: its evidence so far counts an eighth, and until the next
 // generation its level may move by kChangedWidth, whatever the bundle's widths say:
@@ -46,7 +53,9 @@ inline constexpr double kCusumAllowance = 0.25;
 inline constexpr double kCusumThreshold = 20;
 inline constexpr double kSlowCusumAllowance = 0.1;
 inline constexpr double kSlowCusumThreshold = 60;
-inline constexpr double kCorroboration = 3;
+inline constexpr double kRestless = kSlowCusumThreshold / 2;
+inline constexpr double kWitnessHeadStart = 10;
+inline constexpr double kWitnessThreshold = 15;
 inline constexpr std::uint32_t kUsualRows = 100;
 inline constexpr std::uint32_t kUsualRowsMost = 400;
 inline constexpr std::uint32_t kModelRows = 30;
