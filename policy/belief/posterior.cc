@@ -51,6 +51,14 @@ struct Inputs {
   bool operator==(const Inputs&) const = default;
 };
 
+// How far a mean prior lies above that of all models of the bundle.
+double StandingOf(const Bundle& bundle, double mean_prior) {
+  if (bundle.mean_prior.empty()) return 0;  // cold: nobody is known
+  double sum = 0;
+  for (const double mean : bundle.mean_prior) sum += mean;
+  return mean_prior - sum / static_cast<double>(bundle.mean_prior.size());
+}
+
 Inputs MakeInputs(const State& state, const std::shared_ptr<const Bundle>& bundle) {
   return {bundle,
           state.generation,
@@ -98,6 +106,7 @@ const Leaf& LeafAt(const CellEntry& cell, Stage stage) {
 struct ModelEntry {
   PriorColumns prior{-1};
   double mean_prior = 0.5;
+  double standing = 0;
   bool changed = false;                  // an alarm: its level may move by kChangedWidth
   double level_width = 0;                // of a newcomer's level; 0: the pool's
   std::map<ClusterId, CellEntry> cells;  // ascending: the order of the model's sums
@@ -145,6 +154,7 @@ ModelEntry& Publisher::Impl::Entry(const State& state, const Model& model) {
   if (inserted) {
     entry.prior = PriorColumns(*inputs.bundle, model);
     entry.mean_prior = MeanPrior(*inputs.bundle, entry.prior);
+    entry.standing = StandingOf(*inputs.bundle, entry.mean_prior);
     const auto newcomer = state.newcomers.find(model.id);
     if (newcomer != state.newcomers.end()) {
       const bool described = entry.prior.own >= 0 && newcomer->second.generation != state.generation;
@@ -214,7 +224,8 @@ LeafMessage Publisher::Impl::SumLeaves(const ModelEntry& entry, Stage stage) con
 
 ModelSystem Publisher::Impl::SumModel(ModelEntry& entry, Stage stage) const {
   entry.sum = SumLeaves(entry, stage);
-  return SolveModel(entry.sum, inputs.layout, WidthsOf(entry.changed, entry.level_width, inputs.widths));
+  return SolveModel(entry.sum, inputs.layout, WidthsOf(entry.changed, entry.level_width, inputs.widths),
+                    entry.standing);
 }
 
 void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
@@ -227,7 +238,7 @@ void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
   root = SolveRoot(sums, inputs.layout, inputs.widths);
   for (auto& [id, entry] : models) {
     entry.posterior = FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.layout,
-                                  WidthsOf(entry.changed, entry.level_width, inputs.widths));
+                                  WidthsOf(entry.changed, entry.level_width, inputs.widths), entry.standing);
   }
 }
 
@@ -369,8 +380,8 @@ void Publisher::Impl::ApplyPreferences(const State& state) {
   for (const ModelId id : compared) {
     ModelEntry& entry = models.at(id);
     const Widths widths = WidthsOf(entry.changed, entry.level_width, inputs.widths);
-    entry.posterior = FinishModel(SolveModel(SumLeaves(entry, Stage::kPreferences), inputs.layout, widths), root,
-                                  inputs.layout, widths);
+    const ModelSystem system = SolveModel(SumLeaves(entry, Stage::kPreferences), inputs.layout, widths, entry.standing);
+    entry.posterior = FinishModel(system, root, inputs.layout, widths, entry.standing);
   }
 }
 
@@ -501,6 +512,7 @@ std::vector<Publisher::GoldMessage> Publisher::GoldMessages(const State& state) 
     const ModelEntry& entry = impl.models.at(id);
     GoldMessage message;
     message.changed = entry.changed;
+    message.standing = entry.standing;
     message.level_width = entry.level_width;
     for (const auto& [cluster, published] : entry.cells) {
       const auto cell = state.cells.find({id, cluster});
@@ -524,7 +536,7 @@ double Publisher::WidthEvidence(const std::vector<GoldMessage>& gold, double mod
   for (const GoldMessage& message : gold) {
     const Widths widths = WidthsOf(message.changed, message.level_width, all);
     evidence += ModelEvidence(message.sum, impl.inputs.layout, widths);
-    AddToRoot(sums, SolveModel(message.sum, impl.inputs.layout, widths), impl.inputs.layout);
+    AddToRoot(sums, SolveModel(message.sum, impl.inputs.layout, widths, message.standing), impl.inputs.layout);
   }
   return evidence + RootEvidence(sums, impl.inputs.layout, all);
 }

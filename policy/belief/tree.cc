@@ -1,22 +1,37 @@
 #include "policy/belief/tree.h"
 
+#include <array>
 #include <cmath>
 
 namespace pointsman::policy {
 
 namespace {
 
-// The root holds c0_1..c0_S and, where it has a width, the common shift behind them.
+// The root holds c0_1..c0_S and, where it has a width, what all models share: the common
+// shift and the common trust.
 std::size_t RootSize(const TreeLayout& layout, const Widths& widths) {
-  return layout.sources + (widths.common > 0 ? 1 : 0);
+  return layout.sources + (widths.common > 0 ? 2 : 0);
 }
+std::size_t ShiftAt(const TreeLayout& layout) { return layout.sources; }
+std::size_t TrustAt(const TreeLayout& layout) { return layout.sources + 1; }
 
 double RootWidth(std::size_t root, const TreeLayout& layout, const Widths& widths) {
-  return root == layout.sources ? widths.common : widths.source;
+  if (root == TrustAt(layout)) return widths.trust;
+  return root == ShiftAt(layout) ? widths.common : widths.source;
 }
 
-// The place in n that a root variable feeds: a source its bias, the shift the level.
-std::size_t FedBy(std::size_t root, const TreeLayout& layout) { return root == layout.sources ? 0 : root + 1; }
+// Column `root` of E: what one unit of a root variable adds to n. A source feeds its bias,
+// the shift the level, the common trust both the level and the model's own trust.
+SmallVector Column(std::size_t root, const TreeLayout& layout, double standing) {
+  SmallVector column{};
+  if (root == TrustAt(layout)) {
+    column[0] = standing;
+    column[layout.trust()] = 1;
+  } else {
+    column[root == ShiftAt(layout) ? 0 : root + 1] = 1;
+  }
+  return column;
+}
 
 // Prior variances of n given the root, in the order of n.
 SmallVector PriorVariances(const TreeLayout& layout, const Widths& widths) {
@@ -29,11 +44,14 @@ SmallVector PriorVariances(const TreeLayout& layout, const Widths& widths) {
   return variances;
 }
 
-ModelSystem Untouched(const TreeLayout& layout, const Widths& widths) {
+ModelSystem Untouched(const TreeLayout& layout, const Widths& widths, double standing) {
   ModelSystem model;
   const SmallVector variances = PriorVariances(layout, widths);
   for (std::size_t i = 0; i < layout.model_size(); ++i) model.covariance(i, i) = variances[i];
-  for (std::size_t r = 0; r < RootSize(layout, widths); ++r) model.lift(FedBy(r, layout), r) = 1;
+  for (std::size_t r = 0; r < RootSize(layout, widths); ++r) {
+    const SmallVector column = Column(r, layout, standing);
+    for (std::size_t i = 0; i < layout.model_size(); ++i) model.lift(i, r) = column[i];
+  }
   return model;
 }
 
@@ -65,34 +83,40 @@ ModelPosterior Combine(const ModelSystem& model, const Root& root, const TreeLay
 
 }  // namespace
 
-ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths) {
+ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths, double standing) {
   const std::size_t n = layout.model_size();
   const SmallVector variances = PriorVariances(layout, widths);
   SmallMatrix precision = sum.precision;
   for (std::size_t i = 0; i < n; ++i) precision(i, i) += 1 / variances[i];
   ModelSystem model;
   if (!InvertWithRescue(precision, n, &model.covariance)) {
-    model = Untouched(layout, widths);
+    model = Untouched(layout, widths, standing);
     model.usable = false;
     return model;
   }
   model.mean = Multiply(model.covariance, sum.score, n);
-  const SmallMatrix pull = Multiply(model.covariance, sum.precision, n);  // Q Lambda
   const std::size_t roots = RootSize(layout, widths);
+  std::array<SmallVector, kModelStateMax> drawn;  // columns of P E
   for (std::size_t r = 0; r < roots; ++r) {
-    const std::size_t fed = FedBy(r, layout);
-    for (std::size_t i = 0; i < n; ++i) model.lift(i, r) = model.covariance(i, fed) / variances[fed];
-    for (std::size_t t = 0; t < roots; ++t) model.root_precision(r, t) = pull(fed, FedBy(t, layout)) / variances[fed];
-    model.root_score[r] = model.mean[fed] / variances[fed];
+    drawn[r] = Column(r, layout, standing);
+    for (std::size_t i = 0; i < n; ++i) drawn[r][i] /= variances[i];
+    const SmallVector lift = Multiply(model.covariance, drawn[r], n);
+    for (std::size_t i = 0; i < n; ++i) model.lift(i, r) = lift[i];
+    model.root_score[r] = Dot(drawn[r], model.mean, n);
+  }
+  for (std::size_t t = 0; t < roots; ++t) {
+    // Q Lambda E
+    const SmallVector pull = Multiply(model.covariance, Multiply(sum.precision, Column(t, layout, standing), n), n);
+    for (std::size_t r = 0; r < roots; ++r) model.root_precision(r, t) = Dot(drawn[r], pull, n);
   }
   Symmetrise(model.root_precision, roots);
   return model;
 }
 
 void AddToRoot(RootSums& sums, const ModelSystem& model, const TreeLayout& layout) {
-  // The slot of the common shift is zero where the shift has no width.
-  for (std::size_t r = 0; r <= layout.sources; ++r) {
-    for (std::size_t t = 0; t <= layout.sources; ++t) sums.precision(r, t) += model.root_precision(r, t);
+  // The slots of what is shared are zero where the shift has no width.
+  for (std::size_t r = 0; r <= TrustAt(layout); ++r) {
+    for (std::size_t t = 0; t <= TrustAt(layout); ++t) sums.precision(r, t) += model.root_precision(r, t);
     sums.score[r] += model.root_score[r];
   }
 }
@@ -125,7 +149,7 @@ double ModelEvidence(const LeafMessage& sum, const TreeLayout& layout, const Wid
       scaled(i, j) = (i == j ? 1 : 0) + std::sqrt(variances[i]) * sum.precision(i, j) * std::sqrt(variances[j]);
     }
   }
-  const ModelSystem model = SolveModel(sum, layout, widths);
+  const ModelSystem model = SolveModel(sum, layout, widths, 0);  // given the root: where it stands does not matter
   const double log_determinant = LogDeterminant(scaled, n);
   if (!model.usable || !std::isfinite(log_determinant)) return 0;
   return 0.5 * Dot(sum.score, model.mean, n) - 0.5 * log_determinant;
@@ -147,18 +171,22 @@ double RootEvidence(const RootSums& sums, const TreeLayout& layout, const Widths
   return 0.5 * Dot(sums.score, root.mean, roots) - 0.5 * log_determinant;
 }
 
-ModelPosterior FinishModel(const ModelSystem& model, const Root& root, const TreeLayout& layout, const Widths& widths) {
+ModelPosterior FinishModel(const ModelSystem& model, const Root& root, const TreeLayout& layout, const Widths& widths,
+                           double standing) {
   ModelPosterior posterior = Combine(model, root, layout, widths);
-  const SmallVector variances = PriorVariances(layout, widths);
+  SmallVector most = PriorVariances(layout, widths);
+  for (std::size_t r = 0; r < RootSize(layout, widths); ++r) {
+    const SmallVector column = Column(r, layout, standing);
+    const double width = RootWidth(r, layout, widths);
+    for (std::size_t i = 0; i < layout.model_size(); ++i) most[i] += column[i] * column[i] * width * width;
+  }
   bool bounded = std::abs(posterior.mean[0]) <= 2 && std::abs(posterior.mean[layout.trust()]) <= 3;
   for (std::size_t i = 0; i < layout.model_size(); ++i) {
-    const double root_width = i == 0 ? widths.common : i <= layout.sources ? widths.source : 0;
-    const double root_variance = root_width * root_width;
     const double diagonal = posterior.covariance(i, i);
-    bounded = bounded && diagonal >= 0 && diagonal <= variances[i] + root_variance + 1e-9;
+    bounded = bounded && diagonal >= 0 && diagonal <= most[i] + 1e-9;
     bounded = bounded && std::isfinite(posterior.mean[i]);
   }
-  if (!bounded) posterior = Combine(Untouched(layout, widths), root, layout, widths);
+  if (!bounded) posterior = Combine(Untouched(layout, widths, standing), root, layout, widths);
   posterior.usable = bounded && model.usable;
   return posterior;
 }

@@ -2,8 +2,13 @@
 //
 // Source: spec online_learner 1.4. n as TreeLayout says; the root holds c0_1..c0_S (the
 // bias of preferences has no root: what all models share cancels) and, where Widths::common is above 0, the common
-// shift g ~ N(0, common^2) of all models' levels (4b there). Sums over models are the caller's to order, by (name,
-// epoch). Pure; any thread.
+// shift g ~ N(0, common^2) of all models' levels (4b there) and a common trust rho_0 ~ N(0, trust^2). Sums over models
+// are the caller's to order, by (name, epoch). Pure; any thread.
+//
+// The common trust says how far the prior as a whole is to be stretched about its mean:
+// quality = f + rho_0 (f - f-bar), f-bar over all models of the bundle; a prior upside down has -2
+// (decisions/0027). With f - f-bar = (f - f-bar_m) + (f-bar_m - f-bar) it adds rho_0 to
+// the model's trust and rho_0 times its *standing*, f-bar_m - f-bar, to its level.
 #pragma once
 
 #include "policy/belief/leaf.h"
@@ -22,7 +27,8 @@ struct ModelSystem {
   SmallVector root_score{};    // E' P Q eta
 };
 
-ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths);
+// `standing`: how far the model's mean prior lies above that of all.
+ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths, double standing);
 
 struct RootSums {
   SmallMatrix precision;
@@ -54,6 +60,7 @@ struct ModelPosterior {
 double ModelEvidence(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths);
 double RootEvidence(const RootSums& sums, const TreeLayout& layout, const Widths& widths);
 
-ModelPosterior FinishModel(const ModelSystem& model, const Root& root, const TreeLayout& layout, const Widths& widths);
+ModelPosterior FinishModel(const ModelSystem& model, const Root& root, const TreeLayout& layout, const Widths& widths,
+                           double standing);
 
 }  // namespace pointsman::policy
