@@ -49,24 +49,31 @@ bool Allows(const Query& query, const std::string& name) {
 
 bool InSession(const Query& query) { return !query.incumbent.empty() && query.switch_cost > 0; }
 
-// Gold enough to doubt the prior by, and no doubt: no width chosen by its evidence
-// (learning/refit.h) is above the bundle's. Audits are then dearer than what they tell
-// (decisions/0016).
+// Whether a width chosen by the evidence (learning/refit.h) is above the bundle's: the
+// prior is not what it claims to be.
+bool PriorDoubted(const Snapshot& snapshot) {
+  if (snapshot.bundle == nullptr) return false;
+  const Widths base =
+      UsableWidths(snapshot.options.widths_overridden ? snapshot.options.widths : snapshot.bundle->widths);
+  return snapshot.widths.model > base.model || snapshot.widths.trust > base.trust;
+}
+
+// Gold enough to doubt the prior by, and no doubt: audits are then dearer than what they
+// tell (decisions/0016).
 bool PriorHolds(const Snapshot& snapshot) {
   const auto& feedback = snapshot.counters.feedback;
   const std::uint64_t reports = std::accumulate(feedback.begin(), feedback.end(), std::uint64_t{0});
   if (feedback[0] < kTrustGold || reports < kTrustReports || snapshot.bundle == nullptr) return false;
-  const Widths base =
-      UsableWidths(snapshot.options.widths_overridden ? snapshot.options.widths : snapshot.bundle->widths);
-  return snapshot.widths.model <= base.model && snapshot.widths.trust <= base.trust;
+  return !PriorDoubted(snapshot);
 }
 
-// The share of decisions that are audits now (online_learner 4b).
+// The share of decisions that are audits now (online_learner 4b; decisions/0027).
 double AuditRate(const Snapshot& snapshot, const Query& query) {
   const Options& options = snapshot.options;
   if (query.no_explore || InSession(query) || options.exploration != Exploration::kGreedyAudits) return 0;
-  const bool starting = snapshot.counters.decisions < options.audit_start_decisions && !PriorHolds(snapshot);
-  return std::min(options.gold_rate, starting ? options.audit_rate_start : options.audit_rate);
+  const bool starting = snapshot.counters.decisions < options.audit_start_decisions;
+  const bool often = starting ? !PriorHolds(snapshot) : PriorDoubted(snapshot);
+  return std::min(options.gold_rate, often ? options.audit_rate_start : options.audit_rate);
 }
 
 // The pacer that this request is charged to; null: no budget.

@@ -75,7 +75,8 @@ struct Decision {
 
 // Gold labels and reports after which audits may become rare before
 // options.audit_start_decisions have been made: when their evidence asks for no wider
-// prior (learning/refit.h looks at 250 reports first).
+// prior (learning/refit.h looks at 250 reports first). While it does, audits stay as
+// frequent as in the beginning, however late.
 inline constexpr std::uint64_t kTrustGold = 20;
 inline constexpr std::uint64_t kTrustReports = 250;
 

@@ -369,6 +369,38 @@ TEST(Widths, StayWhereTheEvidenceAgreesWithThePriorAndWidenWhereItDoesNot) {
   }
 }
 
+// decisions/0027: labels on a few models tell how all of them stand.
+TEST(CommonTrust, APriorUpsideDownIsTurnedRoundForModelsThatNobodyPlayed) {
+  std::vector<std::pair<std::string, double>> priors;
+  for (int m = 0; m < 8; ++m) priors.emplace_back("model" + std::to_string(m + 1), .15 + .1 * m);
+  for (const bool reversed : {false, true}) {
+    Harness world;
+    Bundle bundle = PlainBundle(1, priors);
+    bundle.widths.model = .03;
+    bundle.widths.trust = .6;
+    bundle.widths.common = .15;
+    world.AddBundle(bundle);
+    for (const auto& [name, prior] : priors) world.AddModel(name);
+    world.Activate(1, 1);
+    SplitMix64 random(5);
+    for (std::uint32_t i = 1; i <= 120; ++i) {
+      const std::uint32_t model = 2 + i % 6;  // the first and the last are never played
+      const double prior = priors[model - 1].second;
+      world.now_us += 1'000'000;
+      world.Decide(i, model, {{1, 1}}, prior);
+      world.Report(i, 0, random.Unit() < (reversed ? 1 - prior : prior) ? 1 : 0);
+    }
+    const auto snapshot = world.Publish();
+    const double lowest = Read(*snapshot, "model1", {{1, 1}}, .15).mean;
+    const double highest = Read(*snapshot, "model8", {{1, 1}}, .85).mean;
+    if (reversed) {
+      EXPECT_GT(lowest, highest + .2);
+    } else {
+      EXPECT_GT(highest, lowest + .4);
+    }
+  }
+}
+
 TEST(StateRows, WatchesAlarmsPacersAndHealthSurviveTheirBytes) {
   Watched world(1);
   for (int i = 0; i < 60; ++i) world.Label(1, .9, .3);

@@ -96,6 +96,10 @@ TEST_F(DecideTest, AuditsBecomeRareOnceGoldHasFoundNothingWrongWithThePrior) {
   EXPECT_EQ(Must(query_).audit_rate, .01);
   snapshot_.widths.model = 2 * snapshot_.options.widths.model;
   EXPECT_EQ(Must(query_).audit_rate, .2) << "gold asks for wider levels";
+  snapshot_.counters.decisions = 1'000'000;
+  EXPECT_EQ(Must(query_).audit_rate, .2) << "and for audits for as long as it does";
+  snapshot_.widths.model = snapshot_.options.widths.model;
+  EXPECT_EQ(Must(query_).audit_rate, .01);
 }
 
 TEST_F(DecideTest, AuditsFollowTheLoggedPropensities) {
