@@ -361,6 +361,23 @@ class Verbs(unittest.TestCase):
         report = json.loads(self.pointsman("doctor", "--json", "--config", self.daemon.folder.name + "/c.toml").stdout)
         self.assertTrue(report["healthy"])
 
+    def test_doctor_sees_who_else_may_look_and_a_pool_without_models(self):
+        daemon = Daemon(models=False)
+        self.addCleanup(daemon.close)
+        folder = daemon.folder.name
+
+        def doctor():
+            return run(BIN + "/pointsman", "--socket", folder + "/r.sock", "--admin-socket", folder + "/a.sock", "doctor",
+                       "--config", folder + "/c.toml")
+
+        self.assertRegex(doctor().stdout, r"ok\s+permissions: only the owner")
+        self.assertRegex(doctor().stdout, r"look\s+models: no model of the pool may be chosen")
+        os.chmod(folder + "/store", 0o755)
+        done = doctor()
+        self.assertRegex(done.stdout, r"look\s+permissions: \S+/store has mode 755")
+        self.assertIn("-> others may look into the store: chmod 0700", done.stdout)
+        os.chmod(folder + "/store", 0o700)
+
     def test_doctor_finds_a_daemon_that_is_away_and_a_broken_configuration(self):
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
             file.write("[sockets]\nroute = 7\n")
