@@ -245,6 +245,15 @@ class Shells(unittest.TestCase):
                     done = run(*words, file.name)
                     self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    @unittest.skipIf(shutil.which("fish") is None, "no fish on this machine: ./dev tools")
+    def test_fish_completes_by_verb_and_past_options(self):
+        def offered(line):
+            done = run("fish", "--no-config", "-c", self.script("fish") + "complete -C'%s'" % line)
+            return [word.split("\t")[0] for word in done.stdout.splitlines()]
+        self.assertEqual(offered("pointsman models a"), ["activate", "add"])
+        self.assertEqual(offered("pointsman --socket x route --pre"), ["--preset"])
+        self.assertEqual(offered("pointsman gold n"), ["next"])
+
     def verbs(self, *words):
         """Every verb below `words`, families by their verbs, as --help lists them."""
         page = run(BIN + "/pointsman", *words, "--help").stdout
