@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "base/log.h"
 #include "daemon/admin_ports.h"
 #include "daemon/hex.h"
 
@@ -86,14 +87,18 @@ Result<DecisionId> ParseDecision(const std::string& text) {
   return id;
 }
 
+void AdminPorts::AwaitLog() const {
+  const Status turn = context_.queue.RunExclusive([](store::Store&) { return Status(); });
+  if (!turn.ok()) log::Debug("the log is read as it is: {}", turn.error().message);
+}
+
 Result<admin::Explanation> AdminPorts::Explain(const std::string& decision) const {
   const auto id = ParseDecision(decision);
   if (!id.ok()) return id.error();
   auto row = context_.store.FindDecision(id.value());
   if (!row.ok() && row.error().code == Code::kNotFound) {
-    // It may be on its way into the log: the commit thread gathers decisions.
-    const Status turn = context_.queue.RunExclusive([](store::Store&) { return Status(); });
-    if (turn.ok()) row = context_.store.FindDecision(id.value());
+    AwaitLog();
+    row = context_.store.FindDecision(id.value());
   }
   if (!row.ok()) {
     if (row.error().code != Code::kNotFound) return row.error();

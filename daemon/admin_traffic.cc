@@ -197,6 +197,7 @@ Result<std::vector<admin::GoldTask>> AdminPorts::GoldQueue(std::size_t limit) co
   };
   std::vector<Found> found;
   const std::int64_t now_us = context_.clock.WallMicros();
+  AwaitLog();
   const Status read = context_.store.ReadLog(WindowStart(context_.store), 0, [&](const policy::Event& event) {
     const auto* made = std::get_if<policy::DecisionMade>(&event.payload);
     if (made != nullptr && made->gold_wanted && made->expires_at_us > now_us) {
