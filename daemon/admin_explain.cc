@@ -47,6 +47,8 @@ void FillEvent(const policy::DecisionMade& event, const policy::Bundle* bundle, 
   out->gold_wanted = event.gold_wanted;
   if (event.incumbent.value != 0) out->incumbent = NameOf(names, event.incumbent);
   out->followed = event.followed;
+  out->observed = event.observed;
+  if (event.observed) out->advised = NameOf(names, event.advised);
   out->router_share = event.router_share;
   for (const policy::LoggedCandidate& candidate : event.candidates) {
     out->candidates.push_back({NameOf(names, candidate.model), candidate.probability, candidate.quality,
