@@ -25,6 +25,9 @@ struct JobOptions {
   std::string work_directory;        // where the call logs of plans are, each in a folder of its name
   bool estimate = false;             // print what the plan would ask for, and end
   std::string labels = "consensus";  // consensus, scores
+  std::string method = "shared";     // this and the next two: bootstrap/job/build_choices.h
+  std::string filter = "none";
+  std::string recogniser = "linear";
   std::uint32_t clusters_max = 32;
   std::uint64_t seed = 0;
   std::string embedder = "lsa";      // a new one: lsa; static:FILE; http:URL|MODEL|KEY_ENV
