@@ -84,16 +84,16 @@ void JobRunner::Impl::Show(const JobProgress& progress) {
 
 std::vector<std::string> JobRunner::Impl::Arguments(const admin::BootstrapRequest& request,
                                                     const std::string& out_path) const {
-  std::vector<std::string> arguments{"pointsmand", "job",
-                                     "--labels",   request.labels,
-                                     "--method",   request.method,
-                                     "--filter",   request.filter,
+  std::vector<std::string> arguments{"pointsmand",   "job",
+                                     "--labels",     request.labels,
+                                     "--method",     request.method,
+                                     "--filter",     request.filter,
                                      "--recogniser", request.recogniser,
-                                     "--clusters", std::to_string(request.clusters_max),
-                                     "--seed",     std::to_string(request.seed),
-                                     "--embedder", request.embedder,
-                                     "--out",      out_path,
-                                     "--parent",   std::to_string(getpid())};
+                                     "--clusters",   std::to_string(request.clusters_max),
+                                     "--seed",       std::to_string(request.seed),
+                                     "--embedder",   request.embedder,
+                                     "--out",        out_path,
+                                     "--parent",     std::to_string(getpid())};
   if (request.plan_path.empty()) {
     arguments.insert(arguments.end(), {"--table", request.table_path});
   } else {

@@ -11,13 +11,13 @@ namespace {
 template <typename Choice, std::size_t kCount>
 using Names = std::array<std::pair<std::string_view, Choice>, kCount>;
 
-constexpr Names<ClusterMethod, 3> kMethods = {{{"shared", ClusterMethod::kSpherical},
-                                               {"scaled", ClusterMethod::kScaled},
-                                               {"cascal", ClusterMethod::kCascal}}};
-constexpr Names<RowFilter, 4> kFilters = {{{"none", RowFilter::kNone},
+constexpr Names<ClusterMethod, 3> kMethods = {
+    {{"shared", ClusterMethod::kSpherical}, {"scaled", ClusterMethod::kScaled}, {"cascal", ClusterMethod::kCascal}}};
+constexpr Names<RowFilter, 5> kFilters = {{{"none", RowFilter::kNone},
                                            {"plurality", RowFilter::kPlurality},
                                            {"above-chance", RowFilter::kAboveChance},
-                                           {"not-by-chance", RowFilter::kNotByChance}}};
+                                           {"not-by-chance", RowFilter::kNotByChance},
+                                           {"crowd", RowFilter::kCrowd}}};
 constexpr Names<TaskRecogniser, 2> kRecognisers = {
     {{"linear", TaskRecogniser::kLinear}, {"dual", TaskRecogniser::kDual}}};
 

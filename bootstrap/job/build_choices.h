@@ -16,8 +16,8 @@ struct BuildChoices {
   TaskRecogniser recogniser = TaskRecogniser::kLinear;
 };
 
-// method: shared, scaled or cascal; filter: none, plurality, above-chance or
-// not-by-chance; recogniser: linear or dual.
+// method: shared, scaled or cascal; filter: none, plurality, above-chance,
+// not-by-chance or crowd; recogniser: linear or dual.
 Result<BuildChoices> ChoicesFromNames(std::string_view method, std::string_view filter, std::string_view recogniser);
 
 }  // namespace pointsman::bootstrap
