@@ -162,8 +162,9 @@ TEST(Crowd, TellsChaosAndIdleUnanimityFromHonestItems) {
     const double ease = 0.6 * random.Unit() - 0.3;
     for (std::size_t m = 0; m < votes.models; ++m) {
       const bool right = random.Unit() < 0.45 + 0.3 * static_cast<double>(m) / 11 + ease;
-      const auto other = static_cast<std::int16_t>(random.Below(10));
-      votes.answer.push_back(i < 100 ? other : i < 160 || right ? truth : other);
+      const auto letter = static_cast<std::int16_t>(random.Below(10));
+      const auto wrong = random.Unit() < .5 ? static_cast<std::int16_t>((truth + 3) % 10) : letter;
+      votes.answer.push_back(i < 100 ? letter : i < 160 || right ? truth : wrong);
     }
   }
   const auto mean = [](const std::vector<double>& values, std::size_t begin, std::size_t end) {
