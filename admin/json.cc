@@ -72,6 +72,7 @@ json ToJson(const StatusReport::Subjects& subjects) {
           {"withheld", Finite(subjects.withheld)},
           {"watched", Number64(subjects.watched)},
           {"distrusted", Number64(subjects.distrusted)},
+          {"excluded", Number64(subjects.excluded)},
           {"likeness", Finite(subjects.likeness)},
           {"group_alarm", subjects.group_alarm},
           {"group_since", Number64(subjects.group_since)},

@@ -46,7 +46,8 @@ constexpr std::array kSchemas = {
            "name:text reports:big bias:real bias_deviation:real quarantine:text quarantined_since:big "
            "answers_with_gold:real"},
     Schema{"Subjects",
-           "capped:bool reports:big lessened:big withheld:real watched:big distrusted:big likeness:real "
+           "capped:bool reports:big lessened:big withheld:real watched:big distrusted:big excluded:big "
+           "likeness:real "
            "group_alarm:bool group_since:big group_alarms:big conspicuous:[Subject]"},
     Schema{"Subject", "subject:text reports:big mean_weight:real trust:real answers_with_gold:real deviation:real"},
     Schema{"Budget", "tenant:text usd_per_request:real mean_cost_usd:real lambda:real spent_usd:real settled:big"},
@@ -186,6 +187,8 @@ constexpr std::array kSchemas = {
            "dr:Estimate logged:Estimate difference:Estimate utility_difference:Estimate cost_usd:real "
            "logged_cost_usd:real"},
     Schema{"Estimate", "value:real error:real low:real high:real"},
+    Schema{"ExcludeRequest", "subject:text tenant?:text"},
+    Schema{"Exclusion", "subject:text reports:big before:bool"},
     Schema{"Undo", "undone:text undone_sequence:big now:text"},
 };
 

@@ -113,6 +113,7 @@ struct StatusReport {
     double withheld = 0;         // what was missing to 1, in all
     std::uint64_t watched = 0;
     std::uint64_t distrusted = 0;  // of the watched: gold contradicts them
+    std::uint64_t excluded = 0;    // by operators
     double likeness = 0;           // of a subject's ratings among themselves, above that with others'
     bool group_alarm = false;      // a group rates all alike
     std::uint64_t group_since = 0;
@@ -405,6 +406,13 @@ struct UndoReport {
   std::string now;  // what is in force again
 };
 
+// A subject whose feedback counts no more. What it said before stays in the state.
+struct ExclusionReport {
+  std::string subject;        // hash, hexadecimal
+  std::uint64_t reports = 0;  // ratings and preferences of it in the log
+  bool before = false;        // it was excluded already; nothing was written
+};
+
 inline constexpr std::uint64_t kWhatIfEventsMax = 5'000'000;
 inline constexpr std::uint64_t kWhatIfEvents = 1'000'000;  // where the caller does not say
 
@@ -438,8 +446,14 @@ class Ports {
   // Errors: FAILED_PRECONDITION nothing_to_undo or not_reversible.
   virtual Result<UndoReport> Undo(const Caller& caller) = 0;
 
+  // From here on what a subject says is stored and does not count; for good.
+  // `subject`: a name with its tenant, or its hash, "0x" and 16 digits, without one.
+  // Errors: INVALID_ARGUMENT no_tenant; NOT_FOUND unknown_subject: it never said anything.
+  virtual Result<ExclusionReport> ExcludeSubject(const Caller& caller, const std::string& subject,
+                                                 const std::string& tenant) = 0;
+
   virtual bool Alive() const = 0;    // /health
-  virtual Status Ready() const = 0;  // /ready; UNAVAILABLE with the reason
+  virtual Status Ready() const = 0;  // /ready; UNAVAILABLE with the reason, also where no model can be chosen
   virtual StatusReport GetStatus() const = 0;
   virtual std::string MetricsText() const = 0;  // Prometheus text format
 

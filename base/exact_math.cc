@@ -1,6 +1,10 @@
 #include "base/exact_math.h"
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -12,6 +16,43 @@ namespace pointsman::exact {
 namespace {
 
 constexpr double kLn2 = 0.69314718055994530942;
+constexpr std::size_t kLanes = 4;
+
+// sum * 2^n; a product by a power of two is exact where neither end is near.
+double Scale(double sum, int n) {
+  if (n < -1000 || n > 1000) return std::ldexp(sum, n);
+  return sum * std::bit_cast<double>(static_cast<std::uint64_t>(n + 1023) << 52);
+}
+
+double AtTheEnds(double x) {
+  if (x != x) return x;
+  return x > 710 ? std::numeric_limits<double>::infinity() : 0;
+}
+
+// At most kLanes numbers, whose series run side by side in one order.
+void ExpLanes(std::span<double> numbers) {
+  // 1/ln2 in two parts keeps the fraction accurate for large |x|.
+  constexpr double kLog2E = 1.4426950408889634074;
+  constexpr double kLn2Hi = 0x1.62e42fefa38p-1;
+  constexpr double kLn2Lo = 0x1.ef35793c7673p-45;
+  std::array<int, kLanes> n{};
+  std::array<double, kLanes> r{};
+  std::array<double, kLanes> sum{1, 1, 1, 1};
+  for (std::size_t j = 0; j < numbers.size(); ++j) {
+    const double x = numbers[j];
+    if (!(x <= 710 && x >= -750)) continue;
+    const double scaled = x * kLog2E;
+    n[j] = static_cast<int>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+    r[j] = (x - n[j] * kLn2Hi) - n[j] * kLn2Lo;
+  }
+  for (int k = 16; k >= 1; --k) {
+    for (std::size_t j = 0; j < kLanes; ++j) sum[j] = 1 + sum[j] * (r[j] / k);
+  }
+  for (std::size_t j = 0; j < numbers.size(); ++j) {
+    double& x = numbers[j];
+    x = x <= 710 && x >= -750 ? Scale(sum[j], n[j]) : AtTheEnds(x);
+  }
+}
 
 }  // namespace
 
@@ -25,23 +66,18 @@ double Exp2(double x) {
   const double r = (x - n) * kLn2;
   double sum = 1;
   for (int k = 16; k >= 1; --k) sum = 1 + sum * (r / k);
-  return std::ldexp(sum, n);
+  return Scale(sum, n);
 }
 
 double Exp(double x) {
-  // 1/ln2 in two parts keeps the fraction accurate for large |x|.
-  constexpr double kLog2E = 1.4426950408889634074;
-  constexpr double kLn2Hi = 0x1.62e42fefa38p-1;
-  constexpr double kLn2Lo = 0x1.ef35793c7673p-45;
-  if (x != x) return x;
-  if (x > 710) return std::numeric_limits<double>::infinity();
-  if (x < -750) return 0;
-  const double scaled = x * kLog2E;
-  auto n = static_cast<int>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
-  const double r = (x - n * kLn2Hi) - n * kLn2Lo;
-  double sum = 1;
-  for (int k = 16; k >= 1; --k) sum = 1 + sum * (r / k);
-  return std::ldexp(sum, n);
+  ExpEach({&x, 1});
+  return x;
+}
+
+void ExpEach(std::span<double> numbers) {
+  for (std::size_t at = 0; at < numbers.size(); at += kLanes) {
+    ExpLanes(numbers.subspan(at, std::min(kLanes, numbers.size() - at)));
+  }
 }
 
 double Log(double x) {

@@ -5,6 +5,8 @@
 // std:: is fine.
 #pragma once
 
+#include <span>
+
 namespace pointsman::exact {
 
 // 2^x. Relative error below 2^-50 for |x| <= 1000; 0 below -1080, infinity
@@ -12,6 +14,9 @@ namespace pointsman::exact {
 double Exp2(double x);
 // Natural exponential, through Exp2. Relative error below 1e-13 for |x| <= 700.
 double Exp(double x);
+// Exp of each number in place, to the same bits; about three times as fast as one
+// after the other, since their series do not wait for each other.
+void ExpEach(std::span<double> numbers);
 // Natural logarithm of x > 0. Absolute error below 1e-15 * max(1, |log x|).
 // REQUIREs a finite x > 0.
 double Log(double x);

@@ -89,7 +89,12 @@ Result<DecisionId> ParseDecision(const std::string& text) {
 Result<admin::Explanation> AdminPorts::Explain(const std::string& decision) const {
   const auto id = ParseDecision(decision);
   if (!id.ok()) return id.error();
-  const auto row = context_.store.FindDecision(id.value());
+  auto row = context_.store.FindDecision(id.value());
+  if (!row.ok() && row.error().code == Code::kNotFound) {
+    // It may be on its way into the log: the commit thread gathers decisions.
+    const Status turn = context_.queue.RunExclusive([](store::Store&) { return Status(); });
+    if (turn.ok()) row = context_.store.FindDecision(id.value());
+  }
   if (!row.ok()) {
     if (row.error().code != Code::kNotFound) return row.error();
     return MakeError(Code::kNotFound, "unknown_decision",

@@ -41,9 +41,14 @@ void Report(const JobProgress& progress) {
   std::fflush(stdout);
 }
 
-// Idle priority of CPU and disk, and death with the parent.
+// Idle priority of CPU and disk, the first to go where memory runs out, and death with
+// the parent.
 bool Prepare(const JobOptions& options) {
   setpriority(PRIO_PROCESS, 0, 19);
+  if (std::FILE* score = std::fopen("/proc/self/oom_score_adj", "we")) {
+    std::fputs("800", score);
+    std::fclose(score);
+  }
   constexpr int kWhoProcess = 1;
   constexpr int kIdleClass = 3 << 13;
   syscall(SYS_ioprio_set, kWhoProcess, 0, kIdleClass);

@@ -122,7 +122,7 @@ Status EmbeddingOf(const LiveView& view, const wire::Route& request, bool may_wa
     if (!request.text().empty()) {
       return MakeError(Code::kInvalidArgument, "text_and_embedding", "send either text or an embedding, not both");
     }
-    vector->assign(request.embedding().begin(), request.embedding().end());
+    vector->assign(request.embedding().data(), request.embedding().data() + request.embedding_size());
     if (dimension == 0) {  // no bundle yet: every query lies in the background
       if (vector->size() > policy::kDimensionMax) {
         return MakeError(

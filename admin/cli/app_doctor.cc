@@ -202,7 +202,9 @@ void Doctor::CheckSilence(const json& status) {
 void Doctor::CheckDaemon() {
   const auto ready = AskAdmin(context_, "GET", "/ready", "");
   if (const Failed* failed = std::get_if<Failed>(&ready)) {
-    return Add(Verdict::kBroken, "daemon", failed->error.message, "journalctl -u pointsmand says more");
+    const bool pool = failed->error.reason == "no_model" || failed->error.reason == "no_healthy_model";
+    if (!pool) return Add(Verdict::kBroken, "daemon", failed->error.message, "journalctl -u pointsmand says more");
+    Add(Verdict::kLook, "models", failed->error.message, "pointsman models list");
   }
   const auto answer = AskAdmin(context_, "GET", "/status", "");
   if (const Failed* failed = std::get_if<Failed>(&answer)) {

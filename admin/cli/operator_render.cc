@@ -124,6 +124,9 @@ double FieldNumber(const json& object, const char* name) {
 
 // Nothing where nobody stands out.
 void ShowSubjects(Context& context, const json& subjects) {
+  if (FieldNumber(subjects, "excluded") > 0) {
+    context.out << "\n" << FieldText(subjects, "excluded") << " subjects are excluded: what they say does not count\n";
+  }
   const json& conspicuous = List(subjects, "conspicuous");
   if (conspicuous.empty()) return;
   context.out << "\n";

@@ -13,6 +13,7 @@
 #include "admin/cli/admin_call.h"
 #include "admin/cli/http_client.h"
 #include "admin/cli/model_render.h"
+#include "admin/cli/offline_transfer_verbs.h"
 #include "admin/cli/operator_render.h"
 #include "admin/cli/probe_file.h"
 #include "admin/cli/render.h"
@@ -330,6 +331,32 @@ void AddRefit(CLI::App& app, Context& context) {
   });
 }
 
+void ShowExclusion(Context& context, const json& answer) {
+  context.out << "subject " << FieldText(answer, "subject")
+              << (answer.value("before", false) ? " was excluded before\n" : " counts no more\n");
+  if (FieldNumber(answer, "reports") > 0) {
+    context.out << "Its " << FieldText(answer, "reports")
+                << " reports are in the log. Those before the exclusion go on counting and fade; `pointsman forget "
+                   "--subject "
+                << FieldText(answer, "subject") << "` takes them out (with the daemon stopped).\n";
+  }
+}
+
+void AddExclude(CLI::App& app, Context& context) {
+  CLI::App* verb = AddVerb(app, context, "exclude",
+                           "Lets what a subject says count no more, from here on and for good; it is stored still",
+                           "pointsman exclude --subject alice --tenant shop");
+  verb->group(kGroup);
+  auto subject = std::make_shared<SubjectArguments>();
+  AddSubjectOptions(*verb, "--subject", "Whose reports", subject.get());
+  verb->get_option("--subject")->required();
+  verb->callback([&context, subject] {
+    json body = {{"subject", subject->subject}};
+    if (!subject->tenant.empty()) body["tenant"] = subject->tenant;
+    context.exit = Post(context, "/v1/subjects/exclude", body, ShowExclusion);
+  });
+}
+
 void AddLearning(CLI::App& app, Context& context, const char* name, bool frozen, const char* help,
                  const char* example) {
   CLI::App* verb = AddVerb(app, context, name, help, example);
@@ -351,6 +378,7 @@ void AddOperatorVerbs(CLI::App& app, Context& context) {
   AddBootstrap(app, context);
   AddExplain(app, context);
   AddRefit(app, context);
+  AddExclude(app, context);
   AddLearning(app, context, "freeze", true, "Stops learning; feedback is stored and not folded", "pointsman freeze");
   AddLearning(app, context, "resume", false, "Learns again", "pointsman resume");
   AddRollout(app, context, kGroup);

@@ -1,6 +1,7 @@
 #include "policy/belief/membership.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/contract.h"
@@ -19,9 +20,15 @@ ClusterWeights WeighClusters(const Bundle& bundle, const kernels::Nearest& neare
   double top = bundle.background_similarity;
   for (const auto& scored : nearest) top = std::max(top, scored.score);
   ClusterWeights weights;
-  weights.push_back({kBackground, exact::Exp((bundle.background_similarity - top) / bundle.membership_temperature)});
-  for (const auto& scored : nearest) {
-    weights.push_back({ClusterId{scored.row + 1}, exact::Exp((scored.score - top) / bundle.membership_temperature)});
+  std::array<double, 1 + kNearestClusters> shares{};
+  shares[0] = (bundle.background_similarity - top) / bundle.membership_temperature;
+  for (std::size_t i = 0; i < nearest.size(); ++i) {
+    shares[1 + i] = (nearest[i].score - top) / bundle.membership_temperature;
+  }
+  exact::ExpEach(std::span(shares).first(1 + nearest.size()));
+  weights.push_back({kBackground, shares[0]});
+  for (std::size_t i = 0; i < nearest.size(); ++i) {
+    weights.push_back({ClusterId{nearest[i].row + 1}, shares[1 + i]});
   }
   // Ascending clusters, by insertion: there are at most four.
   for (std::size_t i = 2; i < weights.size(); ++i) {
@@ -37,11 +44,15 @@ ClusterWeights WeighClusters(const Bundle& bundle, const kernels::Nearest& neare
 
 AnchorWeights WeighAnchors(const Bundle& bundle, const kernels::Nearest& nearest) {
   AnchorWeights weights;
+  std::array<double, kNearestAnchors> shares{};
+  for (std::size_t i = 0; i < nearest.size(); ++i) {
+    shares[i] = (nearest[i].score - nearest[0].score) / bundle.membership_temperature;
+  }
+  exact::ExpEach(std::span(shares).first(nearest.size()));
   double total = 0;
-  for (const auto& scored : nearest) {
-    const double weight = exact::Exp((scored.score - nearest[0].score) / bundle.membership_temperature);
-    weights.push_back({scored.row, weight});
-    total += weight;
+  for (std::size_t i = 0; i < nearest.size(); ++i) {
+    weights.push_back({nearest[i].row, shares[i]});
+    total += shares[i];
   }
   for (auto& entry : weights) entry.weight /= total;
   return weights;

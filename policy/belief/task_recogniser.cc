@@ -1,5 +1,7 @@
 #include "policy/belief/task_recogniser.h"
 
+#include <array>
+
 #include "base/contract.h"
 #include "base/exact_math.h"
 #include "policy/kernels/nearest.h"
@@ -14,11 +16,13 @@ static_assert(kLikeliest == TaskProbabilities::capacity());
 // Softmax over the kept ones only: cutting and renormalising cancels the others.
 TaskProbabilities Softmax(const kernels::Nearest& logits) {
   TaskProbabilities probabilities;
+  std::array<double, kLikeliest> weights{};
+  for (std::size_t i = 0; i < logits.size(); ++i) weights[i] = logits[i].score - logits[0].score;
+  exact::ExpEach(std::span(weights).first(logits.size()));
   double total = 0;
-  for (const auto& scored : logits) {
-    const double weight = exact::Exp(scored.score - logits[0].score);
-    probabilities.push_back({scored.row, weight});
-    total += weight;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    probabilities.push_back({logits[i].row, weights[i]});
+    total += weights[i];
   }
   for (auto& entry : probabilities) entry.probability /= total;
   return probabilities;

@@ -34,25 +34,44 @@ inline void CoarseDots(const std::uint8_t* rows, std::size_t stride, const std::
 
 inline double SumOfDoubles(__m256d v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 
-inline __m256d AddSquares(__m256d sum, __m256 v) {
-  const __m256d low = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
-  const __m256d high = _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
-  return _mm256_fmadd_pd(high, high, _mm256_fmadd_pd(low, low, sum));
+// Two sums side by side: one alone would wait for each addition.
+struct Squares {
+  __m256d low = _mm256_setzero_pd();
+  __m256d high = _mm256_setzero_pd();
+
+  void Add(__m256 v) {
+    const __m256d first = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+    const __m256d second = _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+    low = _mm256_fmadd_pd(first, first, low);
+    high = _mm256_fmadd_pd(second, second, high);
+  }
+  double Total() const { return SumOfDoubles(_mm256_add_pd(low, high)); }
+};
+
+// The largest size of a number; eight at a time, since a compiler keeps the order
+// of comparisons and would wait for each.
+inline float LargestSize(const float* numbers, std::size_t count) {
+  const __m256 sign = _mm256_set1_ps(-0.0F);
+  __m256 sizes = _mm256_setzero_ps();
+  std::size_t i = 0;
+  for (; i + 8 <= count; i += 8) sizes = _mm256_max_ps(sizes, _mm256_andnot_ps(sign, _mm256_loadu_ps(numbers + i)));
+  float largest = 0;
+  for (int j = 0; j < 8; ++j) largest = sizes[j] > largest ? sizes[j] : largest;
+  for (; i < count; ++i) {
+    const float size = numbers[i] < 0 ? -numbers[i] : numbers[i];
+    largest = size > largest ? size : largest;
+  }
+  return largest;
 }
 
 }  // namespace
 
 CoarseNorms CoarseRoundV3(const float* query, std::size_t dimension, std::size_t padded, std::int8_t* values) {
-  float largest = 0;
-  for (std::size_t i = 0; i < dimension; ++i) {
-    const float size = query[i] < 0 ? -query[i] : query[i];
-    largest = size > largest ? size : largest;
-  }
-  CoarseNorms norms{.scale = largest / 127};
+  CoarseNorms norms{.scale = LargestSize(query, dimension) / 127};
   const __m256 scale = _mm256_set1_ps(norms.scale);
   const __m256 inverse = _mm256_set1_ps(norms.scale > 0 ? 1 / norms.scale : 0);
-  __m256d squares = _mm256_setzero_pd();
-  __m256d missed = _mm256_setzero_pd();
+  Squares squares;
+  Squares missed;
   __m256i sum = _mm256_setzero_si256();
   for (std::size_t i = 0; i < padded; i += 8) {
     float tail[8] = {};
@@ -64,15 +83,15 @@ CoarseNorms CoarseRoundV3(const float* query, std::size_t dimension, std::size_t
     const __m256 number = _mm256_loadu_ps(from);
     const __m256i steps = _mm256_cvtps_epi32(_mm256_mul_ps(number, inverse));
     const __m256 left = _mm256_fnmadd_ps(scale, _mm256_cvtepi32_ps(steps), number);
-    squares = AddSquares(squares, number);
-    missed = AddSquares(missed, left);
+    squares.Add(number);
+    missed.Add(left);
     sum = _mm256_add_epi32(sum, steps);
     const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(steps), _mm256_extracti128_si256(steps, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(values + i), _mm_packs_epi16(words, words));
   }
   norms.sum = SumOfInts(sum);
-  norms.squares = SumOfDoubles(squares);
-  norms.missed = SumOfDoubles(missed);
+  norms.squares = squares.Total();
+  norms.missed = missed.Total();
   return norms;
 }
 

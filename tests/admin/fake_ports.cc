@@ -67,6 +67,12 @@ Result<UndoReport> FakePorts::Undo(const Caller& caller) {
   return UndoReport{"the price of alpha was changed", 9, "alpha costs 1 and 2"};
 }
 
+Result<ExclusionReport> FakePorts::ExcludeSubject(const Caller& caller, const std::string& subject,
+                                                  const std::string& tenant) {
+  Keep(caller, "exclude " + subject + " " + tenant);
+  return ExclusionReport{"0x0123456789abcdef", 12, false};
+}
+
 namespace {
 
 StatusReport::Subjects FakeSubjects() {
@@ -76,6 +82,7 @@ StatusReport::Subjects FakeSubjects() {
           .withheld = 0.5,
           .watched = 4,
           .distrusted = 1,
+          .excluded = 1,
           .likeness = 0.25,
           .group_alarm = true,
           .group_since = 11,

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "base/unit_draw.h"
 
@@ -51,6 +53,30 @@ TEST(ExactMath, TheBitsAreTheSameOnEveryMachine) {
   EXPECT_EQ(exact::Exp2(0.3), 0x1.3b2c47bff8329p+0);
   EXPECT_EQ(exact::Exp(-1.7), 0x1.7622c78a98a07p-3);
   EXPECT_EQ(exact::Log(7.5), 0x1.01e85798eb9a3p+1);
+}
+
+TEST(ExactMath, ManyAtOnceHaveTheBitsOfTheSeriesTakenOneByOne) {
+  const auto alone = [](double x) {  // the definition, as it was frozen
+    if (x > 710) return std::numeric_limits<double>::infinity();
+    if (x < -750) return 0.0;
+    const double scaled = x * 1.4426950408889634074;
+    const int n = static_cast<int>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+    const double r = (x - n * 0x1.62e42fefa38p-1) - n * 0x1.ef35793c7673p-45;
+    double sum = 1;
+    for (int k = 16; k >= 1; --k) sum = 1 + sum * (r / k);
+    return std::ldexp(sum, n);
+  };
+  SplitMix64 random(4);
+  for (std::size_t count = 0; count <= 13; ++count) {
+    for (int round = 0; round < 2'000; ++round) {
+      std::vector<double> numbers(count);
+      for (double& x : numbers) x = (round % 2 == 0 ? 20 : 1600) * (random.Unit() - 0.5);
+      std::vector<double> expected(count);
+      std::transform(numbers.begin(), numbers.end(), expected.begin(), alone);
+      exact::ExpEach(numbers);
+      ASSERT_EQ(numbers, expected) << "seed 4, round " << round;
+    }
+  }
 }
 
 TEST(ExactMathDeathTest, LogOfZeroIsOurBug) { EXPECT_DEATH((void)exact::Log(0), "REQUIRE"); }

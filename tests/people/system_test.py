@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -108,6 +109,23 @@ class Reload(unittest.TestCase):
         self.assertRegex(log, r"changed: budget.usd_per_request: 0.0 -> 0.5")
         self.assertRegex(log, r"changed: limits.connections: 1024 -> 99")
         self.assertRegex(log, r"limits has changed; it needs a restart")
+
+
+class Learning(unittest.TestCase):
+    def test_ratings_change_who_answers(self):
+        """Two models of one price of which nothing is known; users like one of them better."""
+        price = "input_usd_per_million = 1\noutput_usd_per_million = 1\n"
+        for liked in ("one", "two"):
+            daemon = Daemon(models=False, more='[[models]]\nname = "one"\n%s[[models]]\nname = "two"\n%s' % (price, price))
+            self.addCleanup(daemon.close)
+            draw = random.Random(3)
+            with pointsman.Client(daemon.path, timeout=60) as router:
+                for n in range(300):
+                    decision = router.route("question %d" % n)
+                    happy = draw.random() < (0.9 if decision.model == liked else 0.2)
+                    router.rate(decision, float(happy), source="thumbs", subject="user %d" % n)
+                played = [router.route("another question", no_explore=True).model for _ in range(20)]
+            self.assertEqual(played, [liked] * 20)
 
 
 class Metrics(unittest.TestCase):
