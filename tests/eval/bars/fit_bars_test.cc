@@ -107,7 +107,7 @@ INSTANTIATE_TEST_SUITE_P(Tables, TrouterBars,
                                            TrouterCase{"Mmlupro", "mmlupro_dev", true, false},
                                            TrouterCase{"MmluproNameless", "mmlupro_dev", false, false},
                                            TrouterCase{"MmluproUnseen", "mmlupro_dev", true, true}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
 }  // namespace pointsman::eval
