@@ -94,15 +94,12 @@ void AddGlobalOptions(CLI::App& app, Context& context) {
       "71 system resource; 74 input or output; 75 try later; 77 not permitted; 78 configuration.");
 }
 
-// What the parser could not read: its message for people and, where the words ask for JSON,
-// the object that every verb prints for a failure.
-Exit FailUsage(const CLI::App& app, Context& context, const CLI::ParseError& error, int argc, char** argv) {
-  context.json =
-      std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
-  if (context.json) {
-    return context.Fail(MakeError(Code::kInvalidArgument, "usage", error.what()), Exit::kUsage);
-  }
-  app.exit(error);
+// What the parser could not read, as every verb tells a failure.
+Exit FailUsage(Context& context, const CLI::ParseError& error, int argc, char** argv) {
+  const auto is_json = [](const char* word) { return std::string_view(word) == "--json"; };
+  context.json = std::any_of(argv + 1, argv + argc, is_json);
+  context.Fail(MakeError(Code::kInvalidArgument, "usage", error.what()), Exit::kUsage);
+  context.err << "`pointsman --help` lists the verbs; `pointsman VERB --help` shows one with an example.\n";
   return Exit::kUsage;
 }
 
@@ -138,7 +135,7 @@ int Run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() != 0) return static_cast<int>(FailUsage(app, context, error, argc, argv));
+    if (error.get_exit_code() != 0) return static_cast<int>(FailUsage(context, error, argc, argv));
     return app.exit(error);  // help or the version was asked for
   }
   context.out.flush();

@@ -190,7 +190,8 @@ std::string ManualPage(const CLI::App& app, const std::string& version) {
       "which language model answers each query\n.SH SYNOPSIS\n.B pointsman\n\\fIVERB\\fR [\\fIARGUMENTS\\fR]\n"
       ".SH DESCRIPTION\nClient verbs talk to the route socket, operator verbs to the admin socket, offline "
       "verbs open files.\nResults go to standard output, everything else to standard error. With "
-      "\\fB\\-\\-json\\fR a verb prints exactly one JSON object, also for a failure.\n";
+      "\\fB\\-\\-json\\fR a verb prints exactly one JSON object, also for a failure; export, and top "
+      "with \\fB\\-\\-rounds\\fR, one a line.\n";
   std::string group;
   WalkAll(app, [&](const std::vector<std::string>& path, const CLI::App& verb) {
     if (path.empty()) return;

@@ -198,7 +198,7 @@ void ShowQueue(Context& context, const json& decisions) {
                {"+-", Align::kRight}});
   for (const json& task : decisions) {
     table.Row({FieldText(task, "decision"), FieldText(task, "model"), MainCluster(task),
-               task.value("audit", false) ? "audit" : "asked", Fixed(FieldNumber(task, "worth"), 4),
+               task.value("audit", false) ? "audit" : "asked", Significant(FieldNumber(task, "worth")),
                Fixed(FieldNumber(task, "gold_probability"), 4), Fixed(FieldNumber(task, "predicted_quality"), 2),
                Fixed(FieldNumber(task, "predicted_deviation"), 2)});
   }
@@ -209,7 +209,8 @@ Exit GoldNext(Context& context, std::size_t count) {
   auto answer = AskAdmin(context, "GET", "/v1/gold/next", "");
   if (const Failed* failed = std::get_if<Failed>(&answer)) return context.Fail(failed->error, failed->exit);
   json decisions = std::get<json>(answer).value("decisions", json::array());
-  if (decisions.size() > count) decisions.erase(decisions.begin() + static_cast<std::ptrdiff_t>(count), decisions.end());
+  if (decisions.size() > count)
+    decisions.erase(decisions.begin() + static_cast<std::ptrdiff_t>(count), decisions.end());
   if (context.json) return context.Print({{"decisions", std::move(decisions)}});
   ShowQueue(context, decisions);
   return Exit::kOk;

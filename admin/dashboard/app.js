@@ -87,7 +87,10 @@ function theme() {
 
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.getElementById('dialog').open) return;
-  if (event.target.matches('input, select, textarea')) return;
+  if (event.target.matches('input, select, textarea')) {
+    if (event.key === 'Escape') event.target.blur();  // so that the keys of the pages work again
+    return;
+  }
   if (view.key && view.key(event)) return event.preventDefault();
   const page = kPages[Number(event.key) - 1];
   if (page) location.hash = `#/${page[0]}`;

@@ -30,7 +30,8 @@ function trial({ trial: t }) {
 }
 
 function row(model, total) {
-  const worst = model.biases[0];
+  const worst = [...model.biases].sort((a, b) => Math.abs(b.bias) - Math.abs(a.bias))[0];
+  const every = model.biases.map((b) => `${b.source} ${b.bias >= 0 ? '+' : ''}${fixed(b.bias, 2)} ± ${fixed(b.deviation, 2)}`);
   return el('tr', {},
     el('td', { class: 'nowrap' }, dot(model.name), el('b', {}, model.name), model.epoch > 1 ? ` (epoch ${model.epoch})` : ''),
     el('td', {}, el('span', { class: `tag ${kTones[model.state] || ''}` }, model.state), trial(model)),
@@ -41,7 +42,7 @@ function row(model, total) {
     el('td', { class: 'num' }, whole(model.ratings)), el('td', { class: 'num' }, whole(model.gold)),
     el('td', { class: 'num' }, model.failures > 0 ? el('span', { class: 'bad' }, whole(model.failures)) : '0'),
     el('td', {}, worst ? [around(worst.bias, worst.deviation, .5, colourOf(model.name)),
-      el('p', { class: 'note' }, `${worst.source} ${worst.bias >= 0 ? '+' : ''}${fixed(worst.bias, 2)} ± ${fixed(worst.deviation, 2)}`)] : '–'),
+      el('p', { class: 'note' }, every.join(', '))] : '–'),
     el('td', {}, model.state === 'retired' ? null : el('div', { class: 'row tight' },
       el('button', { class: 'small', type: 'button', onclick: () => setPrice(model) }, 'Price'),
       model.state === 'draining' ? null

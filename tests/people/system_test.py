@@ -245,6 +245,15 @@ class Shells(unittest.TestCase):
                     done = run(*words, file.name)
                     self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    @unittest.skipIf(shutil.which("fish") is None, "no fish on this machine: ./dev tools")
+    def test_fish_completes_by_verb_and_past_options(self):
+        def offered(line):
+            done = run("fish", "--no-config", "-c", self.script("fish") + "complete -C'%s'" % line)
+            return [word.split("\t")[0] for word in done.stdout.splitlines()]
+        self.assertEqual(offered("pointsman models a"), ["activate", "add"])
+        self.assertEqual(offered("pointsman --socket x route --pre"), ["--preset"])
+        self.assertEqual(offered("pointsman gold n"), ["next"])
+
     def verbs(self, *words):
         """Every verb below `words`, families by their verbs, as --help lists them."""
         page = run(BIN + "/pointsman", *words, "--help").stdout
@@ -360,6 +369,23 @@ class Verbs(unittest.TestCase):
         self.assertIn("-> pointsman bootstrap run", done.stdout)
         report = json.loads(self.pointsman("doctor", "--json", "--config", self.daemon.folder.name + "/c.toml").stdout)
         self.assertTrue(report["healthy"])
+
+    def test_doctor_sees_who_else_may_look_and_a_pool_without_models(self):
+        daemon = Daemon(models=False)
+        self.addCleanup(daemon.close)
+        folder = daemon.folder.name
+
+        def doctor():
+            return run(BIN + "/pointsman", "--socket", folder + "/r.sock", "--admin-socket", folder + "/a.sock", "doctor",
+                       "--config", folder + "/c.toml")
+
+        self.assertRegex(doctor().stdout, r"ok\s+permissions: only the owner")
+        self.assertRegex(doctor().stdout, r"look\s+models: no model of the pool may be chosen")
+        os.chmod(folder + "/store", 0o755)
+        done = doctor()
+        self.assertRegex(done.stdout, r"look\s+permissions: \S+/store has mode 755")
+        self.assertIn("-> others may look into the store: chmod 0700", done.stdout)
+        os.chmod(folder + "/store", 0o700)
 
     def test_doctor_finds_a_daemon_that_is_away_and_a_broken_configuration(self):
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:

@@ -68,7 +68,7 @@ class Grammar(unittest.TestCase):
         for words, _ in self.verbs:
             plain = self.pointsman(*words, "--no-such-option")
             self.assertEqual((plain.returncode, plain.stdout), (2, ""), words)
-            self.assertTrue(plain.stderr, words)
+            self.assertRegex(plain.stderr, r"^pointsman: .*\(usage\)\n.*--help", words)
             done = self.pointsman(*words, "--no-such-option", "--json")
             self.assertEqual(done.returncode, 2, words)
             self.assertTrue(done.stderr, words)
