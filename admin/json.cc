@@ -529,6 +529,9 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
     fields.Text("table_path", &out.table_path, false);
     fields.Text("plan_path", &out.plan_path, false);
     fields.Text("labels", &out.labels, false);
+    fields.Text("method", &out.method, false);
+    fields.Text("filter", &out.filter, false);
+    fields.Text("recogniser", &out.recogniser, false);
     fields.Whole("clusters_max", &out.clusters_max, false);
     fields.Whole("seed", &out.seed, false);
     fields.Flag("refit_embedder", &out.refit_embedder, false);

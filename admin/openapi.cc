@@ -136,7 +136,8 @@ constexpr std::array kSchemas = {
            true},
     Schema{"ActivateRequest", "target:any"},
     Schema{"BootstrapRequest",
-           "table_path?:text plan_path?:text labels?:consensus|scores clusters_max?:int seed?:int embedder?:text "
+           "table_path?:text plan_path?:text labels?:consensus|scores method?:text filter?:text "
+           "recogniser?:text clusters_max?:int seed?:int embedder?:text "
            "refit_embedder?:bool activate?:bool force?:bool",
            true},
     Schema{"Bootstrap",

@@ -251,9 +251,12 @@ struct GenerationDiff {
 };
 
 struct BootstrapRequest {
-  std::string table_path;            // absolute; readable by the daemon; or
-  std::string plan_path;             // the same: queries and answers are bought by it
-  std::string labels = "consensus";  // consensus, scores
+  std::string table_path;             // absolute; readable by the daemon; or
+  std::string plan_path;              // the same: queries and answers are bought by it
+  std::string labels = "consensus";   // consensus, scores
+  std::string method = "shared";      // of the clusters: shared, scaled, cascal
+  std::string filter = "none";        // rows that the consensus leaves out: bootstrap/job/build_choices.h
+  std::string recogniser = "linear";  // of task types: linear, dual
   std::uint32_t clusters_max = 32;
   std::uint64_t seed = 0;
   bool refit_embedder = false;   // default: keep the live embedder

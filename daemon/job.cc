@@ -18,6 +18,7 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "bootstrap/data/table_reader.h"
+#include "bootstrap/job/build_choices.h"
 #include "bootstrap/job/bundle_builder.h"
 #include "bootstrap/job/collection.h"
 #include "daemon/job_plan.h"
@@ -154,6 +155,11 @@ Status Build(const JobOptions& options) {
   } else if (options.labels != "consensus") {
     return MakeError(Code::kInvalidArgument, "labels", "--labels must be consensus or scores");
   }
+  const auto choices = bootstrap::ChoicesFromNames(options.method, options.filter, options.recogniser);
+  if (!choices.ok()) return choices.error();
+  build.cluster_method = choices->method;
+  build.filter = choices->filter;
+  build.recogniser = choices->recogniser;
   if (const Status chosen = ChooseEmbedder(options.embedder, &build); !chosen.ok()) return chosen;
   build.clusters_max = options.clusters_max;
   build.seed = options.seed;

@@ -214,6 +214,9 @@ struct BootstrapArguments {
   std::string table;
   std::string plan;
   std::string labels = "consensus";
+  std::string method = "shared";
+  std::string filter = "none";
+  std::string recogniser = "linear";
   std::uint32_t clusters = 32;
   std::uint64_t seed = 0;
   bool no_activate = false;
@@ -236,10 +239,17 @@ Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
   }
   const bool planned = !arguments.plan.empty();
   const std::string path = AbsolutePath(planned ? arguments.plan : arguments.table);
-  const json body = {{planned ? "plan_path" : "table_path", path}, {"labels", arguments.labels},
-                     {"clusters_max", arguments.clusters},         {"seed", arguments.seed},
-                     {"refit_embedder", arguments.refit_embedder}, {"embedder", arguments.embedder},
-                     {"activate", !arguments.no_activate},         {"force", arguments.force}};
+  const json body = {{planned ? "plan_path" : "table_path", path},
+                     {"labels", arguments.labels},
+                     {"method", arguments.method},
+                     {"filter", arguments.filter},
+                     {"recogniser", arguments.recogniser},
+                     {"clusters_max", arguments.clusters},
+                     {"seed", arguments.seed},
+                     {"refit_embedder", arguments.refit_embedder},
+                     {"embedder", arguments.embedder},
+                     {"activate", !arguments.no_activate},
+                     {"force", arguments.force}};
   const auto answer = AskAdmin(context, "POST", "/v1/bootstrap", admin::Dump(body));
   if (!arguments.wait || !std::holds_alternative<json>(answer)) return Finish(context, answer, ShowBootstrap);
   return WaitForBootstrap(context);
@@ -263,6 +273,16 @@ void AddBootstrap(CLI::App& app, Context& context) {
                   "where it stopped, nothing is paid twice");
   run->add_option("--labels", arguments->labels, "Where quality comes from: consensus or scores")
       ->check(CLI::IsMember({"consensus", "scores"}));
+  run->add_option("--method", arguments->method,
+                  "Where clusters come from: shared (one k-means), scaled (merged where models rank alike) or cascal "
+                  "(as published)")
+      ->check(CLI::IsMember({"shared", "scaled", "cascal"}));
+  run->add_option(
+         "--filter", arguments->filter,
+         "Rows that the consensus leaves out (crowd: lets count less); `bootstrap report` tells when that pays")
+      ->check(CLI::IsMember({"none", "plurality", "above-chance", "not-by-chance", "crowd"}));
+  run->add_option("--recogniser", arguments->recogniser, "What recognises task types: linear or dual")
+      ->check(CLI::IsMember({"linear", "dual"}));
   run->add_option("--clusters", arguments->clusters, "Most clusters to make")->check(CLI::Range(1, 4096));
   run->add_option("--seed", arguments->seed, "Seed of the fit");
   run->add_flag("--no-activate", arguments->no_activate, "Store the bundle; activate it later");

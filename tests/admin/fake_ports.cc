@@ -299,6 +299,9 @@ Result<GenerationReport> FakePorts::Rollback(const Caller& caller) {
 Result<BootstrapReport> FakePorts::StartBootstrap(const Caller& caller, const BootstrapRequest& request) {
   Keep(caller, "bootstrap " + request.table_path + " " + request.labels + " " + std::to_string(request.clusters_max) +
                    " " + std::to_string(request.seed) + (request.refit_embedder ? " refit" : "") +
+                   (request.method == "shared" ? "" : " " + request.method) +
+                   (request.filter == "none" ? "" : " " + request.filter) +
+                   (request.recogniser == "linear" ? "" : " " + request.recogniser) +
                    (request.activate ? " activate" : ""));
   BootstrapReport report;
   report.state = "running";
