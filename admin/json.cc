@@ -361,6 +361,8 @@ json ToJson(const Explanation& explanation) {
           {"incumbent", explanation.incumbent},
           {"followed", explanation.followed},
           {"router_share", Finite(explanation.router_share)},
+          {"observed", explanation.observed},
+          {"advised", explanation.advised},
           {"prior", Finite(explanation.prior)},
           {"predicted_quality", Finite(explanation.predicted_quality)},
           {"predicted_deviation", Finite(explanation.predicted_deviation)},
@@ -423,7 +425,14 @@ json ToJson(const TrafficReport& report) {
           {"clusters", std::move(clusters)},
           {"channels", std::move(channels)},
           {"dearest", AloneJson(report.dearest)},
-          {"best", AloneJson(report.best)}};
+          {"best", AloneJson(report.best)},
+          {"observed",
+           {{"decisions", Number64(report.observed.decisions)},
+            {"agreed", Number64(report.observed.agreed)},
+            {"quality", Finite(report.observed.quality)},
+            {"cost_usd", Finite(report.observed.cost_usd)},
+            {"advised_quality", Finite(report.observed.advised_quality)},
+            {"advised_cost_usd", Finite(report.observed.advised_cost_usd)}}}};
 }
 
 json ToJson(const GoldTask& task) {

@@ -120,7 +120,10 @@ constexpr std::array kSchemas = {
            "conflict:bool"},
     Schema{"Traffic",
            "from_us:int to_us:int decisions:big audits:big forced:big quality:real cost_usd:real points:[TrafficPoint] "
-           "models:[TrafficShare] clusters:[TrafficCluster] channels:[TrafficChannel] dearest:Alone best:Alone"},
+           "models:[TrafficShare] clusters:[TrafficCluster] channels:[TrafficChannel] dearest:Alone best:Alone "
+           "observed:Observed"},
+    Schema{"Observed",
+           "decisions:big agreed:big quality:real cost_usd:real advised_quality:real advised_cost_usd:real"},
     Schema{"TrafficPoint", "at_us:int decisions:big quality:real cost_usd:real"},
     Schema{"TrafficShare", "model:text decisions:big candidates:big quality:real cost_usd:real"},
     Schema{"TrafficCluster", "number:int decisions:real"},
@@ -158,7 +161,8 @@ constexpr std::array kSchemas = {
     Schema{"ModelChange", "name:text prior_from:real prior_to:real share_from:real share_to:real"},
     Schema{"Explanation",
            "decision:text sequence:big decided_at_us:int generation:int chosen:text propensity:real audit:bool "
-           "forced:bool gold_wanted:bool incumbent:text followed:bool router_share:real prior:real "
+           "forced:bool gold_wanted:bool incumbent:text followed:bool router_share:real observed:bool advised:text "
+           "prior:real "
            "predicted_quality:real predicted_deviation:real clusters:[Named] "
            "tasks:[Named] candidates:[Candidate] channels:[Channel] outcome_known:bool tokens_out:int latency_ms:real "
            "failed:bool open:bool",

@@ -315,6 +315,8 @@ struct Explanation {
   std::string incumbent;  // who could have been followed; empty: nobody
   bool followed = false;  // and was
   double router_share = 1;
+  bool observed = false;  // the caller chose
+  std::string advised;    // what would have been played then
   double prior = 0, predicted_quality = 0, predicted_deviation = 0;
   struct Named {
     std::uint32_t number = 0;
@@ -383,6 +385,15 @@ struct TrafficReport {
     double quality_gained = 0;
   };
   Alone dearest, best;
+  // Decisions that the callers made themselves and let be observed, and what the router
+  // would have played there, as predicted.
+  struct Observed {
+    std::uint64_t decisions = 0;
+    std::uint64_t agreed = 0;          // the router would have played the same
+    double quality = 0, cost_usd = 0;  // means of what was played
+    double advised_quality = 0, advised_cost_usd = 0;
+  };
+  Observed observed;
 };
 
 // A decision that asked for gold, still takes it and has none yet. No text is stored:

@@ -86,6 +86,9 @@ class AdminPorts final : public admin::Ports {
   Result<Reply> Ask(const admin::Caller& caller, FrameKind kind, const Request& request);
   Result<admin::ModelReport> ReportOf(const std::string& name) const;
   Result<admin::GenerationReport> ReportOf(pointsman::Generation generation) const;
+  // Until what was submitted before is in the log: the commit thread gathers decisions, and
+  // who asked for one wants to see it. A log that takes nothing more is read as it is.
+  void AwaitLog() const;
   Status UndoRefit(const Actor& actor, const policy::LastChange& last, admin::UndoReport* report);
   Result<BundleHash> FindTarget(const std::string& target) const;
 

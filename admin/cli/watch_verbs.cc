@@ -82,6 +82,15 @@ void ShowShares(Context& context, const Frame& frame) {
                Fixed(FieldNumber(model, "quality"), 3), Dollars(FieldNumber(model, "cost_usd"))});
   }
   table.Print(context.out, context.colour);
+  const json observed = traffic.value("observed", json::object());
+  if (FieldNumber(observed, "decisions") > 0) {
+    context.out << "\nobserved " << FieldText(observed, "decisions")
+                << " of them: the callers chose. The router agreed in " << FieldText(observed, "agreed")
+                << "; it would have had quality " << Fixed(FieldNumber(observed, "advised_quality"), 3) << " at "
+                << Dollars(FieldNumber(observed, "advised_cost_usd")) << " instead of "
+                << Fixed(FieldNumber(observed, "quality"), 3) << " at " << Dollars(FieldNumber(observed, "cost_usd"))
+                << " (predicted)\n";
+  }
 }
 
 void ShowBias(Context& context, const Frame& frame) {

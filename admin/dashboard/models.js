@@ -1,5 +1,5 @@
 // Models: prices, what was learnt about each, and the changes an operator may make.
-import { ask, change, colourOf, dollars, dot, el, fixed, get, post, whole } from './api.js';
+import { ask, change, colourOf, dollars, dot, el, fixed, get, post, put, whole } from './api.js';
 import { around, bar } from './chart.js';
 
 const kTones = { active: 'on', draining: 'mid', retired: 'off', new: 'mid', probation: 'mid' };
@@ -57,7 +57,7 @@ export function make(main) {
       const { models } = await get('/v1/models');
       const total = models.reduce((sum, m) => sum + Number(m.decisions), 0);
       models.sort((a, b) => b.decisions - a.decisions);
-      main.replaceChildren(
+      put(main,
         el('div', { class: 'title' }, el('h1', {}, 'Models'), el('p', {}, `${models.filter((m) => m.state === 'active').length} active of ${models.length}`)),
         el('section', { class: 'card scroll' }, models.length === 0
           ? el('p', { class: 'empty' }, 'The pool is empty. ', el('code', {}, 'pointsman models add NAME --input-price 0.15 --output-price 0.60'))

@@ -47,6 +47,7 @@ Result<TrafficReport> FakePorts::Traffic() const {
   report.clusters = {{1, 2.5}};
   report.channels = {{"gold", 1, 1.0}};
   report.dearest = {"beta", 0.01, 0.9, -0.01};
+  report.observed = {2, 1, 0.5, 0.001, 0.75, 0.002};
   return report;
 }
 Result<std::vector<GoldTask>> FakePorts::GoldQueue(std::size_t) const {

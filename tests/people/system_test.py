@@ -361,6 +361,19 @@ class Verbs(unittest.TestCase):
         self.assertNotIn("\x1b", done.stdout)
         self.assertIn("traffic", json.loads(self.pointsman("top", "--json").stdout))
 
+    def test_observed_and_followed_decisions_are_told_apart(self):
+        observed = json.loads(self.pointsman("route", "hello", "--observe", "large", "--json").stdout)
+        self.assertEqual(observed["model"], "large")
+        told = self.pointsman("explain", observed["token"]).stdout
+        self.assertIn("observed the caller chose; the router would have played " + observed["advised"], told)
+        top = self.pointsman("top").stdout
+        self.assertRegex(top, r"observed 1 of them: the callers chose. The router agreed in [01]; ")
+        self.assertEqual(self.pointsman("rollout", "canary", "--share", "0", "--incumbent", "large").returncode, 0)
+        followed = json.loads(self.pointsman("route", "hello", "--json").stdout)
+        self.assertIn("rollout  the incumbent large was followed; the router's share was 0.0 %",
+                      self.pointsman("explain", followed["token"]).stdout)
+        self.assertEqual(self.pointsman("rollout", "full").returncode, 0)
+
     def test_doctor_says_what_is_well_and_what_to_do(self):
         done = self.pointsman("doctor", "--config", self.daemon.folder.name + "/c.toml")
         self.assertEqual(done.returncode, 0, done.stdout)
