@@ -477,7 +477,7 @@ Action ParseCommandLine(int argc, const char* const* argv) {
   job->add_option("--out", options.out_path, "bundle file to write");
   job->add_option("--labels", options.labels, "consensus (no labels needed) or scores")->capture_default_str();
   job->add_option("--method", options.method, "of the clusters: shared, scaled or cascal")->capture_default_str();
-  job->add_option("--filter", options.filter, "none, plurality, above-chance, not-by-chance or crowd")
+  job->add_option("--filter", options.filter, "none, plurality, above-chance, not-by-chance or junk")
       ->capture_default_str();
   job->add_option("--recogniser", options.recogniser, "of task types: linear or dual")->capture_default_str();
   job->add_option("--clusters", options.clusters_max, "most clusters to make")->capture_default_str();

@@ -87,7 +87,7 @@ Exit Report(Context& context, const std::string& path, const bootstrap::ReportOp
   PrintGroups(context, lines, generators);
   context.out
       << "\nKEPT: at least half of the models agree, but not all (the filter). ALL ONE, CHAOTIC: shares of rows.\n"
-      << "JUNK: share of rows that look like chaos, or like one answer from all for no reason (--filter crowd).\n"
+      << "JUNK: share of rows that look like chaos, or like one answer from all for no reason (--filter junk).\n"
       << "REFERENCE: the plurality is the table's reference. SELF: the generator answers its own reference.\n";
   for (const std::string& warning : report->warnings) context.out << "warning: " << Printable(warning) << "\n";
   return Exit::kOk;

@@ -279,8 +279,8 @@ void AddBootstrap(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"shared", "scaled", "cascal"}));
   run->add_option(
          "--filter", arguments->filter,
-         "Rows that the consensus leaves out (crowd: lets count less); `bootstrap report` tells when that pays")
-      ->check(CLI::IsMember({"none", "plurality", "above-chance", "not-by-chance", "crowd"}));
+         "Rows that the consensus leaves out (junk: lets count less); `bootstrap report` tells when that pays")
+      ->check(CLI::IsMember({"none", "plurality", "above-chance", "not-by-chance", "junk"}));
   run->add_option("--recogniser", arguments->recogniser, "What recognises task types: linear or dual")
       ->check(CLI::IsMember({"linear", "dual"}));
   run->add_option("--clusters", arguments->clusters, "Most clusters to make")->check(CLI::Range(1, 4096));

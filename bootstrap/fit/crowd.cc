@@ -12,15 +12,10 @@ namespace {
 
 constexpr int kWeightsAtIteration = 10;
 constexpr double kProfilePseudoCount = 50;
-// Kinds of junk beside the classes of honest items: fixed profiles, learned shares.
-constexpr std::size_t kJunkKinds = 2;       // chaos, then unanimity
-constexpr double kJunkShareAtStart = 0.05;  // of each kind
-constexpr double kUnanimityError = 0.002;   // of one answer
 
 // Sums of one E-step that the M-step needs.
 struct Expectations {
-  std::vector<double> class_total;  // H, and the kinds of junk
-  std::vector<double> honest;       // items: posterior of the H classes together
+  std::vector<double> class_total;  // H
   std::vector<double> answered;     // H x M: N
   std::vector<double> right;        // H x M: a
   std::vector<double> distracted;   // H x M: c
@@ -40,7 +35,6 @@ class CrowdEm {
       : votes_(votes),
         confidence_(options.confidence),
         classes_(options.classes),
-        kinds_(options.classes + (options.junk ? kJunkKinds : 0)),
         models_(votes.models),
         letters_(votes.options) {
     REQUIRE(letters_ >= 1 && classes_ >= 1 && votes.items >= 1 && models_ >= 1, "shape of the votes");
@@ -74,8 +68,7 @@ class CrowdEm {
 
   const Votes& votes_;
   const std::span<const double> confidence_;
-  const std::size_t classes_;  // of honest items
-  const std::size_t kinds_;    // with those of junk
+  const std::size_t classes_;
   const std::size_t models_;
   const std::size_t letters_;
   double other_;  // answers that are neither the truth nor the distractor, on average
@@ -98,9 +91,7 @@ void CrowdEm::Start() {
   std::vector<std::size_t> order(votes_.items);
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return mean[a] < mean[b]; });
-  const double honest = 1 - static_cast<double>(kinds_ - classes_) * kJunkShareAtStart;
-  share_.assign(classes_, honest / static_cast<double>(classes_));
-  share_.resize(kinds_, kJunkShareAtStart);
+  share_.assign(classes_, 1 / static_cast<double>(classes_));
   right_.assign(classes_ * models_, 0.5);
   weight_.assign(models_, 1);
   for (std::size_t h = 0; h < classes_; ++h) {
@@ -130,14 +121,6 @@ LogProfile CrowdEm::ProfileFor(std::size_t options) const {
     profile.distracted.push_back(std::log(distracted_[i]));
     profile.other.push_back(std::log((1 - right_[i] - distracted_[i]) / (static_cast<double>(options) - 2)));
   }
-  if (kinds_ == classes_) return profile;
-  const auto all = static_cast<double>(options);
-  profile.right.resize(profile.right.size() + models_, -std::log(all));
-  profile.distracted.resize(profile.right.size(), -std::log(all));
-  profile.other.resize(profile.right.size(), -std::log(all));
-  profile.right.resize(profile.right.size() + models_, std::log1p(-kUnanimityError));
-  profile.distracted.resize(profile.right.size(), std::log(kUnanimityError / std::max(all - 1, 1.0)));
-  profile.other.resize(profile.right.size(), std::log(kUnanimityError / std::max(all - 1, 1.0)));
   return profile;
 }
 
@@ -146,7 +129,7 @@ LogProfile CrowdEm::ProfileFor(std::size_t options) const {
 double CrowdEm::FillTable(std::size_t item, const LogProfile& profile) {
   const std::size_t options = votes_.options_of(item);
   double top = -1e300;
-  for (std::size_t h = 0; h < kinds_; ++h) {
+  for (std::size_t h = 0; h < classes_; ++h) {
     std::vector<double> for_truth(options, 0);
     std::vector<double> for_distractor(options, 0);
     double base = std::log(share_[h]);
@@ -175,13 +158,12 @@ void CrowdEm::ItemStep(std::size_t item, const LogProfile& profile) {
   double* truth = sums_.truth.data() + item * letters_;
   if (options == 1) {  // right by definition; says nothing about any model
     truth[0] = 1;
-    for (std::size_t h = 0; h < kinds_; ++h) sums_.class_total[h] += share_[h];
-    for (std::size_t h = 0; h < classes_; ++h) sums_.honest[item] += share_[h];
+    for (std::size_t h = 0; h < classes_; ++h) sums_.class_total[h] += share_[h];
     return;
   }
   const double top = FillTable(item, profile);
   double total = 0;
-  for (std::size_t h = 0; h < kinds_; ++h) {
+  for (std::size_t h = 0; h < classes_; ++h) {
     for (std::size_t t = 0; t < options; ++t) {
       for (std::size_t d = 0; d < options; ++d) {
         double& entry = table_[(h * options + t) * options + d];
@@ -189,7 +171,7 @@ void CrowdEm::ItemStep(std::size_t item, const LogProfile& profile) {
       }
     }
   }
-  for (std::size_t h = 0; h < kinds_; ++h) {
+  for (std::size_t h = 0; h < classes_; ++h) {
     std::vector<double> as_truth(options, 0);
     std::vector<double> as_distractor(options, 0);
     double in_class = 0;
@@ -201,10 +183,8 @@ void CrowdEm::ItemStep(std::size_t item, const LogProfile& profile) {
         in_class += gamma;
       }
     }
-    sums_.class_total[h] += in_class;
-    if (h >= classes_) continue;  // junk: says nothing about truth or models
-    sums_.honest[item] += in_class;
     for (std::size_t t = 0; t < options; ++t) truth[t] += as_truth[t];
+    sums_.class_total[h] += in_class;
     for (std::size_t m = 0; m < models_; ++m) {
       const std::int16_t own = votes_.at(item, m);
       if (own == kNoVote) continue;
@@ -217,13 +197,12 @@ void CrowdEm::ItemStep(std::size_t item, const LogProfile& profile) {
 
 void CrowdEm::EStep() {
   const std::size_t cells = classes_ * models_;
-  sums_.class_total.assign(kinds_, 0);
-  sums_.honest.assign(votes_.items, 0);
+  sums_.class_total.assign(classes_, 0);
   sums_.answered.assign(cells, 0);
   sums_.right.assign(cells, 0);
   sums_.distracted.assign(cells, 0);
   sums_.truth.assign(votes_.items * letters_, 0);
-  table_.resize(kinds_ * letters_ * letters_);
+  table_.resize(classes_ * letters_ * letters_);
   std::vector<LogProfile> profiles(letters_ + 1);
   for (std::size_t item = 0; item < votes_.items; ++item) {
     LogProfile& profile = profiles[votes_.options_of(item)];
@@ -295,8 +274,8 @@ void CrowdEm::UpdateProfiles(std::size_t h, const std::vector<double>& ability) 
 }
 
 void CrowdEm::MStep() {
-  for (std::size_t h = 0; h < kinds_; ++h) {
-    share_[h] = (sums_.class_total[h] + 1) / static_cast<double>(votes_.items + kinds_);
+  for (std::size_t h = 0; h < classes_; ++h) {
+    share_[h] = (sums_.class_total[h] + 1) / static_cast<double>(votes_.items + classes_);
   }
   const std::vector<double> ability = Ability();
   for (std::size_t h = 0; h < classes_; ++h) UpdateProfiles(h, ability);
@@ -307,8 +286,7 @@ void CrowdEm::SetSharedErrorWeights() {
   std::vector<double> both(models_ * models_, 0);
   std::vector<double> wrong(models_);
   for (std::size_t i = 0; i < votes_.items; ++i) {
-    const double honest = kinds_ == classes_ ? 1 : sums_.honest[i];
-    for (std::size_t m = 0; m < models_; ++m) wrong[m] = votes_.at(i, m) == kNoVote ? 0 : honest - OwnTruth(i, m);
+    for (std::size_t m = 0; m < models_; ++m) wrong[m] = votes_.at(i, m) == kNoVote ? 0 : 1 - OwnTruth(i, m);
     for (std::size_t m = 0; m < models_; ++m) {
       if (votes_.at(i, m) == kNoVote) continue;
       for (std::size_t j = 0; j < models_; ++j) {
@@ -346,8 +324,6 @@ CrowdFit CrowdEm::Finish() const {
     for (std::size_t m = 0; m < models_; ++m) fit.scores[i * models_ + m] = OwnTruth(i, m);
   }
   fit.share = share_;
-  fit.honest = sums_.honest;
-  if (kinds_ == classes_) fit.honest.assign(votes_.items, 1);
   fit.right = right_;
   fit.distracted = distracted_;
   fit.weight = weight_;

@@ -19,17 +19,13 @@ struct CrowdOptions {
   std::size_t classes = 3;           // H >= 1
   int iterations = 20;               // early stopping is part of the method
   bool shared_error_weights = true;  // set before the M-step of iteration 10
-  // Two more kinds of items, of which nothing is learned about any model: chaos (each
-  // answer drawn alike from the options) and unanimity (one answer from all but .002).
-  bool junk = false;
   // Weight of each vote beside its model's, as Confidence gives it; empty: 1 each.
   std::span<const double> confidence = {};
 };
 
 struct CrowdFit {
   std::vector<double> scores;      // items x models: posterior that the own answer is right; 0 without a vote
-  std::vector<double> share;       // H: pi; with junk two more
-  std::vector<double> honest;      // items: posterior of being no junk; 1 without junk
+  std::vector<double> share;       // H: pi
   std::vector<double> right;       // H x models: p
   std::vector<double> distracted;  // H x models: d
   std::vector<double> weight;      // models: phi

@@ -17,7 +17,7 @@ constexpr Names<RowFilter, 5> kFilters = {{{"none", RowFilter::kNone},
                                            {"plurality", RowFilter::kPlurality},
                                            {"above-chance", RowFilter::kAboveChance},
                                            {"not-by-chance", RowFilter::kNotByChance},
-                                           {"crowd", RowFilter::kCrowd}}};
+                                           {"junk", RowFilter::kJunk}}};
 constexpr Names<TaskRecogniser, 2> kRecognisers = {
     {{"linear", TaskRecogniser::kLinear}, {"dual", TaskRecogniser::kDual}}};
 

@@ -17,7 +17,7 @@ struct BuildChoices {
 };
 
 // method: shared, scaled or cascal; filter: none, plurality, above-chance,
-// not-by-chance or crowd; recogniser: linear or dual.
+// not-by-chance or junk; recogniser: linear or dual.
 Result<BuildChoices> ChoicesFromNames(std::string_view method, std::string_view filter, std::string_view recogniser);
 
 }  // namespace pointsman::bootstrap

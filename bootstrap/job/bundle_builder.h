@@ -47,7 +47,7 @@ enum class RowFilter {
   kPlurality,    // spec cascal_meta_router A.9: unanimous ones, and those with a plurality below one half
   kAboveChance,  // unanimous ones, and those with a plurality below one half that random answers would reach too
   kNotByChance,  // of kAboveChance the latter alone: unanimous rows tell how hard a region is
-  kCrowd,        // none; each counts as far as the crowd model takes it for honest and is sure of it (job/row_scores.h)
+  kJunk,         // none; each counts as far as its answers are likely to be no junk (job/row_scores.h)
 };
 
 struct BuildOptions {

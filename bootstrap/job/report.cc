@@ -202,7 +202,7 @@ void Reporter::Warn(BootstrapReport& report) const {
   }
   if (report.total.junk > kJunkShareTold) {
     say("one row in " + std::to_string(std::lround(1 / report.total.junk)) +
-        " looks like chaos or idle unanimity: `bootstrap run --filter crowd` lets such rows count less");
+        " looks like chaos or idle unanimity: `bootstrap run --filter junk` lets such rows count less");
   }
   if (table_.broken_lines > 0) {
     std::string text = std::to_string(table_.broken_lines) + " lines cannot be read";
@@ -252,7 +252,7 @@ void Reporter::WarnOfModels(BootstrapReport& report) const {
 }  // namespace
 
 bool ItemAgreement::kept(RowFilter filter) const {
-  if (filter == RowFilter::kNone || filter == RowFilter::kCrowd) return true;
+  if (filter == RowFilter::kNone || filter == RowFilter::kJunk) return true;
   if (filter == RowFilter::kNotByChance) return !by_chance;
   return !unanimous && !(filter == RowFilter::kPlurality ? chaotic : by_chance);
 }
@@ -280,7 +280,7 @@ std::vector<ItemAgreement> AgreementOf(const Table& table, std::span<const std::
 std::vector<std::size_t> FilterRows(const Table& table, std::span<const std::size_t> rows,
                                     std::span<const std::size_t> columns, RowFilter filter) {
   std::vector<std::size_t> kept;
-  if (filter == RowFilter::kNone || filter == RowFilter::kCrowd) {
+  if (filter == RowFilter::kNone || filter == RowFilter::kJunk) {
     kept.assign(rows.begin(), rows.end());
     return kept;
   }

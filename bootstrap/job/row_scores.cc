@@ -7,9 +7,9 @@
 #include <numeric>
 #include <string>
 
-#include "base/contract.h"
 #include "bootstrap/fit/consensus.h"
 #include "bootstrap/fit/crowd.h"
+#include "bootstrap/fit/junk.h"
 #include "embed/answer_groups.h"
 
 namespace pointsman::bootstrap {
@@ -187,31 +187,9 @@ RowScores ScoreRows(const Table& table, std::span<const std::size_t> rows, std::
 std::vector<double> HonestShares(const Table& table, std::span<const std::size_t> rows,
                                  std::span<const std::size_t> columns) {
   if (ChooseConsensus(rows.size(), columns.size()) != Consensus::kCrowd) return std::vector<double>(rows.size(), 1);
-  const Votes votes = VotesOf(table, rows, columns).votes;
-  CrowdOptions options;
-  options.junk = true;
-  std::vector<double> honest(rows.size(), 0);
-  for (const std::size_t classes : {3U, 4U}) {
-    options.classes = classes;
-    const CrowdFit fit = FitCrowd(votes, options);
-    for (std::size_t i = 0; i < honest.size(); ++i) honest[i] += fit.honest[i] / 2;
-  }
-  for (double& share : honest) share = std::clamp(share, 0.0, 1.0);
+  std::vector<double> honest = FindJunk(VotesOf(table, rows, columns).votes).honest;
+  for (double& share : honest) share = std::max(share, kHonestShareMin);
   return honest;
-}
-
-std::vector<double> CrowdWeights(const Table& table, std::span<const std::size_t> rows,
-                                 std::span<const std::size_t> columns, const Scores& scores) {
-  REQUIRE(scores.items == rows.size() && scores.models == columns.size(), "scores of these rows");
-  std::vector<double> weight = HonestShares(table, rows, columns);
-  for (std::size_t i = 0; i < weight.size(); ++i) {
-    double surest = 0;
-    for (std::size_t m = 0; m < scores.models; ++m) {
-      if (!std::isnan(scores.at(i, m))) surest = std::max(surest, scores.at(i, m));
-    }
-    weight[i] = std::max(weight[i] * surest, kCrowdWeightMin);
-  }
-  return weight;
 }
 
 }  // namespace pointsman::bootstrap

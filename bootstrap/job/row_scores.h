@@ -44,17 +44,11 @@ struct RowScores {
 RowScores ScoreRows(const Table& table, std::span<const std::size_t> rows, std::span<const std::size_t> columns,
                     Labels labels, Consensus consensus);
 
-// Of each row: how likely the crowd's answers to it are no junk (chaos, or one answer
-// from all where as many would not have agreed: fit/crowd.h). 1 where there are too few
+// Of each row: how likely its answers are no junk (fit/junk.h), at least
+// kHonestShareMin: what RowFilter::kJunk lets it count. 1 where there are too few
 // models or rows to tell.
+inline constexpr double kHonestShareMin = 0.001;
 std::vector<double> HonestShares(const Table& table, std::span<const std::size_t> rows,
                                  std::span<const std::size_t> columns);
-
-// What RowFilter::kCrowd lets each row count: its honest share times how sure the crowd
-// is of its best answer (the largest of the row's consensus scores), from
-// kCrowdWeightMin to 1.
-inline constexpr double kCrowdWeightMin = 0.001;
-std::vector<double> CrowdWeights(const Table& table, std::span<const std::size_t> rows,
-                                 std::span<const std::size_t> columns, const Scores& scores);
 
 }  // namespace pointsman::bootstrap

@@ -3,9 +3,7 @@
 
 #include <cmath>
 #include <limits>
-#include <numeric>
 
-#include "base/unit_draw.h"
 #include "bootstrap/fit/consensus.h"
 #include "bootstrap/fit/crowd.h"
 
@@ -150,40 +148,6 @@ TEST(Crowd, AgreesWithThePrintedVector) {
     near(fit.right[i], right[i]);
     near(fit.distracted[i], distracted[i]);
   }
-}
-
-// Twelve models of 45 to 75 %; of 500 items the first 100 are chaos, the next 60 are
-// answered alike by all.
-TEST(Crowd, TellsChaosAndIdleUnanimityFromHonestItems) {
-  Votes votes{500, 12, 10, {}};
-  SplitMix64 random(7);
-  for (std::size_t i = 0; i < votes.items; ++i) {
-    const auto truth = static_cast<std::int16_t>(random.Below(10));
-    const double ease = 0.6 * random.Unit() - 0.3;
-    for (std::size_t m = 0; m < votes.models; ++m) {
-      const bool right = random.Unit() < 0.45 + 0.3 * static_cast<double>(m) / 11 + ease;
-      const auto letter = static_cast<std::int16_t>(random.Below(10));
-      const auto wrong = random.Unit() < .5 ? static_cast<std::int16_t>((truth + 3) % 10) : letter;
-      votes.answer.push_back(i < 100 ? letter : i < 160 || right ? truth : wrong);
-    }
-  }
-  const auto mean = [](const std::vector<double>& values, std::size_t begin, std::size_t end) {
-    double sum = 0;
-    for (std::size_t i = begin; i < end; ++i) sum += values[i];
-    return sum / static_cast<double>(end - begin);
-  };
-  CrowdOptions options;
-  options.junk = true;
-  const CrowdFit fit = FitCrowd(votes, options);
-  EXPECT_LT(mean(fit.honest, 0, 100), .2);
-  EXPECT_LT(mean(fit.honest, 100, 160), .4);
-  EXPECT_GT(mean(fit.honest, 160, 500), .85);
-  ASSERT_EQ(fit.share.size(), 5U);
-  EXPECT_NEAR(fit.share[3], .2, .05) << "chaos";
-  EXPECT_NEAR(fit.share[4], .12, .06) << "unanimity";
-  EXPECT_NEAR(std::accumulate(fit.share.begin(), fit.share.end(), 0.0), 1, 1e-9);
-  options.junk = false;
-  EXPECT_EQ(mean(FitCrowd(votes, options).honest, 0, 500), 1);
 }
 
 TEST(Crowd, ScoresStayProbabilitiesForOneModelAndOneItem) {

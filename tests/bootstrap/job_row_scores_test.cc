@@ -82,7 +82,7 @@ TEST(ScoreRows, AutoTakesTheCrowdWhereThereAreEnoughModels) {
   EXPECT_EQ(ScoreRows(table, AllOf(2), AllOf(1), Labels::kConsensus, Consensus::kAuto).used, Consensus::kPlainEm);
 }
 
-TEST(CrowdWeights, ARowOnWhichNobodyAgreesCountsLessThanOneOfAClearMajority) {
+TEST(HonestShares, ARowOnWhichNobodyAgreesCountsLessThanOneOfAMajority) {
   std::vector<std::vector<std::string>> rows;
   for (int i = 0; i < 60; ++i) {
     std::vector<std::string> answers(10, i % 2 == 0 ? "A" : "B");
@@ -92,14 +92,12 @@ TEST(CrowdWeights, ARowOnWhichNobodyAgreesCountsLessThanOneOfAClearMajority) {
   }
   rows.push_back({"A", "B", "C", "D", "E", "F", "G", "H", "I", "J"});
   const Table table = Answers(rows);
-  const auto all = AllOf(rows.size());
-  const auto scored = ScoreRows(table, all, AllOf(10), Labels::kConsensus, Consensus::kAuto).scores;
-  const auto weight = CrowdWeights(table, all, AllOf(10), scored);
-  ASSERT_EQ(weight.size(), rows.size());
-  EXPECT_GT(weight[0], .8);
-  EXPECT_LT(weight.back(), .3);
-  EXPECT_GE(weight.back(), kCrowdWeightMin);
-  EXPECT_EQ(HonestShares(table, all, AllOf(2)), std::vector<double>(rows.size(), 1)) << "two models cannot tell";
+  const auto share = HonestShares(table, AllOf(rows.size()), AllOf(10));
+  ASSERT_EQ(share.size(), rows.size());
+  EXPECT_GT(share[0], .8);
+  EXPECT_LT(share.back(), .5);
+  EXPECT_GE(share.back(), kHonestShareMin);
+  EXPECT_EQ(HonestShares(table, AllOf(rows.size()), AllOf(2)), std::vector<double>(rows.size(), 1)) << "two models";
 }
 
 TEST(ScoreRows, EveryConsensusGivesSharesForOneModelAndForSilence) {
