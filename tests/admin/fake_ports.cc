@@ -361,7 +361,8 @@ Result<Explanation> FakePorts::Explain(const std::string& decision) const {
   out.generation = 2;
   out.chosen = "alpha";
   out.propensity = 0.96875;
-  out.audit = out.forced = out.gold_wanted = out.followed = true;
+  out.audit = out.forced = out.gold_wanted = out.followed = out.observed = true;
+  out.advised = "beta";
   out.incumbent = "alpha";
   out.router_share = 0.25;
   out.prior = 0.5;
