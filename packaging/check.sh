@@ -64,6 +64,13 @@ inside pointsman rate "$token" 1 --source thumbs --subject alice
 inside pointsman gold "$token" 1
 inside python3 -c 'import pointsman; print(pointsman.Client().route("hello").model)'
 inside pointsman rollout canary --share 0.1 --incumbent large
+# A user of the group may ask and rate, and not administer.
+inside useradd -m -G pointsmand-clients visitor
+visitor() { chroot --userspec=visitor:visitor --groups=pointsmand-clients "$root" env PATH=/usr/bin:/bin "$@"; }
+visitor pointsman route "hello" --json >/dev/null
+code=0
+visitor pointsman freeze >/dev/null 2>"$root/refused" || code=$?
+[ "$code" = 77 ] || { cat "$root/refused"; exit 1; }
 inside timeout 5 pointsman dashboard >"$root/link" 2>/dev/null || true
 grep -q '^http://127.0.0.1:' "$root/link"
 inside pointsman doctor || true

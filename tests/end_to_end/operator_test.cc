@@ -98,6 +98,20 @@ TEST_F(Operator, ARefitIsUndoneForAllItsSourcesAndTheUndoIsUndone) {
   }
 }
 
+TEST_F(Operator, ARefitThatKnowsLessThanThePriorIsShownAndNotInstalled) {
+  Start(BasicConfig(folder_,
+                    "[learning.widths]\nmodel = 0.05\ntrust = 0.5\ncell = 0.1\nsource = 0.001\nsource_model = 0.1\n"
+                    "source_cell = 0.06\ncommon = 0\n"));
+  Bootstrap();
+  Rate(150);
+  const json source = Post("/v1/refit")["sources"][0];
+  EXPECT_EQ(source["outcome"], "refused");
+  EXPECT_GT(source["error"], 0.001);
+  EXPECT_NE(source["message"].get<std::string>().find("known within 0.00 (0 gold labels"), std::string::npos) << source;
+  EXPECT_EQ(source["version"], 0);
+  EXPECT_TRUE(StopAndExport("BiasSurfaceInstalled").empty());
+}
+
 TEST_F(Operator, ProbesAreNotUndoneAndTheRefusalSaysWhatToDo) {
   Start(BasicConfig(folder_));
   Bootstrap();
