@@ -72,6 +72,7 @@ json ToJson(const StatusReport::Subjects& subjects) {
           {"withheld", Finite(subjects.withheld)},
           {"watched", Number64(subjects.watched)},
           {"distrusted", Number64(subjects.distrusted)},
+          {"excluded", Number64(subjects.excluded)},
           {"likeness", Finite(subjects.likeness)},
           {"group_alarm", subjects.group_alarm},
           {"group_since", Number64(subjects.group_since)},
@@ -360,6 +361,8 @@ json ToJson(const Explanation& explanation) {
           {"incumbent", explanation.incumbent},
           {"followed", explanation.followed},
           {"router_share", Finite(explanation.router_share)},
+          {"observed", explanation.observed},
+          {"advised", explanation.advised},
           {"prior", Finite(explanation.prior)},
           {"predicted_quality", Finite(explanation.predicted_quality)},
           {"predicted_deviation", Finite(explanation.predicted_deviation)},
@@ -422,7 +425,14 @@ json ToJson(const TrafficReport& report) {
           {"clusters", std::move(clusters)},
           {"channels", std::move(channels)},
           {"dearest", AloneJson(report.dearest)},
-          {"best", AloneJson(report.best)}};
+          {"best", AloneJson(report.best)},
+          {"observed",
+           {{"decisions", Number64(report.observed.decisions)},
+            {"agreed", Number64(report.observed.agreed)},
+            {"quality", Finite(report.observed.quality)},
+            {"cost_usd", Finite(report.observed.cost_usd)},
+            {"advised_quality", Finite(report.observed.advised_quality)},
+            {"advised_cost_usd", Finite(report.observed.advised_cost_usd)}}}};
 }
 
 json ToJson(const GoldTask& task) {
@@ -455,16 +465,6 @@ std::string_view RetryName(Retry retry) {
     case Retry::kAfterBackoff: return "after_backoff";
   }
   Unreachable("a Retry outside its enumeration");
-}
-
-json ProblemJson(const Error& error, int http_status) {
-  return {{"type", "about:blank"},
-          {"title", std::string(CodeName(error.code))},
-          {"status", http_status},
-          {"detail", error.message},
-          {"code", std::string(CodeName(error.code))},
-          {"reason", error.reason},
-          {"retry", std::string(RetryName(RetryAdvice(error.code)))}};
 }
 
 std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
@@ -519,6 +519,9 @@ Result<BootstrapRequest> ParseBootstrap(std::string_view body) {
     fields.Text("table_path", &out.table_path, false);
     fields.Text("plan_path", &out.plan_path, false);
     fields.Text("labels", &out.labels, false);
+    fields.Text("method", &out.method, false);
+    fields.Text("filter", &out.filter, false);
+    fields.Text("recogniser", &out.recogniser, false);
     fields.Whole("clusters_max", &out.clusters_max, false);
     fields.Whole("seed", &out.seed, false);
     fields.Flag("refit_embedder", &out.refit_embedder, false);

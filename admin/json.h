@@ -41,6 +41,7 @@ nlohmann::json ToJson(const Explanation& explanation);
 nlohmann::json ToJson(const TrafficReport& report);
 nlohmann::json ToJson(const GoldTask& task);
 nlohmann::json ToJson(const UndoReport& report);
+nlohmann::json ToJson(const ExclusionReport& report);
 nlohmann::json ToJson(const ModelTreeReport& report);
 nlohmann::json ToJson(const ModelProfile& profile);
 
@@ -61,6 +62,10 @@ struct StateBody {
 struct ActivateBody {
   std::string target;  // generation number or bundle hash
 };
+struct SubjectBody {
+  std::string subject;  // a name, or the hash
+  std::string tenant;
+};
 struct LearningBody {
   bool frozen = false;
 };
@@ -77,6 +82,7 @@ Result<std::vector<ProbeAsk>> ParseProbes(std::string_view body);
 Result<PriceBody> ParsePrice(std::string_view body);
 Result<StateBody> ParseState(std::string_view body);
 Result<ActivateBody> ParseActivate(std::string_view body);
+Result<SubjectBody> ParseSubject(std::string_view body);
 Result<LearningBody> ParseLearning(std::string_view body);
 Result<GoldBody> ParseGold(std::string_view body);
 Result<BootstrapRequest> ParseBootstrap(std::string_view body);

@@ -46,7 +46,8 @@ constexpr std::array kSchemas = {
            "name:text reports:big bias:real bias_deviation:real quarantine:text quarantined_since:big "
            "answers_with_gold:real"},
     Schema{"Subjects",
-           "capped:bool reports:big lessened:big withheld:real watched:big distrusted:big likeness:real "
+           "capped:bool reports:big lessened:big withheld:real watched:big distrusted:big excluded:big "
+           "likeness:real "
            "group_alarm:bool group_since:big group_alarms:big conspicuous:[Subject]"},
     Schema{"Subject", "subject:text reports:big mean_weight:real trust:real answers_with_gold:real deviation:real"},
     Schema{"Budget", "tenant:text usd_per_request:real mean_cost_usd:real lambda:real spent_usd:real settled:big"},
@@ -119,7 +120,10 @@ constexpr std::array kSchemas = {
            "conflict:bool"},
     Schema{"Traffic",
            "from_us:int to_us:int decisions:big audits:big forced:big quality:real cost_usd:real points:[TrafficPoint] "
-           "models:[TrafficShare] clusters:[TrafficCluster] channels:[TrafficChannel] dearest:Alone best:Alone"},
+           "models:[TrafficShare] clusters:[TrafficCluster] channels:[TrafficChannel] dearest:Alone best:Alone "
+           "observed:Observed"},
+    Schema{"Observed",
+           "decisions:big agreed:big quality:real cost_usd:real advised_quality:real advised_cost_usd:real"},
     Schema{"TrafficPoint", "at_us:int decisions:big quality:real cost_usd:real"},
     Schema{"TrafficShare", "model:text decisions:big candidates:big quality:real cost_usd:real"},
     Schema{"TrafficCluster", "number:int decisions:real"},
@@ -132,7 +136,8 @@ constexpr std::array kSchemas = {
            true},
     Schema{"ActivateRequest", "target:any"},
     Schema{"BootstrapRequest",
-           "table_path?:text plan_path?:text labels?:consensus|scores clusters_max?:int seed?:int embedder?:text "
+           "table_path?:text plan_path?:text labels?:consensus|scores method?:text filter?:text "
+           "recogniser?:text clusters_max?:int seed?:int embedder?:text "
            "refit_embedder?:bool activate?:bool force?:bool",
            true},
     Schema{"Bootstrap",
@@ -156,7 +161,8 @@ constexpr std::array kSchemas = {
     Schema{"ModelChange", "name:text prior_from:real prior_to:real share_from:real share_to:real"},
     Schema{"Explanation",
            "decision:text sequence:big decided_at_us:int generation:int chosen:text propensity:real audit:bool "
-           "forced:bool gold_wanted:bool incumbent:text followed:bool router_share:real prior:real "
+           "forced:bool gold_wanted:bool incumbent:text followed:bool router_share:real observed:bool advised:text "
+           "prior:real "
            "predicted_quality:real predicted_deviation:real clusters:[Named] "
            "tasks:[Named] candidates:[Candidate] channels:[Channel] outcome_known:bool tokens_out:int latency_ms:real "
            "failed:bool open:bool",
@@ -185,6 +191,8 @@ constexpr std::array kSchemas = {
            "dr:Estimate logged:Estimate difference:Estimate utility_difference:Estimate cost_usd:real "
            "logged_cost_usd:real"},
     Schema{"Estimate", "value:real error:real low:real high:real"},
+    Schema{"ExcludeRequest", "subject:text tenant?:text"},
+    Schema{"Exclusion", "subject:text reports:big before:bool"},
     Schema{"Undo", "undone:text undone_sequence:big now:text"},
 };
 

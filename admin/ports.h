@@ -113,6 +113,7 @@ struct StatusReport {
     double withheld = 0;         // what was missing to 1, in all
     std::uint64_t watched = 0;
     std::uint64_t distrusted = 0;  // of the watched: gold contradicts them
+    std::uint64_t excluded = 0;    // by operators
     double likeness = 0;           // of a subject's ratings among themselves, above that with others'
     bool group_alarm = false;      // a group rates all alike
     std::uint64_t group_since = 0;
@@ -250,9 +251,12 @@ struct GenerationDiff {
 };
 
 struct BootstrapRequest {
-  std::string table_path;            // absolute; readable by the daemon; or
-  std::string plan_path;             // the same: queries and answers are bought by it
-  std::string labels = "consensus";  // consensus, scores
+  std::string table_path;             // absolute; readable by the daemon; or
+  std::string plan_path;              // the same: queries and answers are bought by it
+  std::string labels = "consensus";   // consensus, scores
+  std::string method = "shared";      // of the clusters: shared, scaled, cascal
+  std::string filter = "none";        // rows that the consensus leaves out: bootstrap/job/build_choices.h
+  std::string recogniser = "linear";  // of task types: linear, dual
   std::uint32_t clusters_max = 32;
   std::uint64_t seed = 0;
   bool refit_embedder = false;   // default: keep the live embedder
@@ -311,6 +315,8 @@ struct Explanation {
   std::string incumbent;  // who could have been followed; empty: nobody
   bool followed = false;  // and was
   double router_share = 1;
+  bool observed = false;  // the caller chose
+  std::string advised;    // what would have been played then
   double prior = 0, predicted_quality = 0, predicted_deviation = 0;
   struct Named {
     std::uint32_t number = 0;
@@ -379,6 +385,15 @@ struct TrafficReport {
     double quality_gained = 0;
   };
   Alone dearest, best;
+  // Decisions that the callers made themselves and let be observed, and what the router
+  // would have played there, as predicted.
+  struct Observed {
+    std::uint64_t decisions = 0;
+    std::uint64_t agreed = 0;          // the router would have played the same
+    double quality = 0, cost_usd = 0;  // means of what was played
+    double advised_quality = 0, advised_cost_usd = 0;
+  };
+  Observed observed;
 };
 
 // A decision that asked for gold, still takes it and has none yet. No text is stored:
@@ -400,6 +415,13 @@ struct UndoReport {
   std::string undone;  // what was reversed: "price of m changed", ...
   std::uint64_t undone_sequence = 0;
   std::string now;  // what is in force again
+};
+
+// A subject whose feedback counts no more. What it said before stays in the state.
+struct ExclusionReport {
+  std::string subject;        // hash, hexadecimal
+  std::uint64_t reports = 0;  // ratings and preferences of it in the log
+  bool before = false;        // it was excluded already; nothing was written
 };
 
 inline constexpr std::uint64_t kWhatIfEventsMax = 5'000'000;
@@ -435,8 +457,14 @@ class Ports {
   // Errors: FAILED_PRECONDITION nothing_to_undo or not_reversible.
   virtual Result<UndoReport> Undo(const Caller& caller) = 0;
 
+  // From here on what a subject says is stored and does not count; for good.
+  // `subject`: a name with its tenant, or its hash, "0x" and 16 digits, without one.
+  // Errors: INVALID_ARGUMENT no_tenant; NOT_FOUND unknown_subject: it never said anything.
+  virtual Result<ExclusionReport> ExcludeSubject(const Caller& caller, const std::string& subject,
+                                                 const std::string& tenant) = 0;
+
   virtual bool Alive() const = 0;    // /health
-  virtual Status Ready() const = 0;  // /ready; UNAVAILABLE with the reason
+  virtual Status Ready() const = 0;  // /ready; UNAVAILABLE with the reason, also where no model can be chosen
   virtual StatusReport GetStatus() const = 0;
   virtual std::string MetricsText() const = 0;  // Prometheus text format
 

@@ -162,6 +162,12 @@ RouteReply SetLearning(Ports& ports, const RouteRequest& request) {
   return Reply({{"frozen", body->frozen}});
 }
 
+RouteReply ExcludeSubject(Ports& ports, const RouteRequest& request) {
+  const Result<SubjectBody> body = ParseSubject(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.ExcludeSubject(request.caller, body->subject, body->tenant));
+}
+
 RouteReply ShowRollout(Ports& ports, const RouteRequest&) { return Reply(ToJson(ports.GetRollout())); }
 
 RouteReply SetRollout(Ports& ports, const RouteRequest& request) {
@@ -264,6 +270,8 @@ constexpr std::array kRoutes = {
              kAdmin, Refit, "RefitRequest", "Refit"},
     RouteRow{"POST", "/v1/learning", "Freezes or resumes learning.", kChanges, kAdmin, SetLearning, "LearningRequest",
              "Learning"},
+    RouteRow{"POST", "/v1/subjects/exclude", "What a subject says counts no more, from here on and for good.", kChanges,
+             kAdmin, ExcludeSubject, "ExcludeRequest", "Exclusion"},
     RouteRow{"GET", "/v1/rollout", "How much of the traffic follows the router, and how an apprentice does.", kReads,
              kApi, ShowRollout, "", "Rollout"},
     RouteRow{"POST", "/v1/rollout", "Sets it: full, canary or apprentice.", kChanges, kAdmin, SetRollout,

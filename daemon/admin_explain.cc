@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "base/log.h"
 #include "daemon/admin_ports.h"
 #include "daemon/hex.h"
 
@@ -46,6 +47,8 @@ void FillEvent(const policy::DecisionMade& event, const policy::Bundle* bundle, 
   out->gold_wanted = event.gold_wanted;
   if (event.incumbent.value != 0) out->incumbent = NameOf(names, event.incumbent);
   out->followed = event.followed;
+  out->observed = event.observed;
+  if (event.observed) out->advised = NameOf(names, event.advised);
   out->router_share = event.router_share;
   for (const policy::LoggedCandidate& candidate : event.candidates) {
     out->candidates.push_back({NameOf(names, candidate.model), candidate.probability, candidate.quality,
@@ -86,10 +89,19 @@ Result<DecisionId> ParseDecision(const std::string& text) {
   return id;
 }
 
+void AdminPorts::AwaitLog() const {
+  const Status turn = context_.queue.RunExclusive([](store::Store&) { return Status(); });
+  if (!turn.ok()) log::Debug("the log is read as it is: {}", turn.error().message);
+}
+
 Result<admin::Explanation> AdminPorts::Explain(const std::string& decision) const {
   const auto id = ParseDecision(decision);
   if (!id.ok()) return id.error();
-  const auto row = context_.store.FindDecision(id.value());
+  auto row = context_.store.FindDecision(id.value());
+  if (!row.ok() && row.error().code == Code::kNotFound) {
+    AwaitLog();
+    row = context_.store.FindDecision(id.value());
+  }
   if (!row.ok()) {
     if (row.error().code != Code::kNotFound) return row.error();
     return MakeError(Code::kNotFound, "unknown_decision",

@@ -123,6 +123,22 @@ void AddModelWarnings(const policy::Snapshot& snapshot, admin::StatusReport* rep
   }
 }
 
+// That some model can answer: "ready" with none would be a lie.
+Status ReadyToRoute(const policy::Snapshot& snapshot) {
+  bool any = false;
+  for (const policy::ModelView& view : snapshot.models) {
+    if (!policy::TakesTraffic(view.model.state)) continue;
+    if (view.healthy) return {};
+    any = true;
+  }
+  if (any) {
+    return MakeError(Code::kUnavailable, "no_healthy_model",
+                     "every model rests, because its calls failed in a row; they are probed as time passes");
+  }
+  return MakeError(Code::kUnavailable, "no_model",
+                   "no model of the pool may be chosen: `pointsman models add`, or `models activate` a draining one");
+}
+
 void AddWarnings(const policy::Snapshot& snapshot, const Status& learning, admin::StatusReport* report) {
   if (!learning.ok()) report->warnings.push_back("learning has stopped: " + learning.error().message);
   if (snapshot.models.empty()) {
@@ -195,7 +211,7 @@ Status AdminPorts::Ready() const {
   if (!learning.ok()) {
     return MakeError(Code::kUnavailable, "learning_stopped", "learning has stopped: " + learning.error().message);
   }
-  return {};
+  return ReadyToRoute(*context_.cell.Load()->snapshot);
 }
 
 admin::StatusReport AdminPorts::GetStatus() const {

@@ -41,6 +41,8 @@ class AdminPorts final : public admin::Ports {
   Result<admin::Acknowledgement> GiveGold(const admin::Caller& caller, const std::string& decision, double value,
                                           std::uint32_t revision) override;
   Result<admin::UndoReport> Undo(const admin::Caller& caller) override;
+  Result<admin::ExclusionReport> ExcludeSubject(const admin::Caller& caller, const std::string& subject,
+                                                const std::string& tenant) override;
 
   bool Alive() const override;
   Status Ready() const override;
@@ -84,6 +86,10 @@ class AdminPorts final : public admin::Ports {
   Result<Reply> Ask(const admin::Caller& caller, FrameKind kind, const Request& request);
   Result<admin::ModelReport> ReportOf(const std::string& name) const;
   Result<admin::GenerationReport> ReportOf(pointsman::Generation generation) const;
+  // Until what was submitted before is in the log: the commit thread gathers decisions, and
+  // who asked for one wants to see it. A log that takes nothing more is read as it is.
+  void AwaitLog() const;
+  Status UndoRefit(const Actor& actor, const policy::LastChange& last, admin::UndoReport* report);
   Result<BundleHash> FindTarget(const std::string& target) const;
 
   ServiceContext& context_;

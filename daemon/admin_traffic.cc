@@ -51,6 +51,8 @@ class TrafficCount {
     report.forced = forced_;
     report.quality = all_.Quality();
     report.cost_usd = all_.Cost();
+    report.observed = {observed_.count,    agreed_,        observed_.Quality(), observed_.Cost(),
+                       advised_.Quality(), advised_.Cost()};
     FillPoints(&report);
     for (const auto& [model, seen] : models_) {
       const auto found = names.find(model);
@@ -72,8 +74,10 @@ class TrafficCount {
  private:
   void TakeDecision(const policy::DecisionMade& made) {
     const policy::LoggedCandidate* chosen = nullptr;
+    const policy::LoggedCandidate* advised = nullptr;
     for (const auto& candidate : made.candidates) {
       if (candidate.model == made.context.model) chosen = &candidate;
+      if (candidate.model == made.advised) advised = &candidate;
     }
     const double quality = made.context.predicted_quality;
     const double cost = chosen == nullptr ? 0 : chosen->cost_usd;
@@ -81,6 +85,11 @@ class TrafficCount {
     decisions_.push_back({made.context.decided_at_us, quality, cost});
     if (made.context.audit) ++audits_;
     if (made.forced) ++forced_;
+    if (made.observed) {
+      observed_.Add(quality, cost);
+      advised_.Add(advised == nullptr ? quality : advised->quality, advised == nullptr ? cost : advised->cost_usd);
+      if (made.advised == made.context.model) ++agreed_;
+    }
     ++models_[made.context.model].chosen;
     for (const auto& candidate : made.candidates) {
       Candidacy& seen = models_[candidate.model];
@@ -140,6 +149,8 @@ class TrafficCount {
   };
   Mean all_;
   std::uint64_t audits_ = 0;
+  Mean observed_, advised_;
+  std::uint64_t agreed_ = 0;
   std::uint64_t forced_ = 0;
   std::vector<Decided> decisions_;
   std::map<ModelId, Candidacy> models_;
@@ -197,6 +208,7 @@ Result<std::vector<admin::GoldTask>> AdminPorts::GoldQueue(std::size_t limit) co
   };
   std::vector<Found> found;
   const std::int64_t now_us = context_.clock.WallMicros();
+  AwaitLog();
   const Status read = context_.store.ReadLog(WindowStart(context_.store), 0, [&](const policy::Event& event) {
     const auto* made = std::get_if<policy::DecisionMade>(&event.payload);
     if (made != nullptr && made->gold_wanted && made->expires_at_us > now_us) {

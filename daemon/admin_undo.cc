@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -24,6 +25,56 @@ struct Scene {
 };
 
 std::string StateWord(policy::ModelState state) { return std::string(policy::ModelStateName(state)); }
+
+// What the last re-fit by an operator installed: by source what was in force before it.
+struct LastRefit {
+  std::map<std::uint8_t, std::optional<policy::BiasSurfaceInstalled>> before;
+  bool replaced = false;  // by a scheduled one
+};
+
+Result<LastRefit> ReadLastRefit(const store::Store& store) {
+  std::map<std::uint8_t, policy::BiasSurfaceInstalled> in_force;
+  LastRefit refit;
+  const auto take = [&](const policy::Event& event) -> Status {
+    if (std::holds_alternative<policy::GenerationActivated>(event.payload)) {
+      in_force.clear();
+      refit = {};
+    }
+    const auto* surface = std::get_if<policy::BiasSurfaceInstalled>(&event.payload);
+    if (surface == nullptr) return {};
+    if (event.origin == policy::Origin::kOperator) {
+      // A re-fit installs its sources in ascending order.
+      if (!refit.before.empty() && surface->channel <= refit.before.rbegin()->first) refit = {};
+      const auto earlier = in_force.find(surface->channel);
+      refit.before[surface->channel] = earlier == in_force.end() ? std::nullopt : std::optional(earlier->second);
+    } else if (refit.before.contains(surface->channel)) {
+      refit.replaced = true;
+    }
+    in_force[surface->channel] = *surface;
+    return {};
+  };
+  const Status read = store.ForEachLasting(LogSeq{store.Statistics().last_seq.value + 1}, take);
+  if (!read.ok()) return read.error();
+  return refit;
+}
+
+Error NotReversible(const policy::LastChange& last, const std::string& name) {
+  std::string advice;
+  switch (last.type) {
+    case 15: advice = "a scheduled re-fit has replaced what was installed; `pointsman refit` fits anew"; break;
+    case 16: advice = "an exclusion is for good: what the subject says is stored and does not count"; break;
+    case 26:
+      advice = fmt::format(
+          "probes of {0} count like gold and cannot be taken out alone; `pointsman models retire {0}` and "
+          "`pointsman models add {0}` let it begin anew, without them",
+          log::Escape(name));
+      break;
+    default: advice = "no verb reverses that";
+  }
+  return MakeError(
+      Code::kFailedPrecondition, "not_reversible",
+      fmt::format("the last change was event {}, {}: {}", last.seq.value, policy::EventTypeName(last.type), advice));
+}
 
 std::string RolloutText(const policy::Rollout& rollout) {
   if (rollout.mode == policy::RolloutMode::kFull) return "every decision is the router's";
@@ -61,6 +112,27 @@ Result<admin::Acknowledgement> AdminPorts::GiveGold(const admin::Caller& caller,
   if (!outcome.first.ok()) return outcome.first.error();
   return admin::Acknowledgement{outcome.first->code, outcome.first->seq.value,
                                 static_cast<std::uint32_t>(outcome.second)};
+}
+
+Status AdminPorts::UndoRefit(const Actor& actor, const policy::LastChange& last, admin::UndoReport* report) {
+  const auto refit = ReadLastRefit(context_.store);
+  if (!refit.ok()) return refit.error();
+  if (refit->replaced || refit->before.empty()) return NotReversible(last, "");
+  const auto view = context_.cell.Load();
+  for (const auto& [channel, before] : refit->before) {
+    policy::BiasSurfaceInstalled surface;  // without clusters: what was fitted is taken away
+    surface.channel = channel;
+    surface.bundle = view->snapshot->bundle->hash;
+    if (before) surface = *before;
+    const bool none = surface.clusters.empty();
+    const std::string source = log::Escape(view->snapshot->options.sources[channel - 1U]);
+    const auto version = mutations_.InstallSurface(actor, std::move(surface));
+    if (!version.ok()) return version.error();
+    report->undone += fmt::format("{}{}", report->undone.empty() ? "the bias was fitted anew of " : ", ", source);
+    report->now += fmt::format("{}{}: {} (version {})", report->now.empty() ? "" : "; ", source,
+                               none ? "no fitted bias" : "the fit before it", *version);
+  }
+  return {};
 }
 
 Result<admin::UndoReport> AdminPorts::Undo(const admin::Caller& caller) {
@@ -118,10 +190,8 @@ Result<admin::UndoReport> AdminPorts::Undo(const admin::Caller& caller) {
       report.now = RolloutText(last.rollout);
       done = mutations_.SetRollout(actor, last.rollout, fmt::format("event {} was undone", last.seq.value));
       break;
-    default:
-      return MakeError(Code::kFailedPrecondition, "not_reversible",
-                       fmt::format("the last change (event {}, {}) cannot be reversed by a verb", last.seq.value,
-                                   policy::EventTypeName(last.type)));
+    case 15: done = UndoRefit(actor, last, &report); break;
+    default: return NotReversible(last, name);
   }
   if (!done.ok()) return done.error();
   log::Info("uid {} undid event {}: {}", caller.uid, last.seq.value, log::Escape(report.undone));

@@ -476,6 +476,10 @@ Action ParseCommandLine(int argc, const char* const* argv) {
   job->add_flag("--estimate", options.estimate, "print what the plan would ask for as JSON, and end");
   job->add_option("--out", options.out_path, "bundle file to write");
   job->add_option("--labels", options.labels, "consensus (no labels needed) or scores")->capture_default_str();
+  job->add_option("--method", options.method, "of the clusters: shared, scaled or cascal")->capture_default_str();
+  job->add_option("--filter", options.filter, "none, plurality, above-chance, not-by-chance or junk")
+      ->capture_default_str();
+  job->add_option("--recogniser", options.recogniser, "of task types: linear or dual")->capture_default_str();
   job->add_option("--clusters", options.clusters_max, "most clusters to make")->capture_default_str();
   job->add_option("--seed", options.seed, "same seed, same bytes")->capture_default_str();
   job->add_option("--embedder", options.embedder, "lsa, static:FILE or http:URL|MODEL|KEY_ENV")->capture_default_str();

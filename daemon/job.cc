@@ -18,6 +18,7 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "bootstrap/data/table_reader.h"
+#include "bootstrap/job/build_choices.h"
 #include "bootstrap/job/bundle_builder.h"
 #include "bootstrap/job/collection.h"
 #include "daemon/job_plan.h"
@@ -40,9 +41,14 @@ void Report(const JobProgress& progress) {
   std::fflush(stdout);
 }
 
-// Idle priority of CPU and disk, and death with the parent.
+// Idle priority of CPU and disk, the first to go where memory runs out, and death with
+// the parent.
 bool Prepare(const JobOptions& options) {
   setpriority(PRIO_PROCESS, 0, 19);
+  if (std::FILE* score = std::fopen("/proc/self/oom_score_adj", "we")) {
+    std::fputs("800", score);
+    std::fclose(score);
+  }
   constexpr int kWhoProcess = 1;
   constexpr int kIdleClass = 3 << 13;
   syscall(SYS_ioprio_set, kWhoProcess, 0, kIdleClass);
@@ -149,6 +155,11 @@ Status Build(const JobOptions& options) {
   } else if (options.labels != "consensus") {
     return MakeError(Code::kInvalidArgument, "labels", "--labels must be consensus or scores");
   }
+  const auto choices = bootstrap::ChoicesFromNames(options.method, options.filter, options.recogniser);
+  if (!choices.ok()) return choices.error();
+  build.cluster_method = choices->method;
+  build.filter = choices->filter;
+  build.recogniser = choices->recogniser;
   if (const Status chosen = ChooseEmbedder(options.embedder, &build); !chosen.ok()) return chosen;
   build.clusters_max = options.clusters_max;
   build.seed = options.seed;

@@ -25,13 +25,16 @@ struct JobOptions {
   std::string work_directory;        // where the call logs of plans are, each in a folder of its name
   bool estimate = false;             // print what the plan would ask for, and end
   std::string labels = "consensus";  // consensus, scores
+  std::string method = "shared";     // this and the next two: bootstrap/job/build_choices.h
+  std::string filter = "none";
+  std::string recogniser = "linear";
   std::uint32_t clusters_max = 32;
   std::uint64_t seed = 0;
-  std::string embedder = "lsa";      // a new one: lsa; static:FILE; http:URL|MODEL|KEY_ENV
-  std::string keep_embedder_of;      // bundle file; empty: the embedder is fitted anew
-  std::string bridge_from;           // bundle file: its anchors get images in the new embedding
+  std::string embedder = "lsa";  // a new one: lsa; static:FILE; http:URL|MODEL|KEY_ENV
+  std::string keep_embedder_of;  // bundle file; empty: the embedder is fitted anew
+  std::string bridge_from;       // bundle file: its anchors get images in the new embedding
   std::string out_path;
-  std::int64_t parent = 0;           // the job ends with this process; 0: alone
+  std::int64_t parent = 0;  // the job ends with this process; 0: alone
 };
 
 // Runs the job at idle priority; returns the exit code.

@@ -81,6 +81,17 @@ Status Refitter::RefitSource(const Actor& actor, const admin::RefitRequest& requ
     const std::string name = k == 0 ? "background" : bundle.cluster_names[k - 1];
     report->clusters.push_back({k, name, refit.clusters[k], refit.errors[k]});
   }
+  // A few labels of small probability can say anything: less than was known before.
+  const double known = inputs.snapshot->widths.source;
+  if (!(refit.error <= known)) {
+    report->outcome = "refused";
+    report->message = fmt::format(
+        "the fit's standard error is {:.2f}, and without it the bias is known within {:.2f} ({} gold labels, {} of "
+        "them "
+        "on rated answers); give more gold and fit again",
+        refit.error, known, refit.gold, refit.paired);
+    return {};
+  }
   if (request.dry_run) return {};
   policy::BiasSurfaceInstalled surface = bootstrap::ToEvent(refit);
   surface.channel = channel;

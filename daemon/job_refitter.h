@@ -3,7 +3,8 @@
 // A re-fit reads the log on the calling thread, runs the job process for each source,
 // and installs one BiasSurfaceInstalled per source that could be fitted. The fold reads
 // all evidence anew with it, so a schedule waits until the reports have grown by a half.
-// One at a time. A source that cannot be fitted (too few ratings) is told and skipped.
+// One at a time. A source that cannot be fitted (too few ratings), or whose fit is less sure
+// than the prior of its bias (widths.source), is told and skipped.
 //
 // Threads: Refit from any but the commit, learner and io threads; the schedule has its own.
 #pragma once

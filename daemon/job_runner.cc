@@ -17,6 +17,7 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/this_thread.h"
+#include "bootstrap/job/build_choices.h"
 #include "daemon/hex.h"
 #include "daemon/job.h"
 #include "daemon/job_gate.h"
@@ -83,13 +84,16 @@ void JobRunner::Impl::Show(const JobProgress& progress) {
 
 std::vector<std::string> JobRunner::Impl::Arguments(const admin::BootstrapRequest& request,
                                                     const std::string& out_path) const {
-  std::vector<std::string> arguments{"pointsmand", "job",
-                                     "--labels",   request.labels,
-                                     "--clusters", std::to_string(request.clusters_max),
-                                     "--seed",     std::to_string(request.seed),
-                                     "--embedder", request.embedder,
-                                     "--out",      out_path,
-                                     "--parent",   std::to_string(getpid())};
+  std::vector<std::string> arguments{"pointsmand",   "job",
+                                     "--labels",     request.labels,
+                                     "--method",     request.method,
+                                     "--filter",     request.filter,
+                                     "--recogniser", request.recogniser,
+                                     "--clusters",   std::to_string(request.clusters_max),
+                                     "--seed",       std::to_string(request.seed),
+                                     "--embedder",   request.embedder,
+                                     "--out",        out_path,
+                                     "--parent",     std::to_string(getpid())};
   if (request.plan_path.empty()) {
     arguments.insert(arguments.end(), {"--table", request.table_path});
   } else {
@@ -204,6 +208,8 @@ Result<admin::BootstrapReport> JobRunner::Start(std::uint32_t uid, const admin::
   if (request.labels != "consensus" && request.labels != "scores") {
     return MakeError(Code::kInvalidArgument, "labels", "labels must be consensus or scores");
   }
+  const auto choices = bootstrap::ChoicesFromNames(request.method, request.filter, request.recogniser);
+  if (!choices.ok()) return choices.error();
   constexpr std::uint32_t kClustersMax = 2000;
   if (request.clusters_max < 1 || request.clusters_max > kClustersMax) {
     return MakeError(Code::kInvalidArgument, "clusters", fmt::format("clusters must be from 1 to {}", kClustersMax));

@@ -105,6 +105,8 @@ void AddGauges(Exposition& out, const admin::StatusReport& status) {
   out.Gauge("subject_likeness", "How alike a subject's ratings are, above those of others.", status.subjects.likeness);
   out.Gauge("subjects_distrusted", "Watched subjects whom gold contradicts.",
             static_cast<double>(status.subjects.distrusted));
+  out.Gauge("subjects_excluded", "Subjects whose word an operator let count no more.",
+            static_cast<double>(status.subjects.excluded));
   out.Gauge("rollout_router_share", "Share of decisions that follow the router.", status.rollout.share);
   out.Gauge("learning_frozen", "1 while learning is frozen.", status.frozen ? 1 : 0);
   out.Gauge("audited_gold_rmse", "Error of predictions on random-audit gold.", status.audited_rmse);

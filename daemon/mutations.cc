@@ -135,6 +135,14 @@ Status Mutations::SetFrozen(const Actor& actor, bool frozen) {
   return Append(actor, policy::LearningSwitched{frozen});
 }
 
+Status Mutations::Exclude(const Actor& actor, SubjectHash subject) {
+  const std::lock_guard lock(mutex_);
+  if (subject.value == 0) return MakeError(Code::kInvalidArgument, "no_subject", "name the subject");
+  const auto known = Look();
+  if (!known.ok()) return known.error();
+  return Append(actor, policy::SubjectExcluded{subject});
+}
+
 Status Mutations::SetRollout(const Actor& actor, const policy::Rollout& rollout, const std::string& reason) {
   const std::lock_guard lock(mutex_);
   const auto known = Look();

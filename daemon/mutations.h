@@ -50,6 +50,8 @@ class Mutations {
   Status SetModelState(const Actor& actor, const std::string& name, policy::ModelState state);
   // Nothing is written when they are in force already. Errors: of ValidateOptionsChange.
   Status SetOptions(const Actor& actor, const policy::Options& options);
+  // Errors: INVALID_ARGUMENT for subject 0.
+  Status Exclude(const Actor& actor, SubjectHash subject);
   Status SetFrozen(const Actor& actor, bool frozen);
   // Nothing is written when it is in force already. Errors: of ValidateRollout; NOT_FOUND
   // for an operator's incumbent that is no live model.

@@ -43,6 +43,7 @@ Subjects ReportOf(const policy::SubjectBook& book) {
   report.lessened = totals.lessened;
   report.withheld = totals.withheld;
   report.watched = book.records.size();
+  report.excluded = book.excluded.size();
   report.likeness = policy::LikenessOf(totals);
   report.group_alarm = totals.alarm;
   report.group_since = totals.since.value;

@@ -89,6 +89,7 @@ class SeedRun {
     router.labelled = options_.labels != CascalLabels::kAnswers;
     router.clusters_max = options_.clusters;
     router.task_types = options_.task_types;
+    router.filter = options_.filter;
     router.seed = seed_;
     auto fitted = FitCascalRouter(*labelled, split_.bootstrap, split_.stream, router);
     if (!fitted.ok()) return fitted.error();

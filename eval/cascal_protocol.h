@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "bootstrap/data/table_reader.h"
+#include "bootstrap/job/bundle_builder.h"
 #include "eval/report.h"
 #include "eval/simulated_niches.h"
 
@@ -58,6 +59,7 @@ struct CascalOptions {
   std::uint64_t first_seed = 1;
   std::uint32_t seeds = 10;  // 1 to 1,000
   bool task_types = true;    // the router may read the task names of the training part
+  bootstrap::RowFilter filter = bootstrap::RowFilter::kNone;  // with kAnswers, not read by kPublished
 };
 
 struct CascalReport {

@@ -47,6 +47,7 @@ Result<CascalRouted> FromBundle(const bootstrap::Table& table, std::span<const s
   build.cluster_method = options.scaled ? bootstrap::ClusterMethod::kScaled : bootstrap::ClusterMethod::kSpherical;
   build.clusters_max = options.clusters_max;
   build.task_types = options.task_types;
+  build.filter = options.filter;
   build.seed = options.seed;
   build.rows.assign(train.begin(), train.end());
   const auto bundle = bootstrap::BuildBundle(table, build);

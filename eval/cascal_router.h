@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "bootstrap/data/table_reader.h"
+#include "bootstrap/job/bundle_builder.h"
 
 namespace pointsman::eval {
 
@@ -20,6 +21,7 @@ struct CascalRouterOptions {
   bool labelled = false;   // by the table's scores; else by what the answers say
   std::uint32_t clusters_max = 32;
   bool task_types = true;
+  bootstrap::RowFilter filter = bootstrap::RowFilter::kNone;  // of a bundle fitted from answers
   std::uint64_t seed = 0;
 };
 

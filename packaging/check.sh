@@ -64,6 +64,13 @@ inside pointsman rate "$token" 1 --source thumbs --subject alice
 inside pointsman gold "$token" 1
 inside python3 -c 'import pointsman; print(pointsman.Client().route("hello").model)'
 inside pointsman rollout canary --share 0.1 --incumbent large
+# A user of the group may ask and rate, and not administer.
+inside useradd -m -G pointsmand-clients visitor
+visitor() { chroot --userspec=visitor:visitor --groups=pointsmand-clients "$root" env PATH=/usr/bin:/bin "$@"; }
+visitor pointsman route "hello" --json >/dev/null
+code=0
+visitor pointsman freeze >/dev/null 2>"$root/refused" || code=$?
+[ "$code" = 77 ] || { cat "$root/refused"; exit 1; }
 inside timeout 5 pointsman dashboard >"$root/link" 2>/dev/null || true
 grep -q '^http://127.0.0.1:' "$root/link"
 inside pointsman doctor || true
@@ -73,7 +80,12 @@ note "upgrade with data"
 before=$(inside pointsman status --json | sed 's/.*"ratings":\([0-9]*\).*/\1/')
 stop
 inside sh -c 'echo "# kept by the administrator" >> /etc/pointsman/pointsman.toml'
-inside apt-get install -y -qq --reinstall /pointsman.deb >/dev/null
+# The same files under the next version: what dpkg does is then an upgrade.
+dpkg-deb -R "$deb" "$root/next"
+sed -i 's/^Version: \(.*\)/Version: \1+next/' "$root/next/DEBIAN/control"
+dpkg-deb --root-owner-group -b "$root/next" "$root/next.deb" >/dev/null
+inside apt-get install -y -qq /next.deb >/dev/null
+inside dpkg-query -W -f '${Version}' pointsman | grep -q '+next$'
 inside grep -q "kept by the administrator" /etc/pointsman/pointsman.toml
 start
 [ "$(inside pointsman status --json | sed 's/.*"ratings":\([0-9]*\).*/\1/')" = "$before" ]
@@ -81,9 +93,10 @@ start
 stop
 
 note "remove keeps the data, purge takes it"
+inside install -d -o pointsmand /var/lib/pointsman-plans/first  # as a plan would have
 inside apt-get remove -y -qq pointsman >/dev/null
 inside test -d /var/lib/pointsman
 inside apt-get purge -y -qq pointsman >/dev/null
-left=$(inside sh -c 'ls -d /var/lib/pointsman /etc/pointsman /usr/share/pointsman /usr/lib/python3/dist-packages/pointsman 2>/dev/null' || true)
+left=$(inside sh -c 'ls -d /var/lib/pointsman /var/lib/pointsman-plans /etc/pointsman /usr/share/pointsman /usr/lib/python3/dist-packages/pointsman 2>/dev/null' || true)
 [ -z "$left" ] || { echo "check: purge left $left"; exit 1; }
 note "done"

@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <array>
+#include <charconv>
 #include <cstring>
 
 #include "base/contract.h"
@@ -34,6 +35,16 @@ SubjectHash HashSubject(const TokenKey& key, std::string_view tenant, std::strin
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < 8; ++i) value |= static_cast<std::uint64_t>(digest[i]) << (8 * i);
   return SubjectHash{value == 0 ? 1 : value};
+}
+
+std::optional<SubjectHash> ParseSubjectHash(std::string_view text) {
+  constexpr std::size_t kDigits = 16;
+  if (!text.starts_with("0x") || text.size() != 2 + kDigits) return std::nullopt;
+  SubjectHash hash;
+  const char* const end = text.data() + text.size();
+  const auto [stop, fault] = std::from_chars(text.data() + 2, end, hash.value, 16);
+  if (fault != std::errc() || stop != end || hash.value == 0) return std::nullopt;
+  return hash;
 }
 
 }  // namespace pointsman::store

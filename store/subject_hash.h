@@ -7,6 +7,7 @@
 // Pure; any thread.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "base/ids.h"
@@ -17,5 +18,9 @@ namespace pointsman::store {
 // An empty subject gives 0, which stands for the decision itself; no other
 // subject does.
 SubjectHash HashSubject(const TokenKey& key, std::string_view tenant, std::string_view subject);
+
+// A hash as people see it, "0x" and 16 hexadecimal digits; nothing for any other text
+// and for 0.
+std::optional<SubjectHash> ParseSubjectHash(std::string_view text);
 
 }  // namespace pointsman::store

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -93,6 +94,15 @@ void AddGlobalOptions(CLI::App& app, Context& context) {
       "71 system resource; 74 input or output; 75 try later; 77 not permitted; 78 configuration.");
 }
 
+// What the parser could not read, as every verb tells a failure.
+Exit FailUsage(Context& context, const CLI::ParseError& error, int argc, char** argv) {
+  const auto is_json = [](const char* word) { return std::string_view(word) == "--json"; };
+  context.json = std::any_of(argv + 1, argv + argc, is_json);
+  context.Fail(MakeError(Code::kInvalidArgument, "usage", error.what()), Exit::kUsage);
+  context.err << "`pointsman --help` lists the verbs; `pointsman VERB --help` shows one with an example.\n";
+  return Exit::kUsage;
+}
+
 }  // namespace
 
 int Run(int argc, char** argv) {
@@ -125,7 +135,8 @@ int Run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? static_cast<int>(Exit::kOk) : static_cast<int>(Exit::kUsage);
+    if (error.get_exit_code() != 0) return static_cast<int>(FailUsage(context, error, argc, argv));
+    return app.exit(error);  // help or the version was asked for
   }
   context.out.flush();
   if (!context.out.good() && context.exit == Exit::kOk) context.exit = Exit::kIo;

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
+#include <sstream>
 #include <vector>
 
 #include "admin/cli/admin_call.h"
@@ -43,6 +44,7 @@ class Doctor {
     CheckSocket("admin socket", context_.admin_socket, "operator verbs need it; run this as root or as pointsmand");
     CheckRoute();
     CheckDisk();
+    CheckPermissions();
     CheckClock();
     CheckDaemon();
   }
@@ -56,6 +58,7 @@ class Doctor {
   void CheckSocket(const std::string& what, const std::string& path, const std::string& need);
   void CheckRoute();
   void CheckDisk();
+  void CheckPermissions();
   void CheckClock();
   void CheckDaemon();
   void CheckEmbedder(const json& status);
@@ -127,6 +130,27 @@ void Doctor::CheckDisk() {
   }
   if (free_mib < 8 * needed) return Add(Verdict::kLook, "disk", found, "soon too little: free some space");
   Add(Verdict::kFine, "disk", found);
+}
+
+// The store holds what users did and the keys of all tokens; the port's token opens the API.
+void Doctor::CheckPermissions() {
+  std::string seen;
+  bool fine = true;
+  const auto private_to_owner = [&](const std::string& path, mode_t forbidden, const std::string& advice) {
+    struct stat status {};
+    if (path.empty() || ::stat(path.c_str(), &status) != 0) return;  // the disk says that it is not there
+    seen += (seen.empty() ? "" : ", ") + path;
+    if ((status.st_mode & forbidden) == 0) return;
+    fine = false;
+    std::ostringstream mode;
+    mode << std::oct << (status.st_mode & 07777);
+    Add(Verdict::kLook, "permissions", path + " has mode " + mode.str(), advice);
+  };
+  private_to_owner(config_.store_directory, 0077,
+                   "others may look into the store: chmod 0700 " + config_.store_directory);
+  private_to_owner(config_.token_file, 0077, "others may read the bearer token: chmod 0600 " + config_.token_file);
+  private_to_owner(config_path_, 0022, "others may change the configuration: chmod 0644 " + config_path_);
+  if (fine && !seen.empty()) Add(Verdict::kFine, "permissions", "only the owner may change " + seen);
 }
 
 void Doctor::CheckClock() {
@@ -202,7 +226,9 @@ void Doctor::CheckSilence(const json& status) {
 void Doctor::CheckDaemon() {
   const auto ready = AskAdmin(context_, "GET", "/ready", "");
   if (const Failed* failed = std::get_if<Failed>(&ready)) {
-    return Add(Verdict::kBroken, "daemon", failed->error.message, "journalctl -u pointsmand says more");
+    const bool pool = failed->error.reason == "no_model" || failed->error.reason == "no_healthy_model";
+    if (!pool) return Add(Verdict::kBroken, "daemon", failed->error.message, "journalctl -u pointsmand says more");
+    Add(Verdict::kLook, "models", failed->error.message, "pointsman models list");
   }
   const auto answer = AskAdmin(context_, "GET", "/status", "");
   if (const Failed* failed = std::get_if<Failed>(&answer)) {

@@ -2,7 +2,7 @@
 // an error becomes a message, a JSON object and an exit code.
 //
 // Output   results on stdout, everything else on stderr. With --json stdout holds
-//          exactly one JSON object (export: one a line), also for a failure:
+//          exactly one JSON object (export, and top with --rounds: one a line), also for a failure:
 //          {"error": {code, reason, detail, retry}}.
 // Threads  one.
 #pragma once

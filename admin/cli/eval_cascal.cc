@@ -8,6 +8,7 @@
 #include <string>
 
 #include "admin/cli/render.h"
+#include "bootstrap/job/build_choices.h"
 #include "eval/cascal_protocol.h"
 #include "eval/generator_sweep.h"
 #include "eval/simulated_niches.h"
@@ -29,6 +30,8 @@ class CascalProtocol final : public EvalProtocol {
     options.List("--generator-fault", faults_,
                  "What replaces a letter: random, popular (the models' commonest error), or a model, for its errors");
     options.Text("--plots", plots_, "Folder for the plot of a comparison (SVG); it is made when it is missing");
+    options.OneOf("--filter", filter_, {"none", "plurality", "above-chance", "not-by-chance", "junk"},
+                  "Rows that the consensus leaves out (junk: lets count less)");
     options.Count("--clusters", run_.clusters, 1, 2000, "Clusters at most");
     options.Number("--train", run_.train, 0.001, 0.999, "Share of the rows to fit on");
     options.Count("--seeds", run_.seeds, 1, 1000, "Seeds, from 1 on");
@@ -41,7 +44,10 @@ class CascalProtocol final : public EvalProtocol {
     if (!mode.ok()) return context.Fail(mode.error());
     const auto labels = eval::CascalLabelsFromName(labels_);
     if (!labels.ok()) return context.Fail(labels.error());
+    const auto choices = bootstrap::ChoicesFromNames("shared", filter_, "linear");
+    if (!choices.ok()) return context.Fail(choices.error());
     run_.mode = *mode;
+    run_.filter = choices->filter;
     run_.labels = *labels;
     const Status faults = ReadFaults();
     if (!faults.ok()) return context.Fail(faults.error());
@@ -120,6 +126,7 @@ class CascalProtocol final : public EvalProtocol {
   std::string data_;
   std::string mode_ = "scaled";
   std::string labels_ = "answers";
+  std::string filter_ = "none";
   std::vector<std::string> errors_ = {"0"};
   std::vector<std::string> faults_ = {"random"};
   std::vector<double> shares_;

@@ -28,6 +28,7 @@ json GroupJson(const bootstrap::GroupReport& group) {
           {"model_variance", NumberOrNull(group.model_variance)},
           {"unanimous", NumberOrNull(group.unanimous)},
           {"chaotic", NumberOrNull(group.chaotic)},
+          {"junk", NumberOrNull(group.junk)},
           {"reference_agreement", NumberOrNull(group.reference_agreement)},
           {"self_consistency", NumberOrNull(group.self_consistency)}};
 }
@@ -55,6 +56,7 @@ void PrintGroups(Context& context, const std::vector<bootstrap::GroupReport>& gr
                {"VARIANCE", Align::kRight},
                {"ALL ONE", Align::kRight},
                {"CHAOTIC", Align::kRight},
+               {"JUNK", Align::kRight},
                {"REFERENCE", Align::kRight},
                {"SELF", Align::kRight}});
   for (const auto& group : groups) {
@@ -62,8 +64,8 @@ void PrintGroups(Context& context, const std::vector<bootstrap::GroupReport>& gr
     if (with_generator && !group.generator.empty()) name = group.generator + " / " + name;
     table.Row({Printable(name), std::to_string(group.rows), std::to_string(group.kept),
                std::to_string(group.duplicates), Fixed(group.agreement, 3), Fixed(group.agreement_variance, 3),
-               Fixed(group.unanimous, 2), Fixed(group.chaotic, 2), Fixed(group.reference_agreement, 2),
-               Fixed(group.self_consistency, 2)});
+               Fixed(group.unanimous, 2), Fixed(group.chaotic, 2), Fixed(group.junk, 2),
+               Fixed(group.reference_agreement, 2), Fixed(group.self_consistency, 2)});
   }
   table.Print(context.out, context.colour);
 }
@@ -85,6 +87,7 @@ Exit Report(Context& context, const std::string& path, const bootstrap::ReportOp
   PrintGroups(context, lines, generators);
   context.out
       << "\nKEPT: at least half of the models agree, but not all (the filter). ALL ONE, CHAOTIC: shares of rows.\n"
+      << "JUNK: share of rows that look like chaos, or like one answer from all for no reason (--filter junk).\n"
       << "REFERENCE: the plurality is the table's reference. SELF: the generator answers its own reference.\n";
   for (const std::string& warning : report->warnings) context.out << "warning: " << Printable(warning) << "\n";
   return Exit::kOk;

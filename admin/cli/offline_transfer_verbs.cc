@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -17,8 +16,6 @@ namespace pointsman::cli {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t kHashDigits = 16;
 
 Exit Import(Context& context, const std::string& from, const std::string& directory) {
   const auto done = store::ImportRecords(from, directory);
@@ -62,18 +59,14 @@ struct Arguments {
 
 void AddSubjectOptions(CLI::App& verb, const std::string& flag, const std::string& help, SubjectArguments* arguments) {
   auto* named = verb.add_option(flag, arguments->subject,
-                                help + "; a name with --tenant, or 0x and 16 digits as `export` shows it");
+                                help + "; a name with --tenant, or 0x and 16 digits as `status` and `export` show it");
   verb.add_option("--tenant", arguments->tenant, "The tenant that the subject belongs to (a uid where none was named)")
       ->needs(named);
 }
 
 Result<SubjectHash> SubjectNamed(const std::string& directory, const SubjectArguments& arguments) {
   const std::string& text = arguments.subject;
-  if (text.starts_with("0x") && text.size() == 2 + kHashDigits && arguments.tenant.empty()) {
-    SubjectHash hash;
-    const auto [end, fault] = std::from_chars(text.data() + 2, text.data() + text.size(), hash.value, 16);
-    if (fault == std::errc() && end == text.data() + text.size()) return hash;
-  }
+  if (const auto hash = store::ParseSubjectHash(text); hash && arguments.tenant.empty()) return *hash;
   if (text.empty() || arguments.tenant.empty()) {
     return MakeError(Code::kInvalidArgument, "no_tenant",
                      "name the subject's tenant with --tenant: the same name under two tenants is two subjects");

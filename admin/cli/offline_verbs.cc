@@ -45,6 +45,8 @@ Result<Replayed> FoldOf(const Context& context, const store::Store& bundles, con
   if (!learner.ok()) return learner.error();
   policy::Learner& fold = *learner.value();
   Replayed out;
+  Progress progress(context.err, context.err_is_terminal);
+  const auto last = static_cast<double>(bundles.Statistics().last_seq.value);
   const Status read = read_all([&](const policy::Event& event) {
     Status learnt = fold.Learn(event);
     if (!learnt.ok()) return learnt;
@@ -53,10 +55,12 @@ Result<Replayed> FoldOf(const Context& context, const store::Store& bundles, con
     if (out.events % kForgetMarksEvery == 0) {
       fold.mutable_state().unpublished.clear();
       fold.mutable_state().dirty_rows.clear();
+      progress.Show(static_cast<double>(event.seq.value) / last, "folding the log");
     }
     if (event.seq == checkpoint) out.hash_at_checkpoint = store::StateHash(fold.state());
     return learnt;
   });
+  progress.Finish();
   if (!read.ok()) return read.error();
   out.hash = store::StateHash(fold.state());
   out.seconds = static_cast<double>(context.clock.MonotonicNanos() - began) / 1e9;

@@ -124,6 +124,9 @@ double FieldNumber(const json& object, const char* name) {
 
 // Nothing where nobody stands out.
 void ShowSubjects(Context& context, const json& subjects) {
+  if (FieldNumber(subjects, "excluded") > 0) {
+    context.out << "\n" << FieldText(subjects, "excluded") << " subjects are excluded: what they say does not count\n";
+  }
   const json& conspicuous = List(subjects, "conspicuous");
   if (conspicuous.empty()) return;
   context.out << "\n";
@@ -357,14 +360,31 @@ void ShowRefit(Context& context, const json& report) {
   }
 }
 
+namespace {
+
+// Who decided, where it was not the router alone; a line, or nothing.
+std::string RolloutOf(const json& e) {
+  if (Flag(e, "observed")) {
+    return "observed the caller chose; the router would have played " + Printable(FieldText(e, "advised")) + "\n";
+  }
+  const std::string incumbent = e.value("incumbent", "");
+  if (incumbent.empty()) return "";
+  return "rollout  " +
+         (Flag(e, "followed") ? "the incumbent " + Printable(incumbent) + " was followed"
+                              : "the router was followed, not the incumbent " + Printable(incumbent)) +
+         "; the router's share was " + Fixed(100 * FieldNumber(e, "router_share"), 1) + " %\n";
+}
+
+}  // namespace
+
 void ShowExplanation(Context& context, const json& e) {
   context.out << "decision " << Printable(FieldText(e, "decision")) << "  (sequence " << FieldText(e, "sequence")
               << ", " << UtcTime(Micros(e, "decided_at_us")) << ", generation " << FieldText(e, "generation") << ")\n"
               << "chosen   " << Printable(FieldText(e, "chosen")) << " with probability " << Number(e, "propensity", 4)
               << (Flag(e, "audit") ? ", audit" : "") << (Flag(e, "forced") ? ", forced" : "")
               << (Flag(e, "gold_wanted") ? ", gold wanted" : "") << "\n"
-              << "quality  " << Number(e, "predicted_quality", 3) << " +- " << Number(e, "predicted_deviation", 3)
-              << " predicted, " << Number(e, "prior", 3) << " before learning\n";
+              << RolloutOf(e) << "quality  " << Number(e, "predicted_quality", 3) << " +- "
+              << Number(e, "predicted_deviation", 3) << " predicted, " << Number(e, "prior", 3) << " before learning\n";
   PrintNamed(context, "clusters", List(e, "clusters"));
   PrintNamed(context, "tasks   ", List(e, "tasks"));
   const json& candidates = List(e, "candidates");

@@ -13,6 +13,7 @@
 #include "admin/cli/admin_call.h"
 #include "admin/cli/http_client.h"
 #include "admin/cli/model_render.h"
+#include "admin/cli/offline_transfer_verbs.h"
 #include "admin/cli/operator_render.h"
 #include "admin/cli/probe_file.h"
 #include "admin/cli/render.h"
@@ -213,6 +214,9 @@ struct BootstrapArguments {
   std::string table;
   std::string plan;
   std::string labels = "consensus";
+  std::string method = "shared";
+  std::string filter = "none";
+  std::string recogniser = "linear";
   std::uint32_t clusters = 32;
   std::uint64_t seed = 0;
   bool no_activate = false;
@@ -235,10 +239,17 @@ Exit RunBootstrap(Context& context, const BootstrapArguments& arguments) {
   }
   const bool planned = !arguments.plan.empty();
   const std::string path = AbsolutePath(planned ? arguments.plan : arguments.table);
-  const json body = {{planned ? "plan_path" : "table_path", path}, {"labels", arguments.labels},
-                     {"clusters_max", arguments.clusters},         {"seed", arguments.seed},
-                     {"refit_embedder", arguments.refit_embedder}, {"embedder", arguments.embedder},
-                     {"activate", !arguments.no_activate},         {"force", arguments.force}};
+  const json body = {{planned ? "plan_path" : "table_path", path},
+                     {"labels", arguments.labels},
+                     {"method", arguments.method},
+                     {"filter", arguments.filter},
+                     {"recogniser", arguments.recogniser},
+                     {"clusters_max", arguments.clusters},
+                     {"seed", arguments.seed},
+                     {"refit_embedder", arguments.refit_embedder},
+                     {"embedder", arguments.embedder},
+                     {"activate", !arguments.no_activate},
+                     {"force", arguments.force}};
   const auto answer = AskAdmin(context, "POST", "/v1/bootstrap", admin::Dump(body));
   if (!arguments.wait || !std::holds_alternative<json>(answer)) return Finish(context, answer, ShowBootstrap);
   return WaitForBootstrap(context);
@@ -262,6 +273,16 @@ void AddBootstrap(CLI::App& app, Context& context) {
                   "where it stopped, nothing is paid twice");
   run->add_option("--labels", arguments->labels, "Where quality comes from: consensus or scores")
       ->check(CLI::IsMember({"consensus", "scores"}));
+  run->add_option("--method", arguments->method,
+                  "Where clusters come from: shared (one k-means), scaled (merged where models rank alike) or cascal "
+                  "(as published)")
+      ->check(CLI::IsMember({"shared", "scaled", "cascal"}));
+  run->add_option(
+         "--filter", arguments->filter,
+         "Rows that the consensus leaves out (junk: lets count less); `bootstrap report` tells when that pays")
+      ->check(CLI::IsMember({"none", "plurality", "above-chance", "not-by-chance", "junk"}));
+  run->add_option("--recogniser", arguments->recogniser, "What recognises task types: linear or dual")
+      ->check(CLI::IsMember({"linear", "dual"}));
   run->add_option("--clusters", arguments->clusters, "Most clusters to make")->check(CLI::Range(1, 4096));
   run->add_option("--seed", arguments->seed, "Seed of the fit");
   run->add_flag("--no-activate", arguments->no_activate, "Store the bundle; activate it later");
@@ -310,6 +331,32 @@ void AddRefit(CLI::App& app, Context& context) {
   });
 }
 
+void ShowExclusion(Context& context, const json& answer) {
+  context.out << "subject " << FieldText(answer, "subject")
+              << (answer.value("before", false) ? " was excluded before\n" : " counts no more\n");
+  if (FieldNumber(answer, "reports") > 0) {
+    context.out << "Its " << FieldText(answer, "reports")
+                << " reports are in the log. Those before the exclusion go on counting and fade; `pointsman forget "
+                   "--subject "
+                << FieldText(answer, "subject") << "` takes them out (with the daemon stopped).\n";
+  }
+}
+
+void AddExclude(CLI::App& app, Context& context) {
+  CLI::App* verb = AddVerb(app, context, "exclude",
+                           "Lets what a subject says count no more, from here on and for good; it is stored still",
+                           "pointsman exclude --subject alice --tenant shop");
+  verb->group(kGroup);
+  auto subject = std::make_shared<SubjectArguments>();
+  AddSubjectOptions(*verb, "--subject", "Whose reports", subject.get());
+  verb->get_option("--subject")->required();
+  verb->callback([&context, subject] {
+    json body = {{"subject", subject->subject}};
+    if (!subject->tenant.empty()) body["tenant"] = subject->tenant;
+    context.exit = Post(context, "/v1/subjects/exclude", body, ShowExclusion);
+  });
+}
+
 void AddLearning(CLI::App& app, Context& context, const char* name, bool frozen, const char* help,
                  const char* example) {
   CLI::App* verb = AddVerb(app, context, name, help, example);
@@ -331,6 +378,7 @@ void AddOperatorVerbs(CLI::App& app, Context& context) {
   AddBootstrap(app, context);
   AddExplain(app, context);
   AddRefit(app, context);
+  AddExclude(app, context);
   AddLearning(app, context, "freeze", true, "Stops learning; feedback is stored and not folded", "pointsman freeze");
   AddLearning(app, context, "resume", false, "Learns again", "pointsman resume");
   AddRollout(app, context, kGroup);

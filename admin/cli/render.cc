@@ -63,7 +63,14 @@ std::string Fixed(double value, int decimals) {
   return std::isfinite(value) ? fmt::format("{:.{}f}", value, decimals) : "-";
 }
 
-std::string Dollars(double value) { return std::isfinite(value) ? fmt::format("${:.4g}", value) : "-"; }
+std::string Significant(double value) { return std::isfinite(value) ? fmt::format("{:.2g}", value) : "-"; }
+
+std::string Dollars(double value) {
+  if (!std::isfinite(value)) return "-";
+  const double size = std::abs(value);
+  if (size >= 1e-4 || size < 1e-12) return fmt::format("${:.4g}", value);
+  return fmt::format("${:.{}f}", value, 3 - static_cast<int>(std::floor(std::log10(size))));
+}
 
 std::string UtcTime(std::int64_t micros) {
   if (micros == 0) return "-";

@@ -35,7 +35,8 @@ class Table {
 };
 
 std::string Fixed(double value, int decimals);  // "-" for a number that is not finite
-std::string Dollars(double value);              // "$0.001234", four significant digits
+std::string Significant(double value);          // two significant digits
+std::string Dollars(double value);              // "$0.001234", four significant digits, no exponent
 std::string UtcTime(std::int64_t micros);       // "2026-01-31 12:00:00Z"; "-" for 0
 std::string Duration(double seconds);           // "3d 4h", "5m 6s", "1.2s"
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <ostream>
 #include <vector>
 
@@ -189,7 +190,8 @@ std::string ManualPage(const CLI::App& app, const std::string& version) {
       "which language model answers each query\n.SH SYNOPSIS\n.B pointsman\n\\fIVERB\\fR [\\fIARGUMENTS\\fR]\n"
       ".SH DESCRIPTION\nClient verbs talk to the route socket, operator verbs to the admin socket, offline "
       "verbs open files.\nResults go to standard output, everything else to standard error. With "
-      "\\fB\\-\\-json\\fR a verb prints exactly one JSON object, also for a failure.\n";
+      "\\fB\\-\\-json\\fR a verb prints exactly one JSON object, also for a failure; export, and top "
+      "with \\fB\\-\\-rounds\\fR, one a line.\n";
   std::string group;
   WalkAll(app, [&](const std::vector<std::string>& path, const CLI::App& verb) {
     if (path.empty()) return;
@@ -208,22 +210,33 @@ std::string ManualPage(const CLI::App& app, const std::string& version) {
 }
 
 void AddShellHelp(CLI::App& app, Context& context, const std::string& version) {
-  CLI::App* completion = app.add_subcommand("completion", "Prints a completion script for bash, zsh or fish");
+  CLI::App* completion = AddVerb(app, context, "completion", "Prints a completion script for bash, zsh or fish",
+                                 "source <(pointsman completion bash)");
   completion->group("Help");
-  completion->footer("Example:\n  source <(pointsman completion bash)");
   auto shell = std::make_shared<std::string>();
   completion->add_option("shell", *shell, "bash, zsh or fish")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   completion->callback([&app, &context, shell] {
-    context.out << (*shell == "bash"  ? BashCompletion(app)
-                    : *shell == "zsh" ? ZshCompletion(app)
-                                      : FishCompletion(app));
+    const std::string script = *shell == "bash"  ? BashCompletion(app)
+                               : *shell == "zsh" ? ZshCompletion(app)
+                                                 : FishCompletion(app);
+    if (context.json) {
+      context.exit = context.Print({{"shell", *shell}, {"script", script}});
+    } else {
+      context.out << script;
+    }
   });
-  CLI::App* manual = app.add_subcommand("manual", "Prints the manual page in roff");
+  CLI::App* manual = AddVerb(app, context, "manual", "Prints the manual page in roff", "pointsman manual | man -l -");
   manual->group("Help");
-  manual->footer("Example:\n  pointsman manual | man -l -");
-  manual->callback([&app, &context, version] { context.out << ManualPage(app, version); });
+  manual->callback([&app, &context, version] {
+    const std::string page = ManualPage(app, version);
+    if (context.json) {
+      context.exit = context.Print({{"page", page}});
+    } else {
+      context.out << page;
+    }
+  });
 }
 
 }  // namespace pointsman::cli

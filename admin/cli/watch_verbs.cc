@@ -82,6 +82,15 @@ void ShowShares(Context& context, const Frame& frame) {
                Fixed(FieldNumber(model, "quality"), 3), Dollars(FieldNumber(model, "cost_usd"))});
   }
   table.Print(context.out, context.colour);
+  const json observed = traffic.value("observed", json::object());
+  if (FieldNumber(observed, "decisions") > 0) {
+    context.out << "\nobserved " << FieldText(observed, "decisions")
+                << " of them: the callers chose. The router agreed in " << FieldText(observed, "agreed")
+                << "; it would have had quality " << Fixed(FieldNumber(observed, "advised_quality"), 3) << " at "
+                << Dollars(FieldNumber(observed, "advised_cost_usd")) << " instead of "
+                << Fixed(FieldNumber(observed, "quality"), 3) << " at " << Dollars(FieldNumber(observed, "cost_usd"))
+                << " (predicted)\n";
+  }
 }
 
 void ShowBias(Context& context, const Frame& frame) {
@@ -198,7 +207,7 @@ void ShowQueue(Context& context, const json& decisions) {
                {"+-", Align::kRight}});
   for (const json& task : decisions) {
     table.Row({FieldText(task, "decision"), FieldText(task, "model"), MainCluster(task),
-               task.value("audit", false) ? "audit" : "asked", Fixed(FieldNumber(task, "worth"), 4),
+               task.value("audit", false) ? "audit" : "asked", Significant(FieldNumber(task, "worth")),
                Fixed(FieldNumber(task, "gold_probability"), 4), Fixed(FieldNumber(task, "predicted_quality"), 2),
                Fixed(FieldNumber(task, "predicted_deviation"), 2)});
   }
@@ -209,7 +218,8 @@ Exit GoldNext(Context& context, std::size_t count) {
   auto answer = AskAdmin(context, "GET", "/v1/gold/next", "");
   if (const Failed* failed = std::get_if<Failed>(&answer)) return context.Fail(failed->error, failed->exit);
   json decisions = std::get<json>(answer).value("decisions", json::array());
-  if (decisions.size() > count) decisions.erase(decisions.begin() + static_cast<std::ptrdiff_t>(count), decisions.end());
+  if (decisions.size() > count)
+    decisions.erase(decisions.begin() + static_cast<std::ptrdiff_t>(count), decisions.end());
   if (context.json) return context.Print({{"decisions", std::move(decisions)}});
   ShowQueue(context, decisions);
   return Exit::kOk;

@@ -47,6 +47,21 @@ export function el(name, attributes = {}, ...children) {
   return node;
 }
 
+// Fills a place anew, which a page does every few seconds, and leaves the keyboard's focus on
+// what stands where it was.
+export function put(place, ...children) {
+  const stops = () => [...place.querySelectorAll('a, button, input, [tabindex]')];
+  const label = (e) => (e ? [e.tagName, e.id, e.getAttribute('aria-label'), e.textContent].join(' ') : '');
+  const before = stops();
+  const at = before.indexOf(document.activeElement);
+  const what = label(before[at]);
+  place.replaceChildren(...children);
+  if (at < 0) return;
+  const now = stops();
+  const again = label(now[at]) === what ? now[at] : now.find((e) => label(e) === what) || now[at];
+  if (again) again.focus({ preventScroll: true });
+}
+
 export const fixed = (x, digits = 3) => (x === null || x === undefined || !Number.isFinite(+x) ? '–' : (+x).toFixed(digits));
 export const percent = (x, digits = 1) => (x === null || !Number.isFinite(+x) ? '–' : `${(100 * x).toFixed(digits)} %`);
 export const whole = (x) => (x === null || x === undefined ? '–' : Number(x).toLocaleString('en-GB'));

@@ -1,5 +1,5 @@
 // The frame: pages by address, refresh, keys, and what to say when the daemon is away.
-import { ago, ask, change, el, get, knowModels, post, Refused, duration, whole } from './api.js';
+import { ask, change, duration, el, get, knowModels, post, put, Refused, whole } from './api.js';
 import * as overview from './overview.js';
 import * as map from './map.js';
 import * as models from './models.js';
@@ -31,7 +31,7 @@ async function open() {
   if (current !== page) {
     current = page;
     document.title = `${page[1]} · Pointsman`;
-    document.getElementById('nav').replaceChildren(...kPages.map(([key, title], i) => el('a', {
+    put(document.getElementById('nav'), ...kPages.map(([key, title], i) => el('a', {
       href: `#/${key}`, 'aria-current': key === page[0] ? 'page' : null, title: `key ${i + 1}`,
     }, title)));
     // A place of its own: what an older page still fetches lands in its old place.
@@ -87,7 +87,10 @@ function theme() {
 
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.getElementById('dialog').open) return;
-  if (event.target.matches('input, select, textarea')) return;
+  if (event.target.matches('input, select, textarea')) {
+    if (event.key === 'Escape') event.target.blur();  // so that the keys of the pages work again
+    return;
+  }
   if (view.key && view.key(event)) return event.preventDefault();
   const page = kPages[Number(event.key) - 1];
   if (page) location.hash = `#/${page[0]}`;

@@ -1,6 +1,6 @@
 // Generations: what was live when, what differs, activation and rollback; the job
 // that makes the next one.
-import { ask, change, dot, el, fixed, get, percent, post, Refused, when, whole } from './api.js';
+import { ask, change, dot, el, fixed, get, percent, post, put, Refused, when, whole } from './api.js';
 import { bar } from './chart.js';
 
 const kDiff = [['bundle', 'Bundle'], ['made_from', 'Made from'], ['labels', 'Labels'], ['clusters', 'Clusters'], ['models', 'Models'], ['rows', 'Rows']];
@@ -71,7 +71,7 @@ export function make(main) {
       const current = generations.find((g) => g.number === chosen) || live;
       const diff = await compare(current, live);
       const choose = (number) => { chosen = number; view.show(); };
-      main.replaceChildren(
+      put(main,
         el('div', { class: 'title' }, el('h1', {}, 'Generations'),
           el('button', { type: 'button', id: 'rollback', onclick: rollback, disabled: new Set(generations.map((g) => g.bundle)).size < 2 }, 'Roll back')),
         el('div', { class: 'grid two' },

@@ -1,5 +1,5 @@
 // The gold queue: decisions whose trusted label teaches most, with a form for it.
-import { ago, change, dot, el, fixed, get, post, whole } from './api.js';
+import { ago, change, dot, el, fixed, get, post, put, whole } from './api.js';
 import { bar } from './chart.js';
 
 const kValues = [[0, 'wrong'], [.25, 'poor'], [.5, 'half right'], [.75, 'good'], [1, 'right']];
@@ -65,7 +65,7 @@ export function make(main) {
       el('p', { class: 'note' }, 'Keys: ', el('kbd', {}, 'j'), ' ', el('kbd', {}, 'k'), ' next and previous, ', el('kbd', {}, 'w'), ' wrong, ', el('kbd', {}, 'h'), ' half, ', el('kbd', {}, 'g'), ' right, ', el('kbd', {}, 'Enter'), ' store')];
   }
   function draw() {
-    main.replaceChildren(
+    put(main,
       el('div', { class: 'title' }, el('h1', {}, 'Gold queue'), el('p', {}, `${whole(queue.length)} wait; label from the top: the order is drawn, so that what is left undone is left by chance`)),
       el('div', { class: 'grid two' }, el('section', { class: 'card scroll' }, queue.length ? list() : el('p', { class: 'empty' }, 'Nothing waits for a label. Decisions that ask for gold come in with traffic; ', el('code', {}, 'learning.gold_rate'), ' says how many.')),
         el('section', { class: 'card' }, form())));

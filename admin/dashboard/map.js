@@ -1,5 +1,5 @@
 // The cluster map: where the models differ. Size is traffic, colour the leading model.
-import { colourOf, dot, el, fixed, get, percent, whole } from './api.js';
+import { colourOf, dot, el, fixed, get, percent, put, whole } from './api.js';
 import { interval } from './chart.js';
 
 const kWidth = 760;
@@ -97,16 +97,14 @@ export function make(main) {
         picked = busiest && niches.some((c) => c.number === busiest.number) ? busiest.number : niches[0].number;
       }
       const detail = picked === null ? null : await get(`/v1/clusters/${picked}`);
-      const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.cluster : null;
       const pick = (number) => { picked = number; view.show(); };
-      main.replaceChildren(
+      put(main,
         el('div', { class: 'title' }, el('h1', {}, 'Cluster map'), el('p', {}, niches.length ? `${niches.length} clusters; near ones ask for alike things` : '')),
         niches.length === 0
           ? el('section', { class: 'card' }, el('p', { class: 'empty' }, 'No bundle is live, so there are no clusters yet. ', el('code', {}, 'pointsman bootstrap run --table answers.jsonl.gz --wait')))
           : el('div', { class: 'grid two' },
             el('section', { class: 'card' }, draw(clusters, traffic, picked, pick), legend(niches)),
             el('section', { class: 'card', id: 'cell-panel', 'aria-live': 'polite' }, panel(detail, traffic, models))));
-      if (focused) { const again = main.querySelector(`[data-cluster="${focused}"]`); if (again) again.focus(); }
     },
   };
   return view;

@@ -1,5 +1,5 @@
 // Models: prices, what was learnt about each, and the changes an operator may make.
-import { ask, change, colourOf, dollars, dot, el, fixed, get, post, whole } from './api.js';
+import { ask, change, colourOf, dollars, dot, el, fixed, get, post, put, whole } from './api.js';
 import { around, bar } from './chart.js';
 
 const kTones = { active: 'on', draining: 'mid', retired: 'off', new: 'mid', probation: 'mid' };
@@ -30,7 +30,8 @@ function trial({ trial: t }) {
 }
 
 function row(model, total) {
-  const worst = model.biases[0];
+  const worst = [...model.biases].sort((a, b) => Math.abs(b.bias) - Math.abs(a.bias))[0];
+  const every = model.biases.map((b) => `${b.source} ${b.bias >= 0 ? '+' : ''}${fixed(b.bias, 2)} ± ${fixed(b.deviation, 2)}`);
   return el('tr', {},
     el('td', { class: 'nowrap' }, dot(model.name), el('b', {}, model.name), model.epoch > 1 ? ` (epoch ${model.epoch})` : ''),
     el('td', {}, el('span', { class: `tag ${kTones[model.state] || ''}` }, model.state), trial(model)),
@@ -41,7 +42,7 @@ function row(model, total) {
     el('td', { class: 'num' }, whole(model.ratings)), el('td', { class: 'num' }, whole(model.gold)),
     el('td', { class: 'num' }, model.failures > 0 ? el('span', { class: 'bad' }, whole(model.failures)) : '0'),
     el('td', {}, worst ? [around(worst.bias, worst.deviation, .5, colourOf(model.name)),
-      el('p', { class: 'note' }, `${worst.source} ${worst.bias >= 0 ? '+' : ''}${fixed(worst.bias, 2)} ± ${fixed(worst.deviation, 2)}`)] : '–'),
+      el('p', { class: 'note' }, every.join(', '))] : '–'),
     el('td', {}, model.state === 'retired' ? null : el('div', { class: 'row tight' },
       el('button', { class: 'small', type: 'button', onclick: () => setPrice(model) }, 'Price'),
       model.state === 'draining' ? null
@@ -56,7 +57,7 @@ export function make(main) {
       const { models } = await get('/v1/models');
       const total = models.reduce((sum, m) => sum + Number(m.decisions), 0);
       models.sort((a, b) => b.decisions - a.decisions);
-      main.replaceChildren(
+      put(main,
         el('div', { class: 'title' }, el('h1', {}, 'Models'), el('p', {}, `${models.filter((m) => m.state === 'active').length} active of ${models.length}`)),
         el('section', { class: 'card scroll' }, models.length === 0
           ? el('p', { class: 'empty' }, 'The pool is empty. ', el('code', {}, 'pointsman models add NAME --input-price 0.15 --output-price 0.60'))

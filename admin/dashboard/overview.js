@@ -1,5 +1,5 @@
 // Overview: traffic, quality, cost, savings, what ratings and gold say, warnings.
-import { colourOf, dollars, dot, el, fixed, get, percent, when, whole } from './api.js';
+import { colourOf, dollars, dot, el, fixed, get, percent, put, when, whole } from './api.js';
 import { around, bar, columns, line } from './chart.js';
 
 function figure(label, value, note, tone = '') {
@@ -67,12 +67,19 @@ function rollout(r) {
     el('p', { class: 'note' }, r.since_sequence ? `Since ${when(r.since_us)}, set by ${r.set_by}: ${r.reason}` : ''));
 }
 
+function observed(o) {
+  if (o.decisions === 0) return null;
+  return el('section', { class: 'card', id: 'observed' }, el('h2', {}, 'Observed'),
+    el('p', {}, `In ${whole(o.decisions)} decisions the callers chose. The router would have played the same in ${percent(o.agreed / o.decisions, 0)}.`),
+    el('p', { class: 'note' }, `Predicted: quality ${fixed(o.advised_quality)} at ${dollars(1000 * o.advised_cost_usd)} per 1,000 by the router, ${fixed(o.quality)} at ${dollars(1000 * o.cost_usd)} as played.`));
+}
+
 export function make(main) {
   return {
     async show(status) {
       const traffic = await get('/v1/traffic');
       const over = (pick) => traffic.points.map((p) => ({ at: p.at_us, value: p.decisions ? pick(p) : null }));
-      main.replaceChildren(
+      put(main,
         el('div', { class: 'title' }, el('h1', {}, 'Overview'), el('p', {}, traffic.decisions
           ? `${whole(traffic.decisions)} decisions from ${when(traffic.from_us)} to ${when(traffic.to_us)}` : 'waiting for the first decision')),
         ...status.warnings.map((text) => el('div', { class: 'warning' }, text)),
@@ -87,7 +94,7 @@ export function make(main) {
           el('section', { class: 'card' }, el('h2', {}, 'Cost per request'), line(over((p) => p.cost_usd), dollars, 'var(--warn)'))),
         el('div', { class: 'grid two' },
           el('div', { class: 'stack' }, el('section', { class: 'card' }, el('h2', {}, 'Who answers'), shares(traffic)),
-            rollout(status.rollout)),
+            rollout(status.rollout), observed(traffic.observed)),
           el('div', { class: 'stack' },
             el('section', { class: 'card' }, el('h2', {}, 'What ratings are worth'), biases(status, traffic)), budgets(status))));
     },

@@ -10,14 +10,15 @@
 namespace pointsman::bootstrap {
 namespace {
 
-std::vector<double> OverallMeans(const Scores& scores, std::span<const std::size_t> use) {
+std::vector<double> OverallMeans(const Scores& scores, std::span<const std::size_t> use, bool weighted) {
   std::vector<double> sum(scores.models, 0);
   std::vector<double> count(scores.models, 0);
   for (const std::size_t i : use) {
+    const double weight = weighted ? scores.weight_of(i) : 1;
     for (std::size_t m = 0; m < scores.models; ++m) {
       if (std::isnan(scores.at(i, m))) continue;
-      sum[m] += scores.at(i, m);
-      count[m] += 1;
+      sum[m] += weight * scores.at(i, m);
+      count[m] += weight;
     }
   }
   const double all = std::accumulate(count.begin(), count.end(), 0.0);
@@ -52,6 +53,7 @@ void SmoothRankings(const Scores& scores, std::span<const std::uint32_t> group, 
 CellTable ShrunkenCells(const Scores& scores, std::span<const std::uint32_t> group, std::size_t groups,
                         std::span<const std::size_t> use, const CellOptions& options) {
   REQUIRE(group.size() == scores.items, "one group per item");
+  REQUIRE(scores.weight.empty() || scores.weight.size() == scores.items, "one weight per item");
   std::vector<std::size_t> all;
   if (use.empty()) {
     all.resize(scores.items);
@@ -60,7 +62,9 @@ CellTable ShrunkenCells(const Scores& scores, std::span<const std::uint32_t> gro
   }
   CellTable table;
   table.groups = groups;
-  table.overall = OverallMeans(scores, use);
+  table.overall = OverallMeans(scores, use, false);
+  // What the groups are compared with: of weighted items the weighted means.
+  const std::vector<double> level = scores.weight.empty() ? table.overall : OverallMeans(scores, use, true);
   std::vector<double> sum(groups * scores.models, 0);
   std::vector<double> count(groups * scores.models, 0);
   std::vector<double> items(groups, 0);
@@ -68,18 +72,19 @@ CellTable ShrunkenCells(const Scores& scores, std::span<const std::uint32_t> gro
   for (const std::size_t i : use) {
     if (group[i] == kNoGroup) continue;
     REQUIRE(group[i] < groups, "group number");
+    const double weight = scores.weight_of(i);
     double gap = 0;
     double answered = 0;
     for (std::size_t m = 0; m < scores.models; ++m) {
       const double score = scores.at(i, m);
       if (std::isnan(score)) continue;
-      sum[group[i] * scores.models + m] += score;
-      count[group[i] * scores.models + m] += 1;
-      gap += score - table.overall[m];
+      sum[group[i] * scores.models + m] += weight * score;
+      count[group[i] * scores.models + m] += weight;
+      gap += score - level[m];
       answered += 1;
     }
-    if (answered > 0) surplus[group[i]] += gap / answered;
-    items[group[i]] += 1;
+    if (answered > 0) surplus[group[i]] += weight * gap / answered;
+    items[group[i]] += weight;
   }
   const double n0 = options.pseudo_count;
   table.quality.resize(groups * scores.models);
@@ -87,7 +92,8 @@ CellTable ShrunkenCells(const Scores& scores, std::span<const std::uint32_t> gro
     const double eta = surplus[k] / (items[k] + n0 / 4);
     for (std::size_t m = 0; m < scores.models; ++m) {
       const std::size_t at = k * scores.models + m;
-      table.quality[at] = std::clamp((sum[at] + n0 * (table.overall[m] + eta)) / (count[at] + n0), 0.0, 1.0);
+      const double mean = (sum[at] + n0 * (level[m] + eta)) / (count[at] + n0);
+      table.quality[at] = std::clamp(scores.weight.empty() ? mean : mean - level[m] + table.overall[m], 0.0, 1.0);
     }
   }
   if (options.skill_rank > 0 && groups > 1) SmoothRankings(scores, group, use, options, table);

@@ -16,7 +16,11 @@ struct Scores {
   std::size_t items = 0;
   std::size_t models = 0;
   std::vector<double> value;
+  // How much each item tells about its group, in (0,1]; empty: 1 each. The levels of
+  // the models are means over all items alike.
+  std::vector<double> weight = {};
   double at(std::size_t item, std::size_t model) const { return value[item * models + model]; }
+  double weight_of(std::size_t item) const { return weight.empty() ? 1 : weight[item]; }
 };
 
 struct CellOptions {

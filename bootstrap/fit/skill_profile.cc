@@ -36,9 +36,12 @@ void FillReliability(const Scores& scores, std::span<const std::uint32_t> group,
   const std::size_t rank = profiles.rank;
   std::vector<double> sum(profiles.groups * rank, 0);
   std::vector<double> squares(profiles.groups * rank, 0);
+  std::vector<double> weight_squares(profiles.groups, 0);
   std::vector<double> gaps(profiles.models);
   for (const std::size_t i : use) {
     if (group[i] == kNoGroup) continue;
+    const double weight = scores.weight_of(i);
+    weight_squares[group[i]] += weight * weight;
     double mean = 0;
     double seen = 0;
     for (std::size_t m = 0; m < profiles.models; ++m) {
@@ -52,8 +55,8 @@ void FillReliability(const Scores& scores, std::span<const std::uint32_t> group,
       for (std::size_t m = 0; m < profiles.models; ++m) {
         if (!std::isnan(scores.at(i, m))) at += (gaps[m] - mean / seen) * profiles.direction[m * rank + r];
       }
-      sum[group[i] * rank + r] += at;
-      squares[group[i] * rank + r] += at * at;
+      sum[group[i] * rank + r] += weight * at;
+      squares[group[i] * rank + r] += weight * at * at;
     }
   }
   profiles.reliability.assign(rank, 0);
@@ -61,11 +64,12 @@ void FillReliability(const Scores& scores, std::span<const std::uint32_t> group,
     double between = 0;
     double noise = 0;
     for (std::size_t g = 0; g < profiles.groups; ++g) {
-      const double n = profiles.size[g];
+      const double size = profiles.size[g];
+      const double n = size * size / std::max(weight_squares[g], 1e-300);  // items of equal weight
       if (n < 2) continue;
-      const double mean = sum[g * rank + r] / n;
-      between += n * mean * mean;
-      noise += std::max(squares[g * rank + r] / n - mean * mean, 0.0) * n / (n - 1);
+      const double mean = sum[g * rank + r] / size;
+      between += size * mean * mean;
+      noise += std::max(squares[g * rank + r] / size - mean * mean, 0.0) * size / (n - 1);
     }
     if (between > 1e-12) profiles.reliability[r] = std::clamp(1 - noise / between, 0.0, 1.0);
   }
@@ -92,7 +96,7 @@ SkillProfiles FindSkillProfiles(const Scores& scores, std::span<const std::uint3
   out.level = table.overall;
   out.size.assign(groups, 0);
   for (const std::size_t i : use) {
-    if (group[i] != kNoGroup) out.size[group[i]] += 1;
+    if (group[i] != kNoGroup) out.size[group[i]] += scores.weight_of(i);
   }
   out.residual = DoubleCentred(table.quality, groups, out.models, out.size);
   out.rank = std::min(options.rank, out.models);

@@ -33,7 +33,7 @@ struct SkillProfiles {
   std::vector<double> profile;    // G x R: residual . direction
   // R: share of the spread of the groups along a direction that is not sampling noise, [0,1].
   std::vector<double> reliability;
-  std::vector<double> size;       // G: items
+  std::vector<double> size;  // G: items, by their weight
 };
 
 // group[i] in [0, groups) or kNoGroup; `use` selects items (empty: all). Missing

@@ -45,6 +45,9 @@ class BundleBuilder {
     if (auto status = EmbedRows(); !status.ok()) return status.error();
     Report("score", 0);
     row_scores_ = ScoreRows(table_, rows_, columns_, options_.labels, options_.consensus);
+    if (options_.labels == Labels::kConsensus && options_.filter == RowFilter::kJunk) {
+      row_scores_.scores.weight = HonestShares(table_, rows_, columns_);
+    }
     cells_.pseudo_count = options_.labels == Labels::kScores ? kLabelPseudoCount : kConsensusPseudoCount;
     cells_.skill_rank = kSkillRank;
     Report("cluster", 0);

@@ -47,6 +47,7 @@ enum class RowFilter {
   kPlurality,    // spec cascal_meta_router A.9: unanimous ones, and those with a plurality below one half
   kAboveChance,  // unanimous ones, and those with a plurality below one half that random answers would reach too
   kNotByChance,  // of kAboveChance the latter alone: unanimous rows tell how hard a region is
+  kJunk,         // none; each counts as far as its answers are likely to be no junk (job/row_scores.h)
 };
 
 struct BuildOptions {
@@ -54,7 +55,7 @@ struct BuildOptions {
   Consensus consensus = Consensus::kAuto;
   ClusterMethod cluster_method = ClusterMethod::kSpherical;
   RowFilter filter = RowFilter::kNone;  // with kConsensus
-  bool task_types = true;  // learn task types from the table's task column
+  bool task_types = true;               // learn task types from the table's task column
   TaskRecogniser recogniser = TaskRecogniser::kLinear;
   bool latent_types = false;  // without task_types: types found in the embeddings (job/task_tables.h)
   std::uint32_t clusters_max = 32;

@@ -33,7 +33,7 @@ using Shares = std::array<double, kParts>;
 class BlendMoments {
  public:
   // One row: predictions of each part and scores of the models that answered.
-  void Add(std::array<std::vector<double>, kParts>& parts, std::vector<double>& score) {
+  void Add(std::array<std::vector<double>, kParts>& parts, std::vector<double>& score, double weight) {
     const auto count = static_cast<double>(score.size());
     if (score.size() >= 2) {
       const auto centre = [count](std::vector<double>& values) {
@@ -45,10 +45,10 @@ class BlendMoments {
     }
     for (std::size_t i = 0; i < score.size(); ++i) {
       for (std::size_t a = 0; a < kParts; ++a) {
-        cross_[a] += parts[a][i] * score[i];
-        for (std::size_t b = 0; b < kParts; ++b) square_[a][b] += parts[a][i] * parts[b][i];
+        cross_[a] += weight * parts[a][i] * score[i];
+        for (std::size_t b = 0; b < kParts; ++b) square_[a][b] += weight * parts[a][i] * parts[b][i];
       }
-      cells_ += 1;
+      cells_ += weight;
     }
   }
   // Up to a constant.
@@ -84,7 +84,7 @@ class Blend {
 
   BlendReport Fill() {
     AssignFolds();
-    if (has_head_) moments_ = std::make_unique<RidgeMoments>(in_.embeddings, scores_, fold_, kFolds);
+    if (has_head_) moments_ = std::make_unique<RidgeMoments>(in_.embeddings, scores_, fold_, kFolds, scores_.weight);
     const Choice choice = in_.embeddings.count() >= kRowsMin ? CrossValidate() : Choice{};
     if (has_tasks_) {
       FillTaskTables(in_.embeddings, types_, scores_, in_.cells, in_.recogniser, in_.seed, bundle_);
@@ -140,7 +140,7 @@ class Blend {
     test.resize(std::min(test.size(), kTestRowsMax / kFolds));
     std::vector<RidgeHead> heads;
     for (const double ridge : kRidges) {
-      if (has_head_) heads.push_back(moments_->Fit(ridge, fold));
+      if (has_head_) heads.push_back(FitHead(ridge, fold));
     }
     const CellTable by_cluster = ShrunkenCells(scores_, in_.cluster, bundle_.cluster_count(), train, in_.cells);
     std::optional<TaskModel> tasks;
@@ -165,9 +165,30 @@ class Blend {
           parts[kHead].push_back(level ? by_cluster.overall[m] : heads[l].At(row, m));
           score.push_back(scores_.at(i, m));
         }
-        if (!score.empty()) (l == kRidges.size() ? levels : blends[l]).Add(parts, score);
+        if (!score.empty()) (l == kRidges.size() ? levels : blends[l]).Add(parts, score, scores_.weight_of(i));
       }
     }
+  }
+
+  // With the models' levels over all items alike, as the cells have them.
+  RidgeHead FitHead(double ridge, std::size_t left_out) const {
+    RidgeHead head = moments_->Fit(ridge, left_out);
+    if (scores_.weight.empty()) return head;
+    for (std::size_t m = 0; m < scores_.models; ++m) {
+      double all = 0;
+      double weighted = 0;
+      double count = 0;
+      double weight = 0;
+      for (std::size_t i = 0; i < scores_.items; ++i) {
+        if (std::isnan(scores_.at(i, m))) continue;
+        all += scores_.at(i, m);
+        weighted += scores_.weight_of(i) * scores_.at(i, m);
+        count += 1;
+        weight += scores_.weight_of(i);
+      }
+      if (weight > 0) head.bias[m] += all / count - weighted / weight;
+    }
+    return head;
   }
 
   std::vector<double> ByCluster(const CellTable& cells, std::span<const float> row) const {
@@ -214,7 +235,7 @@ class Blend {
   }
 
   void FillHead(double ridge, double factor) {
-    RidgeHead head = moments_->Fit(ridge, kFolds);
+    RidgeHead head = FitHead(ridge, kFolds);
     const std::size_t d = head.dimension;
     std::vector<double> mean(d, 0);
     for (std::size_t i = 0; i < in_.embeddings.count(); ++i) {

@@ -18,6 +18,7 @@ namespace {
 constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kRowsToJudgeModel = 20;
 constexpr std::size_t kWarningsOfAKind = 5;
+constexpr double kJunkShareTold = 0.25;
 
 // The most frequent category of a row; ties go to the smaller number.
 struct Plurality {
@@ -64,6 +65,7 @@ class Reporter {
     std::iota(rows_.begin(), rows_.end(), 0);
     votes_ = VotesOf(table, rows_, columns_).votes;
     agreement_ = AgreementOf(table, rows_, columns_);
+    honest_ = HonestShares(table, rows_, columns_);
     std::set<std::string> seen;
     for (const std::size_t r : rows_) {
       duplicate_.push_back(!seen.insert(embed::NormalisedText(table.rows[r].query)).second);
@@ -105,6 +107,7 @@ class Reporter {
   std::vector<std::size_t> rows_;
   Votes votes_;
   std::vector<ItemAgreement> agreement_;
+  std::vector<double> honest_;
   std::vector<bool> duplicate_;
 };
 
@@ -125,6 +128,7 @@ GroupReport Reporter::Summarise(const std::string& generator, const std::string&
     group.duplicates += duplicate_[r] ? 1 : 0;
     group.unanimous += item.unanimous ? 1 / count : 0;
     group.chaotic += item.chaotic ? 1 / count : 0;
+    group.junk += (1 - honest_[r]) / count;
   }
   group.agreement = sum / count;
   group.agreement_variance = std::max(squares / count - group.agreement * group.agreement, 0.0);
@@ -196,6 +200,10 @@ void Reporter::Warn(BootstrapReport& report) const {
     say("the filter keeps " + std::to_string(report.total.kept) + " of " + std::to_string(report.total.rows) +
         " rows: most queries are too easy, too hard or unclear for this pool");
   }
+  if (report.total.junk > kJunkShareTold) {
+    say("one row in " + std::to_string(std::lround(1 / report.total.junk)) +
+        " looks like chaos or idle unanimity: `bootstrap run --filter junk` lets such rows count less");
+  }
   if (table_.broken_lines > 0) {
     std::string text = std::to_string(table_.broken_lines) + " lines cannot be read";
     for (std::size_t i = 0; i < table_.errors.size() && i < kWarningsOfAKind; ++i) {
@@ -244,7 +252,7 @@ void Reporter::WarnOfModels(BootstrapReport& report) const {
 }  // namespace
 
 bool ItemAgreement::kept(RowFilter filter) const {
-  if (filter == RowFilter::kNone) return true;
+  if (filter == RowFilter::kNone || filter == RowFilter::kJunk) return true;
   if (filter == RowFilter::kNotByChance) return !by_chance;
   return !unanimous && !(filter == RowFilter::kPlurality ? chaotic : by_chance);
 }
@@ -272,7 +280,7 @@ std::vector<ItemAgreement> AgreementOf(const Table& table, std::span<const std::
 std::vector<std::size_t> FilterRows(const Table& table, std::span<const std::size_t> rows,
                                     std::span<const std::size_t> columns, RowFilter filter) {
   std::vector<std::size_t> kept;
-  if (filter == RowFilter::kNone) {
+  if (filter == RowFilter::kNone || filter == RowFilter::kJunk) {
     kept.assign(rows.begin(), rows.end());
     return kept;
   }

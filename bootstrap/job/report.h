@@ -29,7 +29,7 @@ inline constexpr double kChanceLevel = 0.05;
 
 // One row under the eyes of the crowd. Shares are of the models that were asked.
 struct ItemAgreement {
-  double plurality = 0;   // share of the most frequent answer
+  double plurality = 0;    // share of the most frequent answer
   bool unanimous = false;  // every model that was asked gave it
   bool chaotic = false;    // below kPluralityMin
   bool by_chance = false;  // below kPluralityMin, and no more than random answers among its options would reach
@@ -46,8 +46,8 @@ std::vector<std::size_t> FilterRows(const Table& table, std::span<const std::siz
 
 // Rows of one generator and task, or of one of both, or all. NaN where there is nothing to tell.
 struct GroupReport {
-  std::string generator;           // empty: all, or not given
-  std::string task;                // empty: all, or not given
+  std::string generator;  // empty: all, or not given
+  std::string task;       // empty: all, or not given
   std::size_t rows = 0;
   std::size_t kept = 0;            // by RowFilter::kPlurality
   std::size_t duplicates = 0;      // rows whose query came before in the table, but for case, blanks and punctuation
@@ -56,8 +56,9 @@ struct GroupReport {
   double model_variance = 0;       // over the models, of each one's share of rows on which it is with the plurality
   double unanimous = 0;            // share of rows
   double chaotic = 0;              // share of rows
+  double junk = 0;                 // mean chance that a row's answers are chaos or idle unanimity (row_scores.h)
   double reference_agreement = 0;  // share of rows with a reference in which the plurality is the reference
-  double self_consistency = 0;     // the generator, where it is one of the models: share in which it answers its reference
+  double self_consistency = 0;  // the generator, where it is one of the models: share in which it answers its reference
 };
 
 struct BootstrapReport {

@@ -9,6 +9,7 @@
 
 #include "bootstrap/fit/consensus.h"
 #include "bootstrap/fit/crowd.h"
+#include "bootstrap/fit/junk.h"
 #include "embed/answer_groups.h"
 
 namespace pointsman::bootstrap {
@@ -181,6 +182,14 @@ RowScores ScoreRows(const Table& table, std::span<const std::size_t> rows, std::
     }
   }
   return result;
+}
+
+std::vector<double> HonestShares(const Table& table, std::span<const std::size_t> rows,
+                                 std::span<const std::size_t> columns) {
+  if (ChooseConsensus(rows.size(), columns.size()) != Consensus::kCrowd) return std::vector<double>(rows.size(), 1);
+  std::vector<double> honest = FindJunk(VotesOf(table, rows, columns).votes).honest;
+  for (double& share : honest) share = std::max(share, kHonestShareMin);
+  return honest;
 }
 
 }  // namespace pointsman::bootstrap

@@ -44,4 +44,11 @@ struct RowScores {
 RowScores ScoreRows(const Table& table, std::span<const std::size_t> rows, std::span<const std::size_t> columns,
                     Labels labels, Consensus consensus);
 
+// Of each row: how likely its answers are no junk (fit/junk.h), at least
+// kHonestShareMin: what RowFilter::kJunk lets it count. 1 where there are too few
+// models or rows to tell.
+inline constexpr double kHonestShareMin = 0.001;
+std::vector<double> HonestShares(const Table& table, std::span<const std::size_t> rows,
+                                 std::span<const std::size_t> columns);
+
 }  // namespace pointsman::bootstrap

@@ -206,6 +206,14 @@ TEST_F(Cli, BootstrapRunSendsAnAbsolutePathAndWaitShowsProgressOnStandardError) 
   EXPECT_EQ(ports_.calls().front().what, expected);
 }
 
+TEST_F(Cli, BootstrapRunSendsHowTheBundleIsToBeBuilt) {
+  StartDaemon();
+  EXPECT_EQ(Run("bootstrap run --table /t --method scaled --filter not-by-chance --recogniser dual").exit, 0);
+  ASSERT_FALSE(ports_.calls().empty());
+  EXPECT_EQ(ports_.calls().front().what, "bootstrap /t consensus 32 0 scaled not-by-chance dual activate");
+  EXPECT_EQ(Run("bootstrap run --table /t --filter guess").exit, 2);
+}
+
 TEST_F(Cli, AConfigurationThatIsRightIsZeroAndOneThatIsWrongIsSeventyEight) {
   std::ofstream(directory_ + "/good.toml") << "";
   std::ofstream(directory_ + "/bad.toml") << "[store]\nno_such_key = 1\n[limits]\nconnections = -4\n";

@@ -47,6 +47,7 @@ Result<TrafficReport> FakePorts::Traffic() const {
   report.clusters = {{1, 2.5}};
   report.channels = {{"gold", 1, 1.0}};
   report.dearest = {"beta", 0.01, 0.9, -0.01};
+  report.observed = {2, 1, 0.5, 0.001, 0.75, 0.002};
   return report;
 }
 Result<std::vector<GoldTask>> FakePorts::GoldQueue(std::size_t) const {
@@ -67,6 +68,12 @@ Result<UndoReport> FakePorts::Undo(const Caller& caller) {
   return UndoReport{"the price of alpha was changed", 9, "alpha costs 1 and 2"};
 }
 
+Result<ExclusionReport> FakePorts::ExcludeSubject(const Caller& caller, const std::string& subject,
+                                                  const std::string& tenant) {
+  Keep(caller, "exclude " + subject + " " + tenant);
+  return ExclusionReport{"0x0123456789abcdef", 12, false};
+}
+
 namespace {
 
 StatusReport::Subjects FakeSubjects() {
@@ -76,6 +83,7 @@ StatusReport::Subjects FakeSubjects() {
           .withheld = 0.5,
           .watched = 4,
           .distrusted = 1,
+          .excluded = 1,
           .likeness = 0.25,
           .group_alarm = true,
           .group_since = 11,
@@ -291,6 +299,9 @@ Result<GenerationReport> FakePorts::Rollback(const Caller& caller) {
 Result<BootstrapReport> FakePorts::StartBootstrap(const Caller& caller, const BootstrapRequest& request) {
   Keep(caller, "bootstrap " + request.table_path + " " + request.labels + " " + std::to_string(request.clusters_max) +
                    " " + std::to_string(request.seed) + (request.refit_embedder ? " refit" : "") +
+                   (request.method == "shared" ? "" : " " + request.method) +
+                   (request.filter == "none" ? "" : " " + request.filter) +
+                   (request.recogniser == "linear" ? "" : " " + request.recogniser) +
                    (request.activate ? " activate" : ""));
   BootstrapReport report;
   report.state = "running";
@@ -350,7 +361,8 @@ Result<Explanation> FakePorts::Explain(const std::string& decision) const {
   out.generation = 2;
   out.chosen = "alpha";
   out.propensity = 0.96875;
-  out.audit = out.forced = out.gold_wanted = out.followed = true;
+  out.audit = out.forced = out.gold_wanted = out.followed = out.observed = true;
+  out.advised = "beta";
   out.incumbent = "alpha";
   out.router_share = 0.25;
   out.prior = 0.5;

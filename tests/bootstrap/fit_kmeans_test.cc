@@ -90,6 +90,25 @@ TEST(Cells, AgreeWithTheFormulaByHand) {
   EXPECT_NEAR(cells.quality[1], (1 + 20 * (g + eta)) / 22, 1e-12);
 }
 
+TEST(Cells, AnItemThatCountsTwiceIsLikeTwoAndLevelsStayThoseOfAllItemsAlike) {
+  const std::vector<std::uint32_t> group = {0, 0, 1, 1};
+  Scores twice{4, 2, {1, 0, 0, 1, 1, 1, 0, 0}};
+  twice.weight = {1, .5, .5, .5};
+  // The same with the first item doubled, all weights halved.
+  const Scores copied{5, 2, {1, 0, 1, 0, 0, 1, 1, 1, 0, 0}};
+  CellOptions options;
+  options.pseudo_count = 4;
+  const CellTable copy = ShrunkenCells(copied, std::vector<std::uint32_t>{0, 0, 0, 1, 1}, 2, {}, options);
+  options.pseudo_count = 2;
+  const CellTable cells = ShrunkenCells(twice, group, 2, {}, options);
+  EXPECT_EQ(cells.overall[0], .5);
+  for (std::size_t k = 0; k < 2; ++k) {
+    for (std::size_t m = 0; m < 2; ++m) {
+      EXPECT_NEAR(cells.quality[k * 2 + m] - cells.overall[m], copy.quality[k * 2 + m] - copy.overall[m], 1e-12);
+    }
+  }
+}
+
 TEST(Cells, AModelWithoutScoresGetsTheMeanOfTheOthers) {
   const double nan = std::nan("");
   const Scores scores{2, 2, {1, nan, 0.5, nan}};

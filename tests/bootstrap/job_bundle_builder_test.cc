@@ -142,6 +142,40 @@ TEST(BundleBuilder, ConsensusNeverLooksAtScoresOrReferences) {
   ExpectSame(*with, *without);
 }
 
+// How much easier the region of `query` looks than the whole, in the mean over the models.
+double Ease(const Table& table, RowFilter filter, const std::string& query) {
+  BuildOptions options;
+  options.clusters_max = 3;
+  options.task_types = false;
+  options.filter = filter;
+  const auto bundle = BuildBundle(table, options);
+  EXPECT_TRUE(bundle.ok()) << bundle.error().message;
+  const auto vector = (*embed::EmbedderFor(*bundle))->Embed(query);
+  const auto clusters = policy::FindMembership(*bundle, *vector).clusters;
+  const auto head = policy::ProjectHead(*bundle, *vector);
+  double ease = 0;
+  for (std::size_t m = 0; m < bundle->models.size(); ++m) {
+    ease += policy::PriorQuality(*bundle, static_cast<int>(m), clusters, {}, head) - bundle->skill(0, m);
+  }
+  return ease / static_cast<double>(bundle->models.size());
+}
+
+TEST(BundleBuilder, RandomAnswersMakeARegionLookHardUnlessJunkIsFiltered) {
+  const Table clean = MakeTable({.rows = 600, .models = 18, .scores = false});
+  Table spoiled = clean;
+  SplitMix64 random(3);
+  for (std::size_t i = 0; i < spoiled.rows.size(); i += 6) {  // half of the first topic
+    for (TableCell& cell : spoiled.rows[i].models)
+      cell.answer = std::string(1, static_cast<char>('A' + random.Below(5)));
+  }
+  const std::string query = "gene enzyme neuron cell tissue";
+  const double truth = Ease(clean, RowFilter::kNone, query);
+  const double blurred = Ease(spoiled, RowFilter::kNone, query);
+  const double filtered = Ease(spoiled, RowFilter::kJunk, query);
+  EXPECT_LT(blurred, truth - .05);
+  EXPECT_LT(std::abs(filtered - truth), std::abs(blurred - truth) / 2) << truth << " " << blurred << " " << filtered;
+}
+
 TEST(BundleBuilder, LabelledSkillsAreNearTheTruth) {
   const Table table = MakeTable({.rows = 900, .answers = false});
   BuildOptions options;

@@ -1,10 +1,10 @@
-#include "bootstrap/job/row_scores.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
+
+#include "bootstrap/job/row_scores.h"
 
 namespace pointsman::bootstrap {
 namespace {
@@ -82,9 +82,27 @@ TEST(ScoreRows, AutoTakesTheCrowdWhereThereAreEnoughModels) {
   EXPECT_EQ(ScoreRows(table, AllOf(2), AllOf(1), Labels::kConsensus, Consensus::kAuto).used, Consensus::kPlainEm);
 }
 
+TEST(HonestShares, ARowOnWhichNobodyAgreesCountsLessThanOneOfAMajority) {
+  std::vector<std::vector<std::string>> rows;
+  for (int i = 0; i < 60; ++i) {
+    std::vector<std::string> answers(10, i % 2 == 0 ? "A" : "B");
+    answers[static_cast<std::size_t>(i) % 10] = "C";
+    answers[static_cast<std::size_t>(i / 3) % 10] = "D";
+    rows.push_back(answers);
+  }
+  rows.push_back({"A", "B", "C", "D", "E", "F", "G", "H", "I", "J"});
+  const Table table = Answers(rows);
+  const auto share = HonestShares(table, AllOf(rows.size()), AllOf(10));
+  ASSERT_EQ(share.size(), rows.size());
+  EXPECT_GT(share[0], .8);
+  EXPECT_LT(share.back(), .5);
+  EXPECT_GE(share.back(), kHonestShareMin);
+  EXPECT_EQ(HonestShares(table, AllOf(rows.size()), AllOf(2)), std::vector<double>(rows.size(), 1)) << "two models";
+}
+
 TEST(ScoreRows, EveryConsensusGivesSharesForOneModelAndForSilence) {
-  for (const Consensus consensus : {Consensus::kAuto, Consensus::kCrowd, Consensus::kPlainEm, Consensus::kPublished,
-                                    Consensus::kPublishedRawSum}) {
+  for (const Consensus consensus :
+       {Consensus::kAuto, Consensus::kCrowd, Consensus::kPlainEm, Consensus::kPublished, Consensus::kPublishedRawSum}) {
     for (const auto& rows : std::vector<std::vector<std::vector<std::string>>>{
              {{"A"}}, {{""}, {""}}, {{"x", "x"}, {"y", "x"}}, {{"A", "A", "A", "A"}, {"A", "A", "A", "A"}}}) {
       const Table table = Answers(rows);
@@ -105,7 +123,8 @@ TEST(ScoreRows, LogProbabilitiesMoveThePublishedAndTheImprovedScores) {
       for (TableCell& cell : row.models) cell.log_probability = std::numeric_limits<double>::quiet_NaN();
     }
     const double without = scores(consensus)[0];
-    for (std::size_t i = 0; i < 4; ++i) table.rows[i].models[0].log_probability = i == 0 ? -0.01 : -2 - 0.1 * static_cast<double>(i);
+    for (std::size_t i = 0; i < 4; ++i)
+      table.rows[i].models[0].log_probability = i == 0 ? -0.01 : -2 - 0.1 * static_cast<double>(i);
     EXPECT_GT(scores(consensus)[0], without) << static_cast<int>(consensus) << ": model 0 is surest of row 0";
   }
 }

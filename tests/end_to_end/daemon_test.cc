@@ -160,9 +160,9 @@ TEST(Daemon, ReloadsNewModelsOnSighup) {
 }
 
 // Bootstraps over HTTP; true when it ended well.
-bool Bootstrap(const DaemonProcess& daemon, const std::string& table, std::string* last) {
+bool Bootstrap(const DaemonProcess& daemon, const std::string& table, std::string* last, const std::string& more = "") {
   const HttpAnswer started = Http(daemon.admin_path(), "POST", "/v1/bootstrap",
-                                  "{\"table_path\":\"" + table + "\",\"labels\":\"scores\",\"clusters_max\":6}");
+                                  "{\"table_path\":\"" + table + "\",\"labels\":\"scores\",\"clusters_max\":6" + more + "}");
   *last = started.body;
   if (started.status / 100 != 2) return false;
   const bool ended = Eventually([&] {
@@ -189,6 +189,23 @@ TEST(Daemon, TellsAfterABootstrapWhoIsSkilledAlikeAndWhere) {
     EXPECT_NE(niches.body.find("\"bias\":"), std::string::npos) << niches.body;
   }
   EXPECT_EQ(Http(daemon.admin_path(), "GET", "/v1/models/nobody/niches").status, 404);
+}
+
+TEST(Daemon, BuildsTheWayTheOperatorChoosesAndNamesWhatItDoesNotKnow) {
+  Folder folder;
+  const std::string table = folder.File("t.jsonl");
+  WriteTable(table, 300);
+  DaemonProcess daemon(folder, BasicConfig(folder, "[[models]]\nname = \"third\"\n"));
+  ASSERT_TRUE(daemon.Ready()) << daemon.Log();
+  for (const std::string wrong : {"method", "filter", "recogniser"}) {
+    const HttpAnswer refused = Http(daemon.admin_path(), "POST", "/v1/bootstrap",
+                                    "{\"table_path\":\"" + table + "\",\"" + wrong + "\":\"guess\"}");
+    EXPECT_EQ(refused.status, 400) << refused.body;
+    EXPECT_NE(refused.body.find(wrong + " must be one of"), std::string::npos) << refused.body;
+  }
+  std::string last;
+  EXPECT_TRUE(Bootstrap(daemon, table, &last, R"(,"method":"scaled","recogniser":"dual")")) << last;
+  EXPECT_TRUE(Bootstrap(daemon, table, &last, R"(,"method":"cascal")")) << last;
 }
 
 TEST(Daemon, RebootstrapsWhileServingAndRollsBack) {

@@ -62,6 +62,8 @@ class Dashboard(unittest.TestCase):
         subprocess.run([BIN + "/pointsman", "--admin-socket", cls.daemon.folder.name + "/a.sock", "rollout", "apprentice",
                         "--share", "0.5", "--incumbent", "large"], check=True, capture_output=True, timeout=60)
         with pointsman.Client(cls.daemon.path, timeout=60) as router:
+            for _ in range(10):
+                cls.observed = router.route("question about " + TOPICS[1], observed="large").token
             cls.followed = sum(router.route("question about " + TOPICS[0]).followed for _ in range(40))
         cls.bridge = subprocess.Popen([BIN + "/pointsman", "--admin-socket", cls.daemon.folder.name + "/a.sock",
                                        "dashboard"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -128,7 +130,8 @@ class Dashboard(unittest.TestCase):
 
     def test_the_overview_shows_traffic_savings_and_bias(self):
         self.page("overview", ".share")
-        self.assertRegex(self.text(), "600")
+        self.assertRegex(self.text(), "610")
+        self.assertRegex(self.text("#observed"), r"In 10 decisions the callers chose\. The router would have played the same in \d+ %")
         self.assertRegex(self.text(), r"Against the dearest\s+\d+ % less")
         self.assertRegex(self.text(), "rates by")
         self.assertRegex(self.text("#rollout"), "apprentice")
@@ -203,10 +206,41 @@ class Dashboard(unittest.TestCase):
         self.browser.js("document.getElementById('explain-input').value = %s; document.getElementById('explain-ask').click()" % json.dumps(self.token))
         self.assertTrue(self.browser.wait("document.querySelector('#explain-result table') !== null"))
         self.assertRegex(self.text(), "drawn with probability")
+        self.browser.js("document.getElementById('explain-input').value = %s; document.getElementById('explain-ask').click()" % json.dumps(self.observed))
+        self.assertTrue(self.browser.wait("document.querySelector('#explain-result').innerText.includes('only observed')"))
         self.shoot("explain")
         self.browser.js("document.getElementById('explain-input').value = 'nonsense'; document.getElementById('explain-ask').click()")
         self.assertTrue(self.browser.wait("document.querySelector('#explain-result .bad') !== null"))
         self.browser.events.clear()  # the console notes the refusal
+
+    def test_every_page_is_reached_and_used_by_keys_alone(self):
+        self.page("explain", "#explain-input")
+        self.browser.js("document.getElementById('explain-input').focus()")
+        for key in ("3", "Escape", "3"):  # typed, left, followed
+            for kind in ("keyDown", "keyUp"):
+                self.browser.call("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" and len(key) == 1 else "")
+        self.assertTrue(self.browser.wait("location.hash === '#/models'"))
+        # Tab reaches everything that can be pressed, in order, and where it is can be seen.
+        for name, shows in (("overview", ".share"), ("map", "circle.cluster"), ("models", "tbody tr"), ("gold", ".scale"),
+                            ("generations", "tbody tr"), ("explain", "#explain-input")):
+            self.page(name, shows)
+            wanted = self.browser.js("[...document.querySelectorAll('a, button, input, circle.cluster')].filter(e => !e.disabled && e.closest('dialog') === null).length")
+            # Pages are drawn anew every few seconds, which here would be other elements.
+            self.browser.js("Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
+                            "document.activeElement.blur(); window.seen = new Set()")
+            for _ in range(wanted + 3):
+                for kind in ("rawKeyDown", "keyUp"):
+                    self.browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+                self.browser.js("window.seen.add(document.activeElement)")
+            reached = self.browser.js("[...document.querySelectorAll('a, button, input, circle.cluster')].filter(e => window.seen.has(e)).length")
+            self.browser.js("delete document.hidden")
+            self.assertEqual(reached, wanted, name)
+        # ... and stays where it was when they are.
+        self.page("models", "tbody tr")
+        self.browser.js("window.old = [...document.querySelectorAll('tbody button')].at(-1); window.old.focus()")
+        self.browser.js("document.dispatchEvent(new Event('refresh'))")
+        self.assertTrue(self.browser.wait("!window.old.isConnected"))
+        self.assertTrue(self.browser.js("document.activeElement === [...document.querySelectorAll('tbody button')].at(-1)"))
 
     def test_keys_change_pages_and_theme(self):
         self.page("overview", ".share")

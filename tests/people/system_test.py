@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -108,6 +109,23 @@ class Reload(unittest.TestCase):
         self.assertRegex(log, r"changed: budget.usd_per_request: 0.0 -> 0.5")
         self.assertRegex(log, r"changed: limits.connections: 1024 -> 99")
         self.assertRegex(log, r"limits has changed; it needs a restart")
+
+
+class Learning(unittest.TestCase):
+    def test_ratings_change_who_answers(self):
+        """Two models of one price of which nothing is known; users like one of them better."""
+        price = "input_usd_per_million = 1\noutput_usd_per_million = 1\n"
+        for liked in ("one", "two"):
+            daemon = Daemon(models=False, more='[[models]]\nname = "one"\n%s[[models]]\nname = "two"\n%s' % (price, price))
+            self.addCleanup(daemon.close)
+            draw = random.Random(3)
+            with pointsman.Client(daemon.path, timeout=60) as router:
+                for n in range(300):
+                    decision = router.route("question %d" % n)
+                    happy = draw.random() < (0.9 if decision.model == liked else 0.2)
+                    router.rate(decision, float(happy), source="thumbs", subject="user %d" % n)
+                played = [router.route("another question", no_explore=True).model for _ in range(20)]
+            self.assertEqual(played, [liked] * 20)
 
 
 class Metrics(unittest.TestCase):
@@ -227,6 +245,15 @@ class Shells(unittest.TestCase):
                     done = run(*words, file.name)
                     self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    @unittest.skipIf(shutil.which("fish") is None, "no fish on this machine: ./dev tools")
+    def test_fish_completes_by_verb_and_past_options(self):
+        def offered(line):
+            done = run("fish", "--no-config", "-c", self.script("fish") + "complete -C'%s'" % line)
+            return [word.split("\t")[0] for word in done.stdout.splitlines()]
+        self.assertEqual(offered("pointsman models a"), ["activate", "add"])
+        self.assertEqual(offered("pointsman --socket x route --pre"), ["--preset"])
+        self.assertEqual(offered("pointsman gold n"), ["next"])
+
     def verbs(self, *words):
         """Every verb below `words`, families by their verbs, as --help lists them."""
         page = run(BIN + "/pointsman", *words, "--help").stdout
@@ -334,6 +361,19 @@ class Verbs(unittest.TestCase):
         self.assertNotIn("\x1b", done.stdout)
         self.assertIn("traffic", json.loads(self.pointsman("top", "--json").stdout))
 
+    def test_observed_and_followed_decisions_are_told_apart(self):
+        observed = json.loads(self.pointsman("route", "hello", "--observe", "large", "--json").stdout)
+        self.assertEqual(observed["model"], "large")
+        told = self.pointsman("explain", observed["token"]).stdout
+        self.assertIn("observed the caller chose; the router would have played " + observed["advised"], told)
+        top = self.pointsman("top").stdout
+        self.assertRegex(top, r"observed 1 of them: the callers chose. The router agreed in [01]; ")
+        self.assertEqual(self.pointsman("rollout", "canary", "--share", "0", "--incumbent", "large").returncode, 0)
+        followed = json.loads(self.pointsman("route", "hello", "--json").stdout)
+        self.assertIn("rollout  the incumbent large was followed; the router's share was 0.0 %",
+                      self.pointsman("explain", followed["token"]).stdout)
+        self.assertEqual(self.pointsman("rollout", "full").returncode, 0)
+
     def test_doctor_says_what_is_well_and_what_to_do(self):
         done = self.pointsman("doctor", "--config", self.daemon.folder.name + "/c.toml")
         self.assertEqual(done.returncode, 0, done.stdout)
@@ -342,6 +382,23 @@ class Verbs(unittest.TestCase):
         self.assertIn("-> pointsman bootstrap run", done.stdout)
         report = json.loads(self.pointsman("doctor", "--json", "--config", self.daemon.folder.name + "/c.toml").stdout)
         self.assertTrue(report["healthy"])
+
+    def test_doctor_sees_who_else_may_look_and_a_pool_without_models(self):
+        daemon = Daemon(models=False)
+        self.addCleanup(daemon.close)
+        folder = daemon.folder.name
+
+        def doctor():
+            return run(BIN + "/pointsman", "--socket", folder + "/r.sock", "--admin-socket", folder + "/a.sock", "doctor",
+                       "--config", folder + "/c.toml")
+
+        self.assertRegex(doctor().stdout, r"ok\s+permissions: only the owner")
+        self.assertRegex(doctor().stdout, r"look\s+models: no model of the pool may be chosen")
+        os.chmod(folder + "/store", 0o755)
+        done = doctor()
+        self.assertRegex(done.stdout, r"look\s+permissions: \S+/store has mode 755")
+        self.assertIn("-> others may look into the store: chmod 0700", done.stdout)
+        os.chmod(folder + "/store", 0o700)
 
     def test_doctor_finds_a_daemon_that_is_away_and_a_broken_configuration(self):
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:

@@ -1,0 +1,22 @@
+// json.h, a subject's exclusion.
+#include <nlohmann/json.hpp>
+
+#include "admin/json.h"
+#include "admin/json_fields.h"
+
+namespace pointsman::admin {
+
+using nlohmann::json;
+
+json ToJson(const ExclusionReport& report) {
+  return {{"subject", report.subject}, {"reports", Number64(report.reports)}, {"before", report.before}};
+}
+
+Result<SubjectBody> ParseSubject(std::string_view body) {
+  return ParseInto<SubjectBody>(body, [](Fields& fields, SubjectBody& out) {
+    fields.Text("subject", &out.subject, true);
+    fields.Text("tenant", &out.tenant, false);
+  });
+}
+
+}  // namespace pointsman::admin
