@@ -467,16 +467,6 @@ std::string_view RetryName(Retry retry) {
   Unreachable("a Retry outside its enumeration");
 }
 
-json ProblemJson(const Error& error, int http_status) {
-  return {{"type", "about:blank"},
-          {"title", std::string(CodeName(error.code))},
-          {"status", http_status},
-          {"detail", error.message},
-          {"code", std::string(CodeName(error.code))},
-          {"reason", error.reason},
-          {"retry", std::string(RetryName(RetryAdvice(error.code)))}};
-}
-
 std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 Result<NewModel> ParseAddModel(std::string_view body) {

@@ -164,6 +164,9 @@ class Document(unittest.TestCase):
                 self.assertIn("application/problem+json", head, what)
                 self.assertEqual(fault(self.document, problem, value, "problem"), "", what)
                 self.assertEqual(value["status"], status, what)
+                self.assertEqual((value["type"], value["title"]), ("about:blank", {
+                    400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 412: "Precondition Failed",
+                    413: "Content Too Large"}[status]), what)
                 self.assertTrue(value["reason"] and len(value["detail"]) > 10, what)
                 if status == 405:
                     self.assertRegex(head, "(?m)^Allow: ", what)
