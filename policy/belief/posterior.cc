@@ -29,6 +29,15 @@ std::int64_t ReadingTime(const State& state) {
   return steps * step;
 }
 
+// What the evidence has added to the bundle's (or the operator's) width of the trust.
+double SharedTrust(double trust_width, double base) {
+  return trust_width > base ? std::sqrt(trust_width * trust_width - base * base) : 0;
+}
+
+Widths BaseWidths(const State& state, const Bundle& bundle) {
+  return UsableWidths(state.options.widths_overridden ? state.options.widths : bundle.widths);
+}
+
 Widths WidthsInForce(const State& state, const Bundle& bundle) {
   Widths widths = state.options.widths_overridden ? state.options.widths : bundle.widths;
   if (state.model_width > 0) widths.model = state.model_width;
@@ -44,6 +53,7 @@ struct Inputs {
   Generation generation;
   TreeLayout layout{0};
   Widths widths;
+  double base_trust = 0;  // before the evidence
   NoiseModel noise;
   std::int64_t reading_time = 0;
   double rating_half_life_days = 0;
@@ -52,7 +62,7 @@ struct Inputs {
 };
 
 // How far a mean prior lies above that of all models of the bundle.
-double StandingOf(const Bundle& bundle, double mean_prior) {
+double AboveAll(const Bundle& bundle, double mean_prior) {
   if (bundle.mean_prior.empty()) return 0;  // cold: nobody is known
   double sum = 0;
   for (const double mean : bundle.mean_prior) sum += mean;
@@ -64,6 +74,7 @@ Inputs MakeInputs(const State& state, const std::shared_ptr<const Bundle>& bundl
           state.generation,
           {state.options.sources.size(), !state.preferences.empty()},
           WidthsInForce(state, *bundle),
+          BaseWidths(state, *bundle).trust,
           state.noise,
           ReadingTime(state),
           state.options.rating_half_life_days,
@@ -106,7 +117,7 @@ const Leaf& LeafAt(const CellEntry& cell, Stage stage) {
 struct ModelEntry {
   PriorColumns prior{-1};
   double mean_prior = 0.5;
-  double standing = 0;
+  double above = 0;                      // of its mean prior, over that of all
   bool changed = false;                  // an alarm: its level may move by kChangedWidth
   double level_width = 0;                // of a newcomer's level; 0: the pool's
   std::map<ClusterId, CellEntry> cells;  // ascending: the order of the model's sums
@@ -154,7 +165,7 @@ ModelEntry& Publisher::Impl::Entry(const State& state, const Model& model) {
   if (inserted) {
     entry.prior = PriorColumns(*inputs.bundle, model);
     entry.mean_prior = MeanPrior(*inputs.bundle, entry.prior);
-    entry.standing = StandingOf(*inputs.bundle, entry.mean_prior);
+    entry.above = AboveAll(*inputs.bundle, entry.mean_prior);
     const auto newcomer = state.newcomers.find(model.id);
     if (newcomer != state.newcomers.end()) {
       const bool described = entry.prior.own >= 0 && newcomer->second.generation != state.generation;
@@ -225,7 +236,7 @@ LeafMessage Publisher::Impl::SumLeaves(const ModelEntry& entry, Stage stage) con
 ModelSystem Publisher::Impl::SumModel(ModelEntry& entry, Stage stage) const {
   entry.sum = SumLeaves(entry, stage);
   return SolveModel(entry.sum, inputs.layout, WidthsOf(entry.changed, entry.level_width, inputs.widths),
-                    entry.standing);
+                    {entry.above, SharedTrust(inputs.widths.trust, inputs.base_trust)});
 }
 
 void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
@@ -235,10 +246,12 @@ void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
     if (at == models.end()) continue;
     AddToRoot(sums, with_conflicts ? at->second.second : at->second.first, inputs.layout);
   }
-  root = SolveRoot(sums, inputs.layout, inputs.widths);
+  const double shared_trust = SharedTrust(inputs.widths.trust, inputs.base_trust);
+  root = SolveRoot(sums, inputs.layout, inputs.widths, shared_trust);
   for (auto& [id, entry] : models) {
-    entry.posterior = FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.layout,
-                                  WidthsOf(entry.changed, entry.level_width, inputs.widths), entry.standing);
+    entry.posterior =
+        FinishModel(with_conflicts ? entry.second : entry.first, root, inputs.layout,
+                    WidthsOf(entry.changed, entry.level_width, inputs.widths), {entry.above, shared_trust});
   }
 }
 
@@ -380,8 +393,9 @@ void Publisher::Impl::ApplyPreferences(const State& state) {
   for (const ModelId id : compared) {
     ModelEntry& entry = models.at(id);
     const Widths widths = WidthsOf(entry.changed, entry.level_width, inputs.widths);
-    const ModelSystem system = SolveModel(SumLeaves(entry, Stage::kPreferences), inputs.layout, widths, entry.standing);
-    entry.posterior = FinishModel(system, root, inputs.layout, widths, entry.standing);
+    const Standing standing{entry.above, SharedTrust(inputs.widths.trust, inputs.base_trust)};
+    const ModelSystem system = SolveModel(SumLeaves(entry, Stage::kPreferences), inputs.layout, widths, standing);
+    entry.posterior = FinishModel(system, root, inputs.layout, widths, standing);
   }
 }
 
@@ -512,7 +526,7 @@ std::vector<Publisher::GoldMessage> Publisher::GoldMessages(const State& state) 
     const ModelEntry& entry = impl.models.at(id);
     GoldMessage message;
     message.changed = entry.changed;
-    message.standing = entry.standing;
+    message.above = entry.above;
     message.level_width = entry.level_width;
     for (const auto& [cluster, published] : entry.cells) {
       const auto cell = state.cells.find({id, cluster});
@@ -531,14 +545,16 @@ double Publisher::WidthEvidence(const std::vector<GoldMessage>& gold, double mod
   Widths all = impl.inputs.widths;
   all.model = model_width;
   all.trust = trust_width;
+  const double shared_trust = SharedTrust(trust_width, impl.inputs.base_trust);
   double evidence = 0;
   RootSums sums;
   for (const GoldMessage& message : gold) {
     const Widths widths = WidthsOf(message.changed, message.level_width, all);
     evidence += ModelEvidence(message.sum, impl.inputs.layout, widths);
-    AddToRoot(sums, SolveModel(message.sum, impl.inputs.layout, widths, message.standing), impl.inputs.layout);
+    AddToRoot(sums, SolveModel(message.sum, impl.inputs.layout, widths, {message.above, shared_trust}),
+              impl.inputs.layout);
   }
-  return evidence + RootEvidence(sums, impl.inputs.layout, all);
+  return evidence + RootEvidence(sums, impl.inputs.layout, all, shared_trust);
 }
 
 Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, const ClusterWeights& clusters, double prior,

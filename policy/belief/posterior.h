@@ -36,7 +36,7 @@ class Publisher {
   struct GoldMessage {
     bool changed = false;    // an alarm has freed its level already
     double level_width = 0;  // it joined on trial: at least so wide
-    double standing = 0;     // tree.h
+    double above = 0;        // Standing::above
     LeafMessage sum;
   };
   // In the order of the models' sums. Ratings are left out: where the slope of a source's

@@ -7,16 +7,16 @@ namespace pointsman::policy {
 
 namespace {
 
-// The root holds c0_1..c0_S and, where it has a width, what all models share: the common
-// shift and the common trust.
-std::size_t RootSize(const TreeLayout& layout, const Widths& widths) {
-  return layout.sources + (widths.common > 0 ? 2 : 0);
+// The root holds c0_1..c0_S and, where they have widths, what all models share: the common
+// shift and after it the common trust.
+std::size_t RootSize(const TreeLayout& layout, const Widths& widths, double shared_trust) {
+  return layout.sources + (widths.common > 0 ? 1 + (shared_trust > 0 ? 1 : 0) : 0);
 }
 std::size_t ShiftAt(const TreeLayout& layout) { return layout.sources; }
 std::size_t TrustAt(const TreeLayout& layout) { return layout.sources + 1; }
 
-double RootWidth(std::size_t root, const TreeLayout& layout, const Widths& widths) {
-  if (root == TrustAt(layout)) return widths.trust;
+double RootWidth(std::size_t root, const TreeLayout& layout, const Widths& widths, double shared_trust) {
+  if (root == TrustAt(layout)) return shared_trust;
   return root == ShiftAt(layout) ? widths.common : widths.source;
 }
 
@@ -44,20 +44,22 @@ SmallVector PriorVariances(const TreeLayout& layout, const Widths& widths) {
   return variances;
 }
 
-ModelSystem Untouched(const TreeLayout& layout, const Widths& widths, double standing) {
+ModelSystem Untouched(const TreeLayout& layout, const Widths& widths, const Standing& standing) {
+  const double shared_trust = standing.shared_trust;
   ModelSystem model;
   const SmallVector variances = PriorVariances(layout, widths);
   for (std::size_t i = 0; i < layout.model_size(); ++i) model.covariance(i, i) = variances[i];
-  for (std::size_t r = 0; r < RootSize(layout, widths); ++r) {
-    const SmallVector column = Column(r, layout, standing);
+  for (std::size_t r = 0; r < RootSize(layout, widths, shared_trust); ++r) {
+    const SmallVector column = Column(r, layout, standing.above);
     for (std::size_t i = 0; i < layout.model_size(); ++i) model.lift(i, r) = column[i];
   }
   return model;
 }
 
-ModelPosterior Combine(const ModelSystem& model, const Root& root, const TreeLayout& layout, const Widths& widths) {
+ModelPosterior Combine(const ModelSystem& model, const Root& root, const TreeLayout& layout, const Widths& widths,
+                       double shared_trust) {
   const std::size_t n = layout.model_size();
-  const std::size_t roots = RootSize(layout, widths);
+  const std::size_t roots = RootSize(layout, widths, shared_trust);
   ModelPosterior posterior;
   SmallMatrix spread;  // (Q P E) C
   for (std::size_t i = 0; i < n; ++i) {
@@ -83,7 +85,9 @@ ModelPosterior Combine(const ModelSystem& model, const Root& root, const TreeLay
 
 }  // namespace
 
-ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths, double standing) {
+ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths,
+                       const Standing& standing) {
+  const double shared_trust = standing.shared_trust;
   const std::size_t n = layout.model_size();
   const SmallVector variances = PriorVariances(layout, widths);
   SmallMatrix precision = sum.precision;
@@ -95,10 +99,10 @@ ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const W
     return model;
   }
   model.mean = Multiply(model.covariance, sum.score, n);
-  const std::size_t roots = RootSize(layout, widths);
+  const std::size_t roots = RootSize(layout, widths, shared_trust);
   std::array<SmallVector, kModelStateMax> drawn;  // columns of P E
   for (std::size_t r = 0; r < roots; ++r) {
-    drawn[r] = Column(r, layout, standing);
+    drawn[r] = Column(r, layout, standing.above);
     for (std::size_t i = 0; i < n; ++i) drawn[r][i] /= variances[i];
     const SmallVector lift = Multiply(model.covariance, drawn[r], n);
     for (std::size_t i = 0; i < n; ++i) model.lift(i, r) = lift[i];
@@ -106,7 +110,8 @@ ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const W
   }
   for (std::size_t t = 0; t < roots; ++t) {
     // Q Lambda E
-    const SmallVector pull = Multiply(model.covariance, Multiply(sum.precision, Column(t, layout, standing), n), n);
+    const SmallVector pull =
+        Multiply(model.covariance, Multiply(sum.precision, Column(t, layout, standing.above), n), n);
     for (std::size_t r = 0; r < roots; ++r) model.root_precision(r, t) = Dot(drawn[r], pull, n);
   }
   Symmetrise(model.root_precision, roots);
@@ -121,11 +126,11 @@ void AddToRoot(RootSums& sums, const ModelSystem& model, const TreeLayout& layou
   }
 }
 
-Root SolveRoot(const RootSums& sums, const TreeLayout& layout, const Widths& widths) {
+Root SolveRoot(const RootSums& sums, const TreeLayout& layout, const Widths& widths, double shared_trust) {
   Root root;
-  const std::size_t roots = RootSize(layout, widths);
+  const std::size_t roots = RootSize(layout, widths, shared_trust);
   const auto variance = [&](std::size_t r) {
-    const double width = RootWidth(r, layout, widths);
+    const double width = RootWidth(r, layout, widths, shared_trust);
     return width * width;
   };
   SmallMatrix precision = sums.precision;
@@ -149,20 +154,20 @@ double ModelEvidence(const LeafMessage& sum, const TreeLayout& layout, const Wid
       scaled(i, j) = (i == j ? 1 : 0) + std::sqrt(variances[i]) * sum.precision(i, j) * std::sqrt(variances[j]);
     }
   }
-  const ModelSystem model = SolveModel(sum, layout, widths, 0);  // given the root: where it stands does not matter
+  const ModelSystem model = SolveModel(sum, layout, widths, {});  // given the root: where it stands does not matter
   const double log_determinant = LogDeterminant(scaled, n);
   if (!model.usable || !std::isfinite(log_determinant)) return 0;
   return 0.5 * Dot(sum.score, model.mean, n) - 0.5 * log_determinant;
 }
 
-double RootEvidence(const RootSums& sums, const TreeLayout& layout, const Widths& widths) {
-  const std::size_t roots = RootSize(layout, widths);
+double RootEvidence(const RootSums& sums, const TreeLayout& layout, const Widths& widths, double shared_trust) {
+  const std::size_t roots = RootSize(layout, widths, shared_trust);
   if (roots == 0) return 0;
-  const Root root = SolveRoot(sums, layout, widths);
+  const Root root = SolveRoot(sums, layout, widths, shared_trust);
   SmallMatrix scaled;
   for (std::size_t r = 0; r < roots; ++r) {
     for (std::size_t t = 0; t < roots; ++t) {
-      const double scale = RootWidth(r, layout, widths) * RootWidth(t, layout, widths);
+      const double scale = RootWidth(r, layout, widths, shared_trust) * RootWidth(t, layout, widths, shared_trust);
       scaled(r, t) = (r == t ? 1 : 0) + scale * sums.precision(r, t);
     }
   }
@@ -172,12 +177,13 @@ double RootEvidence(const RootSums& sums, const TreeLayout& layout, const Widths
 }
 
 ModelPosterior FinishModel(const ModelSystem& model, const Root& root, const TreeLayout& layout, const Widths& widths,
-                           double standing) {
-  ModelPosterior posterior = Combine(model, root, layout, widths);
+                           const Standing& standing) {
+  const double shared_trust = standing.shared_trust;
+  ModelPosterior posterior = Combine(model, root, layout, widths, standing.shared_trust);
   SmallVector most = PriorVariances(layout, widths);
-  for (std::size_t r = 0; r < RootSize(layout, widths); ++r) {
-    const SmallVector column = Column(r, layout, standing);
-    const double width = RootWidth(r, layout, widths);
+  for (std::size_t r = 0; r < RootSize(layout, widths, shared_trust); ++r) {
+    const SmallVector column = Column(r, layout, standing.above);
+    const double width = RootWidth(r, layout, widths, shared_trust);
     for (std::size_t i = 0; i < layout.model_size(); ++i) most[i] += column[i] * column[i] * width * width;
   }
   bool bounded = std::abs(posterior.mean[0]) <= 2 && std::abs(posterior.mean[layout.trust()]) <= 3;
@@ -186,7 +192,7 @@ ModelPosterior FinishModel(const ModelSystem& model, const Root& root, const Tre
     bounded = bounded && diagonal >= 0 && diagonal <= most[i] + 1e-9;
     bounded = bounded && std::isfinite(posterior.mean[i]);
   }
-  if (!bounded) posterior = Combine(Untouched(layout, widths, standing), root, layout, widths);
+  if (!bounded) posterior = Combine(Untouched(layout, widths, standing), root, layout, widths, standing.shared_trust);
   posterior.usable = bounded && model.usable;
   return posterior;
 }

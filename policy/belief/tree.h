@@ -2,13 +2,15 @@
 //
 // Source: spec online_learner 1.4. n as TreeLayout says; the root holds c0_1..c0_S (the
 // bias of preferences has no root: what all models share cancels) and, where Widths::common is above 0, the common
-// shift g ~ N(0, common^2) of all models' levels (4b there) and a common trust rho_0 ~ N(0, trust^2). Sums over models
+// shift g ~ N(0, common^2) of all models' levels (4b there) and a common trust rho_0. Sums over models
 // are the caller's to order, by (name, epoch). Pure; any thread.
 //
 // The common trust says how far the prior as a whole is to be stretched about its mean:
 // quality = f + rho_0 (f - f-bar), f-bar over all models of the bundle; a prior upside down has -2
 // (decisions/0027). With f - f-bar = (f - f-bar_m) + (f-bar_m - f-bar) it adds rho_0 to
-// the model's trust and rho_0 times its *standing*, f-bar_m - f-bar, to its level.
+// the model's trust and rho_0 times its *standing*, f-bar_m - f-bar, to its level. Its
+// width is what the evidence has added to the width of the trust: while gold finds the
+// prior as good as it claims there is none, and ratings cannot stretch it.
 #pragma once
 
 #include "policy/belief/leaf.h"
@@ -27,8 +29,13 @@ struct ModelSystem {
   SmallVector root_score{};    // E' P Q eta
 };
 
-// `standing`: how far the model's mean prior lies above that of all.
-ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths, double standing);
+struct Standing {
+  double above = 0;         // how far the model's mean prior lies above that of all
+  double shared_trust = 0;  // width of the common trust; 0: there is none
+};
+
+ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths,
+                       const Standing& standing);
 
 struct RootSums {
   SmallMatrix precision;
@@ -42,7 +49,7 @@ struct Root {
 };
 
 void AddToRoot(RootSums& sums, const ModelSystem& model, const TreeLayout& layout);
-Root SolveRoot(const RootSums& sums, const TreeLayout& layout, const Widths& widths);
+Root SolveRoot(const RootSums& sums, const TreeLayout& layout, const Widths& widths, double shared_trust);
 
 // n-hat and N of a model.
 struct ModelPosterior {
@@ -58,9 +65,9 @@ struct ModelPosterior {
 // that do not depend on the width are left out; a penalty is the caller's to add.
 // Not for the fold: uses the library's logarithm.
 double ModelEvidence(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths);
-double RootEvidence(const RootSums& sums, const TreeLayout& layout, const Widths& widths);
+double RootEvidence(const RootSums& sums, const TreeLayout& layout, const Widths& widths, double shared_trust);
 
 ModelPosterior FinishModel(const ModelSystem& model, const Root& root, const TreeLayout& layout, const Widths& widths,
-                           double standing);
+                           const Standing& standing);
 
 }  // namespace pointsman::policy

@@ -377,11 +377,12 @@ TEST(CommonTrust, APriorUpsideDownIsTurnedRoundForModelsThatNobodyPlayed) {
     Harness world;
     Bundle bundle = PlainBundle(1, priors);
     bundle.widths.model = .03;
-    bundle.widths.trust = .6;
+    bundle.widths.trust = .1;
     bundle.widths.common = .15;
     world.AddBundle(bundle);
     for (const auto& [name, prior] : priors) world.AddModel(name);
     world.Activate(1, 1);
+    world.Add(Refitted{.model_width = .03, .trust_width = .6});  // as gold would choose
     SplitMix64 random(5);
     for (std::uint32_t i = 1; i <= 120; ++i) {
       const std::uint32_t model = 2 + i % 6;  // the first and the last are never played

@@ -44,6 +44,7 @@ Matrix Inverse(Matrix a) {
 struct World {
   std::size_t models, clusters, sources;
   Widths widths;
+  double trust_in_force = 0;     // where the evidence has widened it
   std::vector<double> noise;     // (1+S)^2
   std::vector<double> response;  // S
   std::vector<double> mean_prior;
@@ -63,7 +64,10 @@ World RandomWorld(SplitMix64& random) {
   world.sources = random.Below(4);
   const auto width = [&] { return .02 + .3 * random.Unit(); };
   world.widths = {width(), width(), width(), width(), width(), width()};
-  if (random.Unit() < .5) world.widths.common = width();
+  if (random.Unit() < .5) {
+    world.widths.common = width();
+    if (random.Unit() < .7) world.trust_in_force = world.widths.trust + width();
+  }
   const std::size_t channels = world.sources + 1;
   Matrix root(channels, std::vector<double>(channels));
   for (auto& row : root) {
@@ -106,7 +110,7 @@ void Build(const World& world, Harness& house) {
   house.AddBundle(PlainBundle(world.clusters, models));
   for (const auto& [name, mean] : models) house.AddModel(name);
   house.Activate(1, 1);
-  house.Add(Refitted{.noise = world.noise, .response = world.response});
+  house.Add(Refitted{.noise = world.noise, .response = world.response, .trust_width = world.trust_in_force});
   std::uint32_t id = 0;
   for (const World::Row& row : world.rows) {
     house.Decide(++id, static_cast<std::uint32_t>(row.model + 1), row.clusters, row.prior);
@@ -121,26 +125,28 @@ std::vector<std::string> SourceNames(std::size_t sources) {
 }
 
 // Every variable of 1.1 at once: c0_s; per model alpha, rho, B'_s; per cell delta,
-// beta_s; and, with a common shift, that and the common trust, which stretches the prior
-// about its mean over all models. A row of weight w in a cell is an observation with noise / w.
+// beta_s; and, with a common shift, that, and where the trust was widened the common trust,
+// which stretches the prior about its mean over all models. A row of weight w in a cell is an observation with noise /
+// w.
 class Dense {
  public:
   explicit Dense(const World& world) : world_(world) {
     const std::size_t s = world.sources;
     size_ = s + world.models * (2 + s) + world.models * (world.clusters + 1) * (1 + s);
-    const bool shared = world.widths.common > 0;
+    const bool shift = world.widths.common > 0;
+    const double trust = std::max(world.widths.trust, world.trust_in_force);
     shared_ = size_;
-    if (shared) size_ += 2;
+    if (shift) size_ += trust > world.widths.trust ? 2 : 1;
     for (const double mean : world.mean_prior) mean_of_all_ += mean / static_cast<double>(world.models);
     precision_.assign(size_, std::vector<double>(size_, 0));
     score_.assign(size_, 0);
     const auto prior = [&](std::size_t i, double width) { precision_[i][i] = 1 / (width * width); };
     for (std::size_t i = 0; i < s; ++i) prior(i, world.widths.source);
-    if (shared) prior(shared_, world.widths.common);
-    if (shared) prior(shared_ + 1, world.widths.trust);
+    if (shift) prior(shared_, world.widths.common);
+    if (size_ > shared_ + 1) prior(shared_ + 1, std::sqrt(trust * trust - world.widths.trust * world.widths.trust));
     for (std::size_t m = 0; m < world.models; ++m) {
       prior(Model(m), world.widths.model);
-      prior(Model(m) + 1, world.widths.trust);
+      prior(Model(m) + 1, trust);
       for (std::size_t i = 0; i < s; ++i) prior(Model(m) + 2 + i, world.widths.source_model);
       for (std::size_t k = 0; k <= world.clusters; ++k) {
         prior(CellOf(m, k), world.widths.cell);
@@ -178,7 +184,7 @@ class Dense {
   void LoadShared(double slope, double prior, std::vector<double>* load) const {
     if (shared_ == size_) return;
     (*load)[shared_] = slope;
-    (*load)[shared_ + 1] = slope * (prior - mean_of_all_);
+    if (size_ > shared_ + 1) (*load)[shared_ + 1] = slope * (prior - mean_of_all_);
   }
   void Observe(const World::Row& row) {
     const std::size_t channels = world_.sources + 1;
