@@ -61,14 +61,6 @@ struct Inputs {
   bool operator==(const Inputs&) const = default;
 };
 
-// How far a mean prior lies above that of all models of the bundle.
-double AboveAll(const Bundle& bundle, double mean_prior) {
-  if (bundle.mean_prior.empty()) return 0;  // cold: nobody is known
-  double sum = 0;
-  for (const double mean : bundle.mean_prior) sum += mean;
-  return mean_prior - sum / static_cast<double>(bundle.mean_prior.size());
-}
-
 Inputs MakeInputs(const State& state, const std::shared_ptr<const Bundle>& bundle) {
   return {bundle,
           state.generation,

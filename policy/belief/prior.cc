@@ -99,4 +99,11 @@ double MeanPrior(const Bundle& bundle, const PriorColumns& columns) {
   return OverColumns(bundle, columns, [&](std::size_t column) { return bundle.mean_prior[column]; });
 }
 
+double AboveAll(const Bundle& bundle, double mean_prior) {
+  if (bundle.mean_prior.empty()) return 0;
+  double sum = 0;
+  for (const double mean : bundle.mean_prior) sum += mean;
+  return mean_prior - sum / static_cast<double>(bundle.mean_prior.size());
+}
+
 }  // namespace pointsman::policy

@@ -41,5 +41,8 @@ double PriorQuality(const Bundle& bundle, const PriorColumns& columns, const Clu
                     const TaskProbabilities& tasks, const HeadFeatures& head = {});
 // f-bar, by the same rule.
 double MeanPrior(const Bundle& bundle, const PriorColumns& columns);
+// How far a mean prior lies above that of all models of the bundle; 0 in a cold one, where
+// nobody is known.
+double AboveAll(const Bundle& bundle, double mean_prior);
 
 }  // namespace pointsman::policy
