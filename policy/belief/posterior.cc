@@ -29,9 +29,9 @@ std::int64_t ReadingTime(const State& state) {
   return steps * step;
 }
 
-// What the evidence has added to the bundle's (or the operator's) width of the trust.
+// Half of the width that the trust begins with, and all that the evidence has added to it.
 double SharedTrust(double trust_width, double base) {
-  return trust_width > base ? std::sqrt(trust_width * trust_width - base * base) : 0;
+  return std::sqrt(std::max(0.0, trust_width * trust_width - 0.75 * base * base));
 }
 
 Widths BaseWidths(const State& state, const Bundle& bundle) {

@@ -9,8 +9,8 @@
 // quality = f + rho_0 (f - f-bar), f-bar over all models of the bundle; a prior upside down has -2
 // (decisions/0027). With f - f-bar = (f - f-bar_m) + (f-bar_m - f-bar) it adds rho_0 to
 // the model's trust and rho_0 times its *standing*, f-bar_m - f-bar, to its level. Its
-// width is what the evidence has added to the width of the trust: while gold finds the
-// prior as good as it claims there is none, and ratings cannot stretch it.
+// width is half of the trust's to begin with, and what gold adds to the trust adds to it:
+// ratings alone can hardly stretch the prior.
 #pragma once
 
 #include "policy/belief/leaf.h"

@@ -125,8 +125,8 @@ std::vector<std::string> SourceNames(std::size_t sources) {
 }
 
 // Every variable of 1.1 at once: c0_s; per model alpha, rho, B'_s; per cell delta,
-// beta_s; and, with a common shift, that, and where the trust was widened the common trust,
-// which stretches the prior about its mean over all models. A row of weight w in a cell is an observation with noise /
+// beta_s; and, with a common shift, that and the common trust, which stretches the prior
+// about its mean over all models. A row of weight w in a cell is an observation with noise /
 // w.
 class Dense {
  public:
@@ -136,14 +136,14 @@ class Dense {
     const bool shift = world.widths.common > 0;
     const double trust = std::max(world.widths.trust, world.trust_in_force);
     shared_ = size_;
-    if (shift) size_ += trust > world.widths.trust ? 2 : 1;
+    if (shift) size_ += 2;
     for (const double mean : world.mean_prior) mean_of_all_ += mean / static_cast<double>(world.models);
     precision_.assign(size_, std::vector<double>(size_, 0));
     score_.assign(size_, 0);
     const auto prior = [&](std::size_t i, double width) { precision_[i][i] = 1 / (width * width); };
     for (std::size_t i = 0; i < s; ++i) prior(i, world.widths.source);
     if (shift) prior(shared_, world.widths.common);
-    if (size_ > shared_ + 1) prior(shared_ + 1, std::sqrt(trust * trust - world.widths.trust * world.widths.trust));
+    if (shift) prior(shared_ + 1, std::sqrt(trust * trust - .75 * world.widths.trust * world.widths.trust));
     for (std::size_t m = 0; m < world.models; ++m) {
       prior(Model(m), world.widths.model);
       prior(Model(m) + 1, trust);
@@ -184,7 +184,7 @@ class Dense {
   void LoadShared(double slope, double prior, std::vector<double>* load) const {
     if (shared_ == size_) return;
     (*load)[shared_] = slope;
-    if (size_ > shared_ + 1) (*load)[shared_ + 1] = slope * (prior - mean_of_all_);
+    (*load)[shared_ + 1] = slope * (prior - mean_of_all_);
   }
   void Observe(const World::Row& row) {
     const std::size_t channels = world_.sources + 1;
