@@ -78,7 +78,8 @@ TEST_F(Operator, ARefitIsUndoneForAllItsSourcesAndTheUndoIsUndone) {
   Start(BasicConfig(folder_));
   Bootstrap();
   Rate(150);
-  for (const json& source : Post("/v1/refit")["sources"]) ASSERT_EQ(source["outcome"], "installed") << source;
+  const json refit = Post("/v1/refit");
+  for (const json& source : refit["sources"]) ASSERT_EQ(source["outcome"], "installed") << source;
   json undone = Post("/v1/undo");
   EXPECT_EQ(undone["undone"], "the bias was fitted anew of thumbs, judge");
   EXPECT_EQ(undone["now"], "thumbs: no fitted bias (version 2); judge: no fitted bias (version 2)");
