@@ -404,7 +404,9 @@ TEST(CommonTrust, APriorUpsideDownIsTurnedRoundForModelsThatNobodyPlayed) {
 
 TEST(StateRows, WatchesAlarmsPacersAndHealthSurviveTheirBytes) {
   Watched world(1);
+  for (int i = 0; i < 150; ++i) world.Rate(1, .9, .7);
   for (int i = 0; i < 60; ++i) world.Label(1, .9, .3);
+  world.Rate(1, .9, 1);
   OutcomeReported failed;
   failed.model = ModelId{1};
   failed.failed = true;
@@ -414,6 +416,7 @@ TEST(StateRows, WatchesAlarmsPacersAndHealthSurviveTheirBytes) {
   world.Add(Refitted{.trust_width = .3, .pacers = {{"", .5}}});
   const State& state = world.learner->state();
   ASSERT_FALSE(state.alarms.empty());
+  ASSERT_NE(state.watches.at(ModelId{1}).channels[1].witness, Cusum{});
   State loaded;
   ForEachStateRow(state, [&](std::string_view key, std::string_view value) {
     ASSERT_TRUE(LoadStateRow(loaded, key, value).ok()) << key;
