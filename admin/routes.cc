@@ -168,7 +168,10 @@ RouteReply ExcludeSubject(Ports& ports, const RouteRequest& request) {
   return ReplyWith(ports.ExcludeSubject(request.caller, body->subject, body->tenant));
 }
 
-RouteReply Compact(Ports& ports, const RouteRequest& request) { return ReplyWith(ports.Compact(request.caller)); }
+RouteReply Compact(Ports& ports, const RouteRequest& request) {
+  if (const Status body = ParseNothing(request.body); !body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.Compact(request.caller));
+}
 
 RouteReply ShowRollout(Ports& ports, const RouteRequest&) { return Reply(ToJson(ports.GetRollout())); }
 
