@@ -193,6 +193,7 @@ constexpr std::array kSchemas = {
     Schema{"Estimate", "value:real error:real low:real high:real"},
     Schema{"ExcludeRequest", "subject:text tenant?:text"},
     Schema{"Exclusion", "subject:text reports:big before:bool"},
+    Schema{"Compaction", "bytes_before:big bytes_after:big seconds:real"},
     Schema{"Undo", "undone:text undone_sequence:big now:text"},
 };
 

@@ -1,4 +1,4 @@
-// json.h, a subject's exclusion.
+// json.h, a subject's exclusion and the store's compaction.
 #include <nlohmann/json.hpp>
 
 #include "admin/json.h"
@@ -10,6 +10,12 @@ using nlohmann::json;
 
 json ToJson(const ExclusionReport& report) {
   return {{"subject", report.subject}, {"reports", Number64(report.reports)}, {"before", report.before}};
+}
+
+json ToJson(const CompactReport& report) {
+  return {{"bytes_before", Number64(report.bytes_before)},
+          {"bytes_after", Number64(report.bytes_after)},
+          {"seconds", report.seconds}};
 }
 
 Result<SubjectBody> ParseSubject(std::string_view body) {

@@ -277,9 +277,8 @@ void AddBootstrap(CLI::App& app, Context& context) {
                   "Where clusters come from: shared (one k-means), scaled (merged where models rank alike) or cascal "
                   "(as published)")
       ->check(CLI::IsMember({"shared", "scaled", "cascal"}));
-  run->add_option(
-         "--filter", arguments->filter,
-         "Rows that the consensus leaves out (junk: lets count less); `bootstrap report` tells when that pays")
+  run->add_option("--filter", arguments->filter,
+                  "Rows that the consensus leaves out (junk: lets count less); `bootstrap report` tells when that pays")
       ->check(CLI::IsMember({"none", "plurality", "above-chance", "not-by-chance", "junk"}));
   run->add_option("--recogniser", arguments->recogniser, "What recognises task types: linear or dual")
       ->check(CLI::IsMember({"linear", "dual"}));
@@ -357,6 +356,20 @@ void AddExclude(CLI::App& app, Context& context) {
   });
 }
 
+void ShowCompaction(Context& context, const json& answer) {
+  context.out << "compacted in " << Fixed(FieldNumber(answer, "seconds"), 1)
+              << " s: " << Fixed(FieldNumber(answer, "bytes_before") / 1e6, 1) << " MB became "
+              << Fixed(FieldNumber(answer, "bytes_after") / 1e6, 1) << " MB\n";
+}
+
+void AddCompact(CLI::App& app, Context& context) {
+  CLI::App* verb = AddVerb(app, context, "compact",
+                           "Writes the running daemon's store anew, without what was dropped; routing goes on",
+                           "pointsman compact --json");
+  verb->group(kGroup);
+  verb->callback([&context] { context.exit = Post(context, "/v1/compact", json::object(), ShowCompaction); });
+}
+
 void AddLearning(CLI::App& app, Context& context, const char* name, bool frozen, const char* help,
                  const char* example) {
   CLI::App* verb = AddVerb(app, context, name, help, example);
@@ -379,6 +392,7 @@ void AddOperatorVerbs(CLI::App& app, Context& context) {
   AddExplain(app, context);
   AddRefit(app, context);
   AddExclude(app, context);
+  AddCompact(app, context);
   AddLearning(app, context, "freeze", true, "Stops learning; feedback is stored and not folded", "pointsman freeze");
   AddLearning(app, context, "resume", false, "Learns again", "pointsman resume");
   AddRollout(app, context, kGroup);
