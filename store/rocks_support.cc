@@ -64,6 +64,12 @@ rocksdb::Options MakeOptions(std::uint64_t write_buffer_bytes) {
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.compression = rocksdb::kLZ4Compression;
+  // Files go to the disk as they are written, so that no sync of the log waits for one as a whole.
+  options.bytes_per_sync = 1 << 20;
+  // Compaction only takes what others leave. On a machine that leaves nothing for minutes a
+  // read has more files to look into; writes shall not wait for it.
+  options.level0_slowdown_writes_trigger = 64;
+  options.level0_stop_writes_trigger = 96;
   // What is dropped from the log leaves the disk soon, not with the next full compaction.
   options.table_properties_collector_factories.push_back(rocksdb::NewCompactOnDeletionCollectorFactory(4096, 2048));
   rocksdb::BlockBasedTableOptions table;
