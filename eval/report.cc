@@ -30,6 +30,12 @@ Json ToJsonJoining(const JoinReport& joined) {
           {"after", joined.after}};
 }
 
+Json ToJsonCount(const Coverage::Count& count) {
+  return {{"intervals", count.intervals},
+          {"share", Number(count.Share())},
+          {"half_width", Number(count.MeanHalfWidth())}};
+}
+
 template <typename... Values>
 void Line(std::string& text, const char* format, Values... values) {
   char line[160];
@@ -56,6 +62,12 @@ std::string ToJson(const RunReport& report) {
             {"last_pass", ToJsonFigure(arm.last_pass)}, {"cost", {{"mean", Number(arm.cost_mean_usd)}}},
             {"spend_ratio", Number(arm.spend_ratio)},   {"spend_ratio_first_500", Number(arm.spend_ratio_first_500)}};
     if (arm.joined) json["newcomer"] = ToJsonJoining(*arm.joined);
+    if (arm.coverage.models.intervals > 0) {
+      json["coverage"] = {{"models", ToJsonCount(arm.coverage.models)},
+                          {"cells", ToJsonCount(arm.coverage.cells)},
+                          {"heard", ToJsonCount(arm.coverage.heard)},
+                          {"choice", ToJsonCount(arm.coverage.choice)}};
+    }
     if (std::isfinite(arm.regret_after_loss.mean)) json["regret_after_loss"] = ToJsonFigure(arm.regret_after_loss);
   }
   const Detection& detection = report.detection;
@@ -92,6 +104,13 @@ std::string ToTable(const RunReport& report) {
     if (!std::isfinite(arm.regret_after_loss.mean)) continue;
     Line(text, "regret a decision after the loss, %.36s: %.4f (s.e. %.4f)", arm.name.c_str(),
          arm.regret_after_loss.mean, arm.regret_after_loss.se);
+  }
+  for (const ArmReport& arm : report.arms) {
+    if (arm.coverage.models.intervals == 0) continue;
+    const Coverage& coverage = arm.coverage;
+    Line(text, "95 %% intervals of %.20s hold: models %.3f +- %.3f wide, cells %.3f +- %.3f, heard %.3f, best three %.3f",
+         arm.name.c_str(), coverage.models.Share(), coverage.models.MeanHalfWidth(), coverage.cells.Share(),
+         coverage.cells.MeanHalfWidth(), coverage.heard.Share(), coverage.choice.Share());
   }
   for (const ArmReport& arm : report.arms) {
     if (!arm.joined || arm.joined->final_share + arm.joined->explored == 0) continue;

@@ -153,6 +153,7 @@ ArmReport Summarise(const std::string& name, std::span<const ArmRun> runs, std::
   }
   report.regret_after_loss = RegretAfterLoss(runs);
   report.joined = JudgeJoining(runs);
+  for (const ArmRun& run : runs) report.coverage.Add(run.coverage);
   report.calibration = CalibrationBins(runs);
   report.over_time = OverTime(runs);
   report.models = Uses(runs, models, static_cast<double>(report.decisions));

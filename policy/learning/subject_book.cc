@@ -127,6 +127,8 @@ class Fold {
     totals.alarm = false;
   }
 
+  void Include(SubjectHash subject) { book_.excluded.erase(subject); }
+
   void Change(const Options& options) {
     Totals();
     book_.capped = options.subject_cap;
@@ -262,6 +264,27 @@ void CountSubject(SubjectTable& table, SubjectHash subject, double weight, const
   rarest->count += added;
 }
 
+// Words of `subject` in a cell as of `now`: a space-saving upper estimate.
+static double CountOf(const SubjectTable& table, SubjectHash subject, const TimeWeight& now) {
+  double count = 0;
+  bool found = false;
+  double least = HUGE_VAL;
+  for (const SubjectCount& entry : table.subjects) {
+    least = std::min(least, entry.count);
+    if (entry.subject != subject) continue;
+    count = entry.count;
+    found = true;
+    break;
+  }
+  if (!found && table.subjects.size() == kSubjectsPerCell) count = least;
+  return std::ldexp(count / now.fraction, table.base - now.epoch);
+}
+
+double ExcessLikeness(const SubjectTotals& totals) {
+  if (!(totals.rows > 0)) return 0;
+  return std::max(0.0, (totals.sum - kLikenessErrors * std::sqrt(totals.squares)) / totals.rows - kLikenessUsual);
+}
+
 double SubjectCap(const SubjectTable& table, SubjectHash subject, const TimeWeight& now) {
   const auto decayed = [&](double sum) { return std::ldexp(sum / now.fraction, table.base - now.epoch); };
   double count = 0;
@@ -309,6 +332,8 @@ void FoldSubjects(SubjectBook& book, const Event& event, DirtyRows* dirty) {
     fold.Activate(activated->bundle);
   } else if (const auto* excluded = std::get_if<SubjectExcluded>(&event.payload)) {
     fold.Exclude(excluded->subject);
+  } else if (const auto* included = std::get_if<SubjectIncluded>(&event.payload)) {
+    fold.Include(included->subject);
   }
 }
 
@@ -322,9 +347,16 @@ double SubjectScales::Weigh(const DecisionContext& context, std::uint8_t channel
                             std::int64_t now_us) const {
   if (!book_.capped || channel == 0 || subject.value == 0) return 1;
   const TimeWeight now = WeightAt(now_us, book_.half_life_days);
+  const double likeness = std::min(0.9, ExcessLikeness(book_.totals));
   double weight = 1;
   ForEachCell(book_, context, [&](const CellKey& key, double) {
-    if (const SubjectTable* table = Find(key)) weight = std::min(weight, SubjectCap(*table, subject, now));
+    const SubjectTable* table = Find(key);
+    if (table == nullptr) return;
+    double words = CountOf(*table, subject, now);
+    const auto record = book_.records.find(subject);
+    words = std::min(words, record == book_.records.end() ? 0.0 : static_cast<double>(record->second.reports));
+    const double repeated = 1 + words * likeness / (1 - likeness);
+    weight = std::min(weight, SubjectCap(*table, subject, now) / (repeated * repeated));
   });
   return weight * TrustOf(book_, subject);
 }

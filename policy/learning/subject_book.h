@@ -58,6 +58,8 @@ inline constexpr std::size_t kSubjectRecordsMax = 512;
 inline constexpr double kTrustLeast = 1.0 / 64;
 inline constexpr double kGroupRaised = 0.25;
 inline constexpr double kGroupEnded = 0.12;
+inline constexpr double kLikenessUsual = 0.05;
+inline constexpr double kLikenessErrors = 2;
 inline constexpr double kGroupDeviations = 5;
 inline constexpr double kGroupRows = 150;
 

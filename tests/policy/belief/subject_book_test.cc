@@ -347,6 +347,11 @@ TEST_F(Raters, TheAlarmEndsWhenTheGroupIsExcludedAndItsWordsAreNotHeardAnyMore) 
   Rate(1, 0);
   EXPECT_EQ(Book().totals.named, named);
   EXPECT_EQ(Book().totals.alarms, 1u);
+  const double counted = Book().tables.begin()->second.all;
+  world.Add(SubjectIncluded{Subject(1)});
+  Rate(1, 0);
+  EXPECT_EQ(Book().totals.named, named + 1) << "it is heard again";
+  EXPECT_GT(Book().tables.begin()->second.all, counted) << "and was counted all the while";
 }
 
 TEST_F(Raters, WatchesABoundedNumberOfSubjectsAndKeepsThoseWhoSpeak) {
