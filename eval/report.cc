@@ -31,9 +31,8 @@ Json ToJsonJoining(const JoinReport& joined) {
 }
 
 Json ToJsonCount(const Coverage::Count& count) {
-  return {{"intervals", count.intervals},
-          {"share", Number(count.Share())},
-          {"half_width", Number(count.MeanHalfWidth())}};
+  return {
+      {"intervals", count.intervals}, {"share", Number(count.Share())}, {"half_width", Number(count.MeanHalfWidth())}};
 }
 
 template <typename... Values>
@@ -65,6 +64,7 @@ std::string ToJson(const RunReport& report) {
     if (arm.coverage.models.intervals > 0) {
       json["coverage"] = {{"models", ToJsonCount(arm.coverage.models)},
                           {"cells", ToJsonCount(arm.coverage.cells)},
+                          {"cells_se", Number(arm.coverage_error)},
                           {"heard", ToJsonCount(arm.coverage.heard)},
                           {"choice", ToJsonCount(arm.coverage.choice)}};
     }
@@ -108,9 +108,14 @@ std::string ToTable(const RunReport& report) {
   for (const ArmReport& arm : report.arms) {
     if (arm.coverage.models.intervals == 0) continue;
     const Coverage& coverage = arm.coverage;
-    Line(text, "95 %% intervals of %.20s hold: models %.3f +- %.3f wide, cells %.3f +- %.3f, heard %.3f, best three %.3f",
+    Line(text,
+         "95 %% intervals of %.20s hold %.3f of the models (+- %.3f wide), %.3f of the cells (s.e. %s, +- %.3f wide)",
          arm.name.c_str(), coverage.models.Share(), coverage.models.MeanHalfWidth(), coverage.cells.Share(),
-         coverage.cells.MeanHalfWidth(), coverage.heard.Share(), coverage.choice.Share());
+         Cell("%.3f", arm.coverage_error).c_str(), coverage.cells.MeanHalfWidth());
+    if (coverage.heard.intervals > 0) {
+      Line(text, "  %.3f of the cells with evidence of their own, %.3f of the best three of those in each cluster",
+           coverage.heard.Share(), coverage.choice.Share());
+    }
   }
   for (const ArmReport& arm : report.arms) {
     if (!arm.joined || arm.joined->final_share + arm.joined->explored == 0) continue;

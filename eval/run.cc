@@ -122,10 +122,9 @@ class Runner {
     if (snapshot == nullptr || snapshot->bundle == nullptr) return {};
     std::map<std::string, std::size_t> columns;
     for (std::size_t m = 0; m < world_.models().size(); ++m) columns[world_.models()[m]] = m;
-    return JudgeIntervals(*snapshot, *seed.features, seed.split.stream,
-                          [&](std::size_t row, const std::string& model) {
-                            return seed.outcomes->Score(number, row, columns.at(model));
-                          });
+    return JudgeIntervals(*snapshot, *seed.features, seed.split.stream, [&](std::size_t row, const std::string& model) {
+      return seed.outcomes->Score(number, row, columns.at(model));
+    });
   }
 
   Status Play(const SeedWorld& seed, bool own_gold_rule, Arm& arm, ArmRun& run) const {

@@ -277,9 +277,8 @@ void AddBootstrap(CLI::App& app, Context& context) {
                   "Where clusters come from: shared (one k-means), scaled (merged where models rank alike) or cascal "
                   "(as published)")
       ->check(CLI::IsMember({"shared", "scaled", "cascal"}));
-  run->add_option(
-         "--filter", arguments->filter,
-         "Rows that the consensus leaves out (junk: lets count less); `bootstrap report` tells when that pays")
+  run->add_option("--filter", arguments->filter,
+                  "Rows that the consensus leaves out (junk: lets count less); `bootstrap report` tells when that pays")
       ->check(CLI::IsMember({"none", "plurality", "above-chance", "not-by-chance", "junk"}));
   run->add_option("--recogniser", arguments->recogniser, "What recognises task types: linear or dual")
       ->check(CLI::IsMember({"linear", "dual"}));

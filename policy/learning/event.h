@@ -325,10 +325,11 @@ struct SubjectIncluded {
   bool operator==(const SubjectIncluded&) const = default;
 };
 
-using Payload = std::variant<DecisionMade, OutcomeReported, RatingGiven, PreferenceGiven, GoldGiven, Retracted,
-                             DecisionExpired, Tick, ModelAdded, ModelStateChanged, PriceChanged, EpochDeclared,
-                             OptionsChanged, GenerationActivated, BiasSurfaceInstalled, SubjectExcluded,
-                             LearningSwitched, CellReset, AdminNote, Refitted, RolloutChanged, ModelProbed, SubjectIncluded>;
+using Payload =
+    std::variant<DecisionMade, OutcomeReported, RatingGiven, PreferenceGiven, GoldGiven, Retracted, DecisionExpired,
+                 Tick, ModelAdded, ModelStateChanged, PriceChanged, EpochDeclared, OptionsChanged, GenerationActivated,
+                 BiasSurfaceInstalled, SubjectExcluded, LearningSwitched, CellReset, AdminNote, Refitted,
+                 RolloutChanged, ModelProbed, SubjectIncluded>;
 
 // Who caused an event. Stored by number.
 enum class Origin : std::uint8_t {

@@ -264,8 +264,7 @@ void CountSubject(SubjectTable& table, SubjectHash subject, double weight, const
   rarest->count += added;
 }
 
-// Words of `subject` in a cell as of `now`: a space-saving upper estimate.
-static double CountOf(const SubjectTable& table, SubjectHash subject, const TimeWeight& now) {
+double SubjectWords(const SubjectTable& table, SubjectHash subject, const TimeWeight& now) {
   double count = 0;
   bool found = false;
   double least = HUGE_VAL;
@@ -280,25 +279,9 @@ static double CountOf(const SubjectTable& table, SubjectHash subject, const Time
   return std::ldexp(count / now.fraction, table.base - now.epoch);
 }
 
-double ExcessLikeness(const SubjectTotals& totals) {
-  if (!(totals.rows > 0)) return 0;
-  return std::max(0.0, (totals.sum - kLikenessErrors * std::sqrt(totals.squares)) / totals.rows - kLikenessUsual);
-}
-
 double SubjectCap(const SubjectTable& table, SubjectHash subject, const TimeWeight& now) {
-  const auto decayed = [&](double sum) { return std::ldexp(sum / now.fraction, table.base - now.epoch); };
-  double count = 0;
-  bool found = false;
-  double least = HUGE_VAL;
-  for (const SubjectCount& entry : table.subjects) {
-    least = std::min(least, entry.count);
-    if (entry.subject != subject) continue;
-    count = entry.count;
-    found = true;
-    break;
-  }
-  if (!found && table.subjects.size() == kSubjectsPerCell) count = least;
-  const double cap = (kSubjectShare * decayed(table.all) + kSubjectStart) / (decayed(count) + 1);
+  const double all = std::ldexp(table.all / now.fraction, table.base - now.epoch);
+  const double cap = (kSubjectShare * all + kSubjectStart) / (SubjectWords(table, subject, now) + 1);
   return cap < 1 ? cap : 1;
 }
 
@@ -315,6 +298,12 @@ double TrustOf(const SubjectBook& book, SubjectHash subject) {
 }
 
 double LikenessOf(const SubjectTotals& totals) { return totals.rows > 0 ? totals.sum / totals.rows : 0; }
+
+double ExcessLikeness(const SubjectTotals& totals) {
+  if (totals.rows < kGroupRows) return 0;
+  const double least = (totals.sum - kExcessDeviations * std::sqrt(totals.squares)) / totals.rows - kGroupEnded;
+  return std::min(kExcessMost, std::max(0.0, least));
+}
 
 void FoldSubjects(SubjectBook& book, const Event& event, DirtyRows* dirty) {
   Fold fold(book, event, dirty);
@@ -347,14 +336,15 @@ double SubjectScales::Weigh(const DecisionContext& context, std::uint8_t channel
                             std::int64_t now_us) const {
   if (!book_.capped || channel == 0 || subject.value == 0) return 1;
   const TimeWeight now = WeightAt(now_us, book_.half_life_days);
-  const double likeness = std::min(0.9, ExcessLikeness(book_.totals));
+  const double likeness = ExcessLikeness(book_.totals);
+  // A crowded table counts who is not in it too high; the record does not.
+  const auto record = book_.records.find(subject);
+  const double reports = record == book_.records.end() ? 0 : static_cast<double>(record->second.reports);
   double weight = 1;
   ForEachCell(book_, context, [&](const CellKey& key, double) {
     const SubjectTable* table = Find(key);
     if (table == nullptr) return;
-    double words = CountOf(*table, subject, now);
-    const auto record = book_.records.find(subject);
-    words = std::min(words, record == book_.records.end() ? 0.0 : static_cast<double>(record->second.reports));
+    const double words = std::min(SubjectWords(*table, subject, now), reports);
     const double repeated = 1 + words * likeness / (1 - likeness);
     weight = std::min(weight, SubjectCap(*table, subject, now) / (repeated * repeated));
   });

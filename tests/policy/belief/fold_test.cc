@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/exact_math.h"
+#include "policy/belief/state_codec.h"
 #include "tests/policy/belief/harness.h"
 
 namespace pointsman::policy {
