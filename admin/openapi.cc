@@ -194,6 +194,7 @@ constexpr std::array kSchemas = {
     Schema{"SubjectRequest", "subject:text tenant?:text"},
     Schema{"Exclusion", "subject:text reports:big before:bool"},
     Schema{"Inclusion", "subject:text missed:big"},
+    Schema{"Compaction", "bytes_before:big bytes_after:big seconds:real"},
     Schema{"Undo", "undone:text undone_sequence:big now:text"},
 };
 

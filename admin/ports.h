@@ -417,6 +417,13 @@ struct UndoReport {
   std::string now;  // what is in force again
 };
 
+// What `compact` came to.
+struct CompactReport {
+  std::uint64_t bytes_before = 0;  // of all files of the store
+  std::uint64_t bytes_after = 0;
+  double seconds = 0;
+};
+
 // A subject whose feedback counts no more. What it said before stays in the state.
 struct ExclusionReport {
   std::string subject;        // hash, hexadecimal
@@ -515,6 +522,10 @@ class Ports {
 
   // `decision`: hexadecimal id, or a token's text form (only its id part is used).
   virtual Result<Explanation> Explain(const std::string& decision) const = 0;
+
+  // Writes the store's files anew while everything goes on; waits for it.
+  // Errors: BUSY compaction_running; those of store::Store::Compact.
+  virtual Result<CompactReport> Compact(const Caller& caller) = 0;
 
   virtual Status SetFrozen(const Caller& caller, bool frozen) = 0;
 

@@ -174,6 +174,11 @@ RouteReply IncludeSubject(Ports& ports, const RouteRequest& request) {
   return ReplyWith(ports.IncludeSubject(request.caller, body->subject, body->tenant));
 }
 
+RouteReply Compact(Ports& ports, const RouteRequest& request) {
+  if (const Status body = ParseNothing(request.body); !body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.Compact(request.caller));
+}
+
 RouteReply ShowRollout(Ports& ports, const RouteRequest&) { return Reply(ToJson(ports.GetRollout())); }
 
 RouteReply SetRollout(Ports& ports, const RouteRequest& request) {
@@ -286,6 +291,8 @@ constexpr std::array kRoutes = {
              "RolloutRequest", "Rollout"},
     RouteRow{"POST", "/v1/whatif", "What another policy would have earned on the log; one judgement at a time.", kReads,
              kAdmin, WhatIf, "WhatIfRequest", "WhatIf"},
+    RouteRow{"POST", "/v1/compact", "Writes the store's files anew while all goes on; answers when done.", kChanges,
+             kAdmin, Compact, "Nothing", "Compaction"},
     RouteRow{"POST", "/v1/undo", "Reverses the last change of an operator.", kChanges, kAdmin, PostUndo, "Nothing",
              "Undo"},
 };

@@ -1,4 +1,4 @@
-// json.h, a subject's exclusion and its end.
+// json.h, a subject's exclusion and its end, and the store's compaction.
 #include <nlohmann/json.hpp>
 
 #include "admin/json.h"
@@ -14,6 +14,12 @@ json ToJson(const ExclusionReport& report) {
 
 json ToJson(const InclusionReport& report) {
   return {{"subject", report.subject}, {"missed", Number64(report.missed)}};
+}
+
+json ToJson(const CompactReport& report) {
+  return {{"bytes_before", Number64(report.bytes_before)},
+          {"bytes_after", Number64(report.bytes_after)},
+          {"seconds", report.seconds}};
 }
 
 Result<SubjectBody> ParseSubject(std::string_view body) {

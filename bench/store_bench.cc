@@ -8,7 +8,6 @@
 //       and with a bias surface installed after half of it besides
 //   P8  the same without sync: written to the log, not synced, 16 clients
 //   P10 resident memory an open decision, and growth when the bound on them is reached
-//   P13 decide and submit, open loop, while a neighbour flushes and compacts
 //   P17 exec to READY of the daemon: no store, and the store of P9
 //   S1  bytes of a logged decision
 //   options: --rounds 7  --seconds 1  --events 1000000  --only ID  --short
@@ -256,95 +255,6 @@ void MeasureOpenDecisions(const Arguments& arguments) {
   const auto decisions = static_cast<double>(bound);
   Row("pending/bytes_each", std::max(0.0, at_the_bound - at_a_quarter) / (0.75 * decisions));
   Row("pending/bytes_each_beyond", std::max(0.0, beyond - warm) / decisions);
-}
-
-// A neighbour on the same disk and processors: writes, flushes and compacts.
-class Churn {
- public:
-  explicit Churn(const std::string& directory) {
-    rocksdb::Options options;
-    options.create_if_missing = true;
-    options.max_background_jobs = 2;
-    if (!rocksdb::DB::Open(options, directory, &database_).ok()) failed = true;
-    thread_ = std::thread([this] { Run(); });
-  }
-  ~Churn() {
-    stop_ = true;
-    thread_.join();
-    delete database_;
-  }
-
- private:
-  void Run() {
-    const std::string value(1000, 'v');
-    SplitMix64 random(3);
-    while (!stop_ && !failed) {
-      rocksdb::WriteBatch batch;
-      for (int i = 0; i < 4000; ++i) batch.Put(std::to_string(random.Below(100'000)), value);
-      const bool fine = database_->Write({}, &batch).ok() && database_->Flush({}).ok() &&
-                        database_->CompactRange({}, nullptr, nullptr).ok();
-      if (!fine) failed = true;
-    }
-  }
-  rocksdb::DB* database_ = nullptr;
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
-
-// The 99th percentile of decide and submit at 2,000 a second, from the moment when
-// each was due; microseconds.
-double RouteP99(CommitQueue& queue, const policy::Snapshot& snapshot, std::span<const float> rows, double seconds,
-                std::uint64_t* number) {
-  constexpr std::int64_t kPeriodNanos = 500'000;
-  const SystemClock clock;
-  std::vector<double> micros;
-  const std::int64_t start = clock.MonotonicNanos();
-  for (std::int64_t due = start; due < start + static_cast<std::int64_t>(seconds * 1e9) && !failed;
-       due += kPeriodNanos) {
-    while (clock.MonotonicNanos() < due) {
-      const timespec pause{0, std::min<long>(100'000, due - clock.MonotonicNanos())};
-      if (pause.tv_nsec > 20'000) ::nanosleep(&pause, nullptr);
-    }
-    policy::Query query;
-    query.embedding = rows.subspan(64 * (*number % 64), 64);
-    query.id = IdOf(++*number);
-    const auto decision = policy::Decide(snapshot, query);
-    Expect(decision);
-    if (failed) break;
-    Expect(queue.Submit(Ask(policy::ToEvent(snapshot, query, *decision, clock.WallMicros())), false, nullptr));
-    micros.push_back(static_cast<double>(clock.MonotonicNanos() - due) * 1e-3);
-  }
-  if (micros.empty()) return 0;
-  std::nth_element(micros.begin(), micros.begin() + static_cast<std::ptrdiff_t>(micros.size() * 99 / 100),
-                   micros.end());
-  return micros[micros.size() * 99 / 100];
-}
-
-void MeasureUnderCompaction(const Arguments& arguments) {
-  const ScratchDirectory directory;
-  auto store = OpenRocksStore({.directory = directory / "store"});
-  Expect(store);
-  if (failed) return;
-  const auto bundle =
-      policy::testing::RandomBundle({.dimension = 64, .clusters = 64, .models = 8, .anchors = 341, .tasks = 55}, 1);
-  const policy::Snapshot snapshot = policy::testing::FreshSnapshot(bundle);
-  const auto rows = policy::testing::UnitRows(64, 64, 2);
-  const SystemClock clock;
-  CommitQueue queue(**store, clock, {}, {});
-  std::uint64_t number = 0;
-  RouteP99(queue, snapshot, rows, 0.2, &number);
-  std::vector<double> quiet;
-  std::vector<double> busy;
-  std::vector<double> ratios;
-  for (int round = 0; round < arguments.rounds && !failed; ++round) {
-    quiet.push_back(RouteP99(queue, snapshot, rows, arguments.seconds, &number));
-    const Churn churn(directory / ("churn" + std::to_string(round)));
-    busy.push_back(RouteP99(queue, snapshot, rows, arguments.seconds, &number));
-    ratios.push_back(busy.back() / quiet.back());
-  }
-  if (failed) return;
-  fmt::print("{{\"key\":\"compaction/route_p99\",\"value\":{:.4g},\"floor\":{:.4g},\"ratio\":{:.4g}}}\n", Median(busy),
-             Median(quiet), Median(ratios));
 }
 
 // Seconds from exec to READY=1.
@@ -608,7 +518,7 @@ int main(int count, char** words) {
   if (!Parse(count, words, &arguments)) {
     std::fprintf(
         stderr,
-        "usage: %s [--rounds N] [--seconds S] [--events N] [--company US] [--only P7|P8|P9|P10|P13|P17|S1] [--short]\n",
+        "usage: %s [--rounds N] [--seconds S] [--events N] [--company US] [--only P7|P8|P9|P10|P17|S1] [--short]\n",
         words[0]);
     return 2;
   }
@@ -616,7 +526,6 @@ int main(int count, char** words) {
   if (arguments.Wants("S1")) MeasureSizes();
   if ((arguments.Wants("P7") || arguments.Wants("P8")) && !failed) MeasureFeedback(arguments);
   if (arguments.Wants("P10") && !failed) MeasureOpenDecisions(arguments);
-  if (arguments.Wants("P13") && !failed) MeasureUnderCompaction(arguments);
   if (arguments.Wants("P17") && !failed) MeasureColdStart(arguments);
   if ((arguments.Wants("P9") || arguments.Wants("P17")) && !failed) MeasureRecovery(arguments);
   return failed ? 1 : 0;

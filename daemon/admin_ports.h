@@ -78,6 +78,7 @@ class AdminPorts final : public admin::Ports {
 
   Result<admin::Explanation> Explain(const std::string& decision) const override;
 
+  Result<admin::CompactReport> Compact(const admin::Caller& caller) override;
   Status SetFrozen(const admin::Caller& caller, bool frozen) override;
   Result<admin::RolloutReport> SetRollout(const admin::Caller& caller, const policy::Rollout& rollout) override;
   admin::RolloutReport GetRollout() const override;
@@ -103,6 +104,7 @@ class AdminPorts final : public admin::Ports {
   Refitter& refitter_;
   const RolloutWatch& rollout_;
   mutable std::mutex whatif_mutex_;  // held by the one judgement that runs
+  std::mutex compact_mutex_;         // held by the one compaction that runs
   const TransportStatistics& transport_;
   const std::int64_t started_nanos_;
 };

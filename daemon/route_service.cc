@@ -113,6 +113,20 @@ void FillWhy(const policy::Bundle& bundle, const policy::Decision& decision, std
   }
 }
 
+// What the commit thread adds to a decision: its anchors, which the reply does not name
+// and whose search costs as much as the choice.
+store::Preparation AnchorsLater(const LiveView& view, std::span<const float> embedding,
+                                policy::DecisionContext& context) {
+  if (embedding.empty()) return nullptr;
+  if (view.index == nullptr || view.index->bundle != view.snapshot->bundle) {
+    policy::AddAnchors(*view.snapshot->bundle, embedding, context);
+    return nullptr;
+  }
+  return [index = view.index, own = std::vector<float>(embedding.begin(), embedding.end())](store::Request& request) {
+    policy::AddAnchors(*index, own, std::get<policy::DecisionMade>(request.what).context);
+  };
+}
+
 }  // namespace
 
 Status EmbeddingOf(const LiveView& view, const wire::Route& request, bool may_wait, std::vector<float>* vector) {
@@ -186,14 +200,15 @@ Status RouteService::Route(const Peer& peer, const LiveView& view, const wire::R
   FAULT_POINT("daemon.route.decided");
   const policy::Candidate& chosen = decision->ranked[decision->chosen];
 
-  store::Request logged{.what = policy::ToEvent(snapshot, query.value(), decision.value(), now_us),
+  store::Request logged{.what = policy::ToEventWithoutAnchors(snapshot, query.value(), decision.value(), now_us),
                         .origin = policy::Origin::kClient,
                         .actor_uid = peer.uid};
   auto& event = std::get<policy::DecisionMade>(logged.what);
   event.owner_uid = peer.uid;
   event.tenant = tenant.value();
   event.expires_at_us = expires_at_us;
-  const Status submitted = context_.queue.Submit(std::move(logged), false, nullptr);
+  const Status submitted =
+      context_.queue.Submit(std::move(logged), false, nullptr, AnchorsLater(view, query->embedding, event.context));
   if (!submitted.ok()) {
     context_.not_logged.Add(query->id);
     context_.metrics.CountNotLogged();

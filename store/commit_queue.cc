@@ -1,6 +1,7 @@
 #include "store/commit_queue.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -20,13 +21,15 @@ namespace {
 // nothing is moved between Submit and Commit.
 struct Batch {
   std::vector<Request> requests;
-  std::vector<Completion> done;   // one a request, may be null
-  bool sync = false;              // some request asked for it
-  std::size_t sync_requests = 0;  // how many did
+  std::vector<Completion> done;      // one a request, may be null
+  std::vector<Preparation> prepare;  // likewise
+  bool sync = false;                 // some request asked for it
+  std::size_t sync_requests = 0;     // how many did
 
   void Clear() {
     requests.clear();
     done.clear();
+    prepare.clear();
     sync = false;
     sync_requests = 0;
   }
@@ -76,6 +79,8 @@ struct CommitQueue::Impl {
   bool stopping = false;
   CommitQueueStatistics statistics;
 
+  std::atomic<std::size_t> preparations = 0;  // that wait
+
   // Commit thread only.
   std::int64_t idle_since_nanos = 0;
   std::int64_t commit_nanos = 0;  // that the last commit with sync took
@@ -97,7 +102,8 @@ struct CommitQueue::Impl {
   }
   void AwaitCompany(std::unique_lock<std::mutex>& lock);
   bool AwaitWork(Batch* batch, std::deque<Exclusive*>* jobs);
-  void Enqueue(Request&& request, bool sync, Completion&& done);
+  void Enqueue(Request&& request, bool sync, Completion&& done, Preparation&& prepare);
+  void Prepare(Batch& batch);
   void Answer(const Batch& batch, std::size_t index, const Error& why);
   void CommitBatch(Batch& batch);
   void AppendTick();
@@ -178,13 +184,14 @@ void CommitQueue::Impl::Run() {
 }
 
 // Under `mutex`.
-void CommitQueue::Impl::Enqueue(Request&& request, bool sync, Completion&& done) {
+void CommitQueue::Impl::Enqueue(Request&& request, bool sync, Completion&& done, Preparation&& prepare) {
   if (waiting.empty() || waiting.back().requests.size() >= options.batch_max) {
     waiting.emplace_back(std::exchange(spare, Batch()));
   }
   Batch& batch = waiting.back();
   batch.requests.push_back(std::move(request));
   batch.done.push_back(std::move(done));
+  batch.prepare.push_back(std::move(prepare));
   if (sync && !batch.sync) ++waiting_sync;
   batch.sync = batch.sync || sync;
   if (sync) {
@@ -222,7 +229,18 @@ Status CommitQueue::Impl::CommitRequests(const std::vector<Request>& requests, b
   return {};
 }
 
+void CommitQueue::Impl::Prepare(Batch& batch) {
+  std::size_t prepared = 0;
+  for (std::size_t i = 0; i < batch.prepare.size(); ++i) {
+    if (!batch.prepare[i]) continue;
+    batch.prepare[i](batch.requests[i]);
+    ++prepared;
+  }
+  preparations.fetch_sub(prepared, std::memory_order_relaxed);
+}
+
 void CommitQueue::Impl::CommitBatch(Batch& batch) {
+  Prepare(batch);
   std::vector<Result<Receipt>> outcomes;
   const std::int64_t began = clock.MonotonicNanos();
   const Status committed = CommitRequests(batch.requests, batch.sync, &outcomes);
@@ -301,7 +319,10 @@ CommitQueue::CommitQueue(Store& store, const Clock& clock, const CommitQueueOpti
 
 CommitQueue::~CommitQueue() { Stop(); }
 
-Status CommitQueue::Submit(Request&& request, bool sync, Completion done) {
+Status CommitQueue::Submit(Request&& request, bool sync, Completion done, Preparation prepare) {
+  if (prepare && impl_->preparations.load(std::memory_order_relaxed) >= kPreparationsMax) {
+    std::exchange(prepare, nullptr)(request);
+  }
   bool wake = false;
   {
     const std::lock_guard<std::mutex> guard(impl_->mutex);
@@ -314,7 +335,8 @@ Status CommitQueue::Submit(Request&& request, bool sync, Completion done) {
       return MakeError(Code::kResourceExhausted, "commit_queue_full",
                        std::to_string(impl_->options.capacity) + " requests wait for the disk; try again later");
     }
-    impl_->Enqueue(std::move(request), sync, std::move(done));
+    if (prepare) impl_->preparations.fetch_add(1, std::memory_order_relaxed);
+    impl_->Enqueue(std::move(request), sync, std::move(done), std::move(prepare));
     // A wake-up is a system call, and on a small machine costs a processor.
     wake = impl_->rest == Impl::Rest::kIdle || (impl_->rest == Impl::Rest::kGathering && impl_->Urgent()) ||
            (impl_->rest == Impl::Rest::kCompany && impl_->CompanyIsThere());

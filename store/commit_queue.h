@@ -7,6 +7,9 @@
 //             that under load the commit thread is woken once for many decisions and
 //             not once for each. A request with sync, a full batch, RunExclusive and
 //             Stop end the wait at once.
+// Preparation what a request lacks and no caller of Submit should wait for is done by
+//             the commit thread before its commit; while kPreparationsMax of them wait,
+//             Submit does it itself, so that what they hold is bounded.
 // Company     clients that wait for an answer tend to ask again at once: before a sync
 //             the commit thread waits for as many requests as were just answered or
 //             were waiting then, as long as they keep coming, at most as long as the
@@ -33,6 +36,11 @@ namespace pointsman::store {
 
 // Runs on the commit thread; must not block or throw.
 using Completion = std::function<void(Result<Receipt> outcome, Durability durability)>;
+
+// Completes a request before its commit. Runs once, on the commit thread or in Submit;
+// must not block or throw.
+using Preparation = std::function<void(Request&)>;
+inline constexpr std::size_t kPreparationsMax = 4'096;
 
 struct CommitQueueOptions {
   std::size_t capacity = 65'536;
@@ -68,7 +76,7 @@ class CommitQueue {
   // Threads: any. `sync`: acknowledge only after a sync. Until `done` is called the
   // request is in this process's memory only. A null `done` costs no allocation;
   // the hook on_lost tells of what failed. `request` is left as it was on an error.
-  Status Submit(Request&& request, bool sync, Completion done);
+  Status Submit(Request&& request, bool sync, Completion done, Preparation prepare = nullptr);
 
   // Runs `work` on the commit thread between two batches and waits for it: for
   // checkpoints and bundles. UNAVAILABLE after Stop.

@@ -259,6 +259,34 @@ Status RocksStore::WriteBase() {
   return {};
 }
 
+// By the pool of background threads, whose priority is the lowest; automatic compactions go
+// on beside it, so that writes do not pile up.
+Status RocksStore::Compact(std::atomic<bool>& stop) const {
+  if (!high_water_) return MakeError(Code::kFailedPrecondition, "read_only", "the store is open for reading only");
+  std::uint64_t largest = 0;
+  for (std::size_t i = 0; i < kColumnFamilies.size(); ++i) {
+    std::uint64_t bytes = 0;
+    database_->GetIntProperty(database_.family(static_cast<Family>(i)), rocksdb::DB::Properties::kLiveSstFilesSize,
+                              &bytes);
+    largest = std::max(largest, bytes);
+  }
+  const Status room = CheckFreeSpace(options_.directory, options_.free_space_min_bytes, largest);
+  if (!room.ok()) return room;
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  options.canceled = &stop;
+  for (std::size_t i = 0; i < kColumnFamilies.size(); ++i) {
+    const rocksdb::Status done =
+        database_->CompactRange(options, database_.family(static_cast<Family>(i)), nullptr, nullptr);
+    if (stop) {
+      return MakeError(Code::kUnavailable, "compaction_stopped",
+                       "the compaction was stopped half-way; nothing is lost, start it again");
+    }
+    if (!done.ok()) return RocksError(done, "compact the store");
+  }
+  return {};
+}
+
 // Drops from the oldest on, up to event `last`, until `target_bytes` count.
 Status RocksStore::DropEvents(LogSeq last, std::uint64_t target_bytes) {
   const std::uint64_t dropped_max = dropped_events_.load() + kDroppedMax;

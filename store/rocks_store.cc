@@ -58,6 +58,9 @@ RocksStore::RocksStore(const StoreOptions& options, Opened opened)
     checkpoint_seq_ = checkpoint_->seq.value;
     state_hash_ = checkpoint_->state_hash;
   }
+  if (high_water_) {
+    merger_.emplace(database_.get(), database_.family(Family::kLog), options_.directory, options_.free_space_min_bytes);
+  }
 }
 
 RocksStore::~RocksStore() {
@@ -298,6 +301,7 @@ Status RocksStore::WriteCheckpoint(policy::State& state) {
   if (const Status stored = StoreHighWater(); !stored.ok()) return stored;
   const Status kept = high_water_->Sync();
   if (!kept.ok()) return Fail(rocksdb::Status::IOError(kept.error().message), "sync the high-water mark");
+  merger_->Wake();
   return TrimLog();
 }
 

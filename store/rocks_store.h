@@ -19,6 +19,7 @@
 
 #include "store/checkpoint.h"
 #include "store/high_water.h"
+#include "store/log_merger.h"
 #include "store/resolver.h"
 #include "store/rocks_support.h"
 #include "store/store.h"
@@ -64,6 +65,7 @@ class RocksStore final : public Store, private CommittedRows {
   Status PutBundle(const policy::Bundle& bundle) override;
   Result<std::uint64_t> DropSpareBundles(std::span<const BundleHash> needed, std::size_t spares) override;
   Result<std::shared_ptr<const policy::Bundle>> Find(const BundleHash& hash) const override;
+  Status Compact(std::atomic<bool>& stop) const override;
   StoreStatistics Statistics() const override;
   LogSeq LastSeq() const override { return LogSeq{last_seq_.load()}; }
   Status Check() const override;
@@ -126,6 +128,8 @@ class RocksStore final : public Store, private CommittedRows {
 
   mutable std::mutex bundles_mutex_;
   mutable std::map<BundleHash, std::weak_ptr<const policy::Bundle>> bundles_;  // guarded by bundles_mutex_
+
+  std::optional<LogMerger> merger_;  // none: read only. The last member: it ends before the database
 };
 
 }  // namespace pointsman::store

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "store/log_merger.h"
 
 namespace pointsman::store {
 
@@ -43,8 +44,11 @@ class WarningLogger final : public rocksdb::Logger {
   }
 };
 
-constexpr int kOpenFilesMax = 256;
-constexpr std::uint64_t kBlockCacheBytes = 32ULL << 20;
+// Table files are full ones of 64 MiB and a few small ones (log_merger.h), so these are 5 GB
+// without opening one twice.
+constexpr int kOpenFilesMax = 128;
+// Small: it is full soon, and what a miss costs is a block from the system's page cache.
+constexpr std::uint64_t kBlockCacheBytes = 4ULL << 20;
 
 rocksdb::Options MakeOptions(std::uint64_t write_buffer_bytes) {
   rocksdb::Options options;
@@ -57,21 +61,47 @@ rocksdb::Options MakeOptions(std::uint64_t write_buffer_bytes) {
   // Families that are seldom written must not keep old WAL files for ever.
   options.max_total_wal_size = 4 * write_buffer_bytes;
   options.write_buffer_size = write_buffer_bytes;
+  options.max_write_buffer_number = 4;  // a flush that waits for the processor stops no write
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.compression = rocksdb::kLZ4Compression;
+  // Files go to the disk as they are written, so that no sync of the log waits for one as a whole.
+  options.bytes_per_sync = 1 << 20;
+  // Compaction only takes what others leave. On a machine that leaves nothing for minutes a
+  // read has more files to look into; writes shall not wait for it.
+  options.level0_slowdown_writes_trigger = 64;
+  options.level0_stop_writes_trigger = 96;
   // What is dropped from the log leaves the disk soon, not with the next full compaction.
   options.table_properties_collector_factories.push_back(rocksdb::NewCompactOnDeletionCollectorFactory(4096, 2048));
   rocksdb::BlockBasedTableOptions table;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-  table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+  // In one piece: a filter of a full file is larger than a shard of so small a cache.
+  table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes, /*num_shard_bits=*/0);
+  // What grows with the store is bounded by the cache, not by the number of files.
+  table.cache_index_and_filter_blocks = true;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
 
+// The log is only ever scanned, by number: no filter, and larger blocks.
+rocksdb::ColumnFamilyOptions LogOptions(const rocksdb::Options& options) {
+  rocksdb::ColumnFamilyOptions log(options);
+  rocksdb::BlockBasedTableOptions table = *options.table_factory->GetOptions<rocksdb::BlockBasedTableOptions>();
+  table.filter_policy.reset();
+  table.block_size = 16 << 10;
+  log.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  log.target_file_size_base = kFullFileBytes;
+  return log;
+}
+
+rocksdb::ColumnFamilyDescriptor FamilyOf(std::size_t index, const rocksdb::Options& options) {
+  const bool log = index == static_cast<std::size_t>(Family::kLog);
+  return {kColumnFamilies[index], log ? LogOptions(options) : rocksdb::ColumnFamilyOptions(options)};
+}
+
 std::vector<rocksdb::ColumnFamilyDescriptor> AllFamilies(const rocksdb::Options& options) {
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  for (const char* name : kColumnFamilies) families.emplace_back(name, options);
+  for (std::size_t i = 0; i < kColumnFamilies.size(); ++i) families.push_back(FamilyOf(i, options));
   return families;
 }
 
@@ -147,9 +177,12 @@ Result<Database> Database::Open(const std::string& directory, std::uint64_t writ
   }
   database.db_.reset(raw);
   if (!opened.ok()) return RocksError(opened, "open the store in " + directory);
-  // Compaction has time; who waits for an answer has none. Flushes stay as they are: a
-  // log that waits for one stands still.
-  static_cast<void>(rocksdb::Env::Default()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW, rocksdb::CpuPriority::kLow));
+  // Compaction has time; who waits for an answer has none: it gets the processor and the
+  // disk when nobody else wants them. Flushes stay as they are: a log that waits for one
+  // stands still.
+  rocksdb::Env* const env = rocksdb::Env::Default();
+  static_cast<void>(env->LowerThreadPoolCPUPriority(rocksdb::Env::LOW, rocksdb::CpuPriority::kIdle));
+  env->LowerThreadPoolIOPriority(rocksdb::Env::LOW);
   return database;
 }
 

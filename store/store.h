@@ -18,6 +18,7 @@
 // it stopped; everything const from any thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -124,6 +125,15 @@ class Store : public policy::BundleCatalogue, public policy::History {
   // others; returns how many. Every bundle that was ever live is needed: feedback of its
   // decisions is folded again through its anchors. A store may keep all.
   virtual Result<std::uint64_t> DropSpareBundles(std::span<const BundleHash>, std::size_t) { return std::uint64_t{0}; }
+
+  // Writes all files anew, so that what was replaced or dropped leaves the disk and reading
+  // has fewer files to look into. Threads: any; everything else goes on meanwhile. Ends early
+  // once `stop` is set. Errors: UNAVAILABLE storage_full (there must be room for the largest
+  // family once more), compaction_stopped, storage_io; FAILED_PRECONDITION read_only.
+  virtual Status Compact(std::atomic<bool>& stop) const {
+    static_cast<void>(stop);
+    return {};
+  }
 
   virtual StoreStatistics Statistics() const = 0;
   // Statistics().last_seq alone, cheap enough to ask after every batch.

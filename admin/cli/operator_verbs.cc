@@ -364,6 +364,20 @@ void AddSubject(CLI::App& app, Context& context, const std::string& name, const 
   });
 }
 
+void ShowCompaction(Context& context, const json& answer) {
+  context.out << "compacted in " << Fixed(FieldNumber(answer, "seconds"), 1)
+              << " s: " << Fixed(FieldNumber(answer, "bytes_before") / 1e6, 1) << " MB became "
+              << Fixed(FieldNumber(answer, "bytes_after") / 1e6, 1) << " MB\n";
+}
+
+void AddCompact(CLI::App& app, Context& context) {
+  CLI::App* verb = AddVerb(app, context, "compact",
+                           "Writes the running daemon's store anew, without what was dropped; routing goes on",
+                           "pointsman compact --json");
+  verb->group(kGroup);
+  verb->callback([&context] { context.exit = Post(context, "/v1/compact", json::object(), ShowCompaction); });
+}
+
 void AddLearning(CLI::App& app, Context& context, const char* name, bool frozen, const char* help,
                  const char* example) {
   CLI::App* verb = AddVerb(app, context, name, help, example);
@@ -389,6 +403,7 @@ void AddOperatorVerbs(CLI::App& app, Context& context) {
              ShowExclusion);
   AddSubject(app, context, "include", "Takes an exclusion back: what the subject says from here on counts again",
              ShowInclusion);
+  AddCompact(app, context);
   AddLearning(app, context, "freeze", true, "Stops learning; feedback is stored and not folded", "pointsman freeze");
   AddLearning(app, context, "resume", false, "Learns again", "pointsman resume");
   AddRollout(app, context, kGroup);

@@ -58,13 +58,14 @@ AnchorWeights WeighAnchors(const Bundle& bundle, const kernels::Nearest& nearest
   return weights;
 }
 
-Membership Weigh(const Bundle& bundle, const kernels::Nearest& clusters, const kernels::Nearest& anchors) {
+Membership Weigh(const Bundle& bundle, const kernels::Nearest& clusters) {
   Membership membership;
   membership.clusters = WeighClusters(bundle, clusters);
   if (!clusters.empty()) membership.nearest_similarity = clusters[0].score;
-  membership.anchors = WeighAnchors(bundle, anchors);
   return membership;
 }
+
+constexpr std::span<const float> kNoBias;
 
 template <typename Search>
 Membership Find(const Bundle& bundle, std::span<const float> embedding, Search search) {
@@ -74,9 +75,7 @@ Membership Find(const Bundle& bundle, std::span<const float> embedding, Search s
     return membership;
   }
   REQUIRE(embedding.size() == bundle.dimension(), "the embedding has the bundle's dimension");
-  constexpr std::span<const float> kNoBias;
-  return Weigh(bundle, search(bundle.centroids, kNoBias, embedding, kNearestClusters),
-               search(bundle.anchors, kNoBias, embedding, kNearestAnchors));
+  return Weigh(bundle, search(bundle.centroids, kNoBias, embedding, kNearestClusters));
 }
 
 }  // namespace
@@ -86,12 +85,21 @@ Membership FindMembership(const Bundle& bundle, std::span<const float> embedding
 }
 
 Membership FindMembership(const SearchIndex& index, const kernels::CoarseQuery& query) {
-  return Weigh(*index.bundle, index.centroids.Find(query, kNearestClusters),
-               index.anchors.Find(query, kNearestAnchors));
+  return Weigh(*index.bundle, index.centroids.Find(query, kNearestClusters));
 }
 
 Membership FindMembershipExact(const Bundle& bundle, std::span<const float> embedding) {
   return Find(bundle, embedding, kernels::NearestExact);
+}
+
+AnchorWeights FindAnchors(const Bundle& bundle, std::span<const float> embedding) {
+  if (embedding.empty()) return {};
+  REQUIRE(embedding.size() == bundle.dimension(), "the embedding has the bundle's dimension");
+  return WeighAnchors(bundle, kernels::NearestFast(bundle.anchors, kNoBias, embedding, kNearestAnchors));
+}
+
+AnchorWeights FindAnchors(const SearchIndex& index, const kernels::CoarseQuery& query) {
+  return WeighAnchors(*index.bundle, index.anchors.Find(query, kNearestAnchors));
 }
 
 }  // namespace pointsman::policy

@@ -1,4 +1,4 @@
-// Soft membership: which clusters and anchors a query lies in.
+// Soft membership: which clusters a query lies in, and which anchors are near.
 //
 // w_k = exp(sim_k / T) / Z over the three nearest clusters and the background
 // exp(s_0 / T); renormalised to sum 1 (spec online_learner 0, trouter_bandits 3.2).
@@ -19,16 +19,21 @@ namespace pointsman::policy {
 
 struct Membership {
   ClusterWeights clusters;         // ascending cluster, background included
-  AnchorWeights anchors;           // nearest first
   double nearest_similarity = -1;  // cosine with the nearest centroid
 };
 
 // For routing: `embedding` is a unit vector of the bundle's dimension, or empty
-// (all weight on the background, no anchors).
+// (all weight on the background).
 Membership FindMembership(const Bundle& bundle, std::span<const float> embedding);
-// The same with plain double arithmetic in index order: for the fold.
 // The same answer through the index; `query` is not empty.
 Membership FindMembership(const SearchIndex& index, const kernels::CoarseQuery& query);
+// The same with plain double arithmetic in index order: for the fold.
 Membership FindMembershipExact(const Bundle& bundle, std::span<const float> embedding);
+
+// The three nearest anchors, nearest first; none for an empty embedding. A decision is
+// made without them: only the log needs them, for the bundles that come after.
+AnchorWeights FindAnchors(const Bundle& bundle, std::span<const float> embedding);
+// The same answer through the index; `query` is not empty.
+AnchorWeights FindAnchors(const SearchIndex& index, const kernels::CoarseQuery& query);
 
 }  // namespace pointsman::policy

@@ -446,10 +446,30 @@ namespace {
 // back from the log as it was folded (docs/RECORDS.md, "Events").
 double Short(double value) { return static_cast<double>(static_cast<float>(value)); }
 
+void SetAnchors(const AnchorWeights& anchors, DecisionContext& context) {
+  context.anchors = anchors;
+  for (AnchorWeight& entry : context.anchors) entry.weight = Short(entry.weight);
+}
+
 }  // namespace
 
 DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decision& decision,
                      std::int64_t decided_at_us) {
+  DecisionMade event = ToEventWithoutAnchors(snapshot, query, decision, decided_at_us);
+  AddAnchors(*snapshot.bundle, query.embedding, event.context);
+  return event;
+}
+
+void AddAnchors(const Bundle& bundle, std::span<const float> embedding, DecisionContext& context) {
+  SetAnchors(FindAnchors(bundle, embedding), context);
+}
+
+void AddAnchors(const SearchIndex& index, std::span<const float> embedding, DecisionContext& context) {
+  SetAnchors(FindAnchors(index, kernels::CoarseQuery(embedding)), context);
+}
+
+DecisionMade ToEventWithoutAnchors(const Snapshot& snapshot, const Query& query, const Decision& decision,
+                                   std::int64_t decided_at_us) {
   REQUIRE(decision.chosen < decision.ranked.size(), "a decision has a choice");
   const Candidate& chosen = decision.ranked[decision.chosen];
   DecisionMade event;
@@ -461,8 +481,6 @@ DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decisio
   context.decided_at_us = decided_at_us;
   context.clusters = decision.membership.clusters;
   for (ClusterWeight& entry : context.clusters) entry.weight = Short(entry.weight);
-  context.anchors = decision.membership.anchors;
-  for (AnchorWeight& entry : context.anchors) entry.weight = Short(entry.weight);
   context.prior = Short(chosen.prior);
   context.prior_centred = Short(chosen.prior_centred);
   context.predicted_quality = Short(chosen.predicted_mean);

@@ -98,5 +98,12 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
 // task probabilities are rounded to floats; propensity and gold_probability are exact.
 DecisionMade ToEvent(const Snapshot& snapshot, const Query& query, const Decision& decision,
                      std::int64_t decided_at_us);
+// The same but for its anchors, the part that no reply waits for; AddAnchors, with the
+// same bundle and embedding, makes it whole before it is logged.
+DecisionMade ToEventWithoutAnchors(const Snapshot& snapshot, const Query& query, const Decision& decision,
+                                   std::int64_t decided_at_us);
+void AddAnchors(const Bundle& bundle, std::span<const float> embedding, DecisionContext& context);
+// The same answer through the index, faster; `embedding` is not empty.
+void AddAnchors(const SearchIndex& index, std::span<const float> embedding, DecisionContext& context);
 
 }  // namespace pointsman::policy

@@ -96,6 +96,7 @@ constexpr std::array kLeafVerbs = {"route",
                                    "bootstrap status",
                                    "bootstrap cancel",
                                    "explain",
+                                   "compact",
                                    "freeze",
                                    "resume",
                                    "replay",
@@ -161,7 +162,7 @@ TEST_F(Cli, EveryOperatorVerbPrintsOneJsonObject) {
        {"status", "models list", "models tree", "models show alpha", "models add x --input-price 1 --output-price 2",
         "models price vendor/beta --input-price 1 --output-price 2", "models retire alpha", "clusters list",
         "clusters show 1", "generations list", "generations activate 2", "generations rollback",
-        "bootstrap run --table t.jsonl", "bootstrap status", "explain 0123", "freeze", "resume"}) {
+        "bootstrap run --table t.jsonl", "bootstrap status", "explain 0123", "compact", "freeze", "resume"}) {
     const Ran ran = Run(std::string(verb) + " --json");
     EXPECT_EQ(ran.exit, 0) << verb << ran.err;
     EXPECT_TRUE(json::parse(ran.out, nullptr, false).is_object()) << verb << ran.out;

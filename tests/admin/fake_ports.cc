@@ -400,6 +400,11 @@ Result<policy::Judgement> FakePorts::WhatIf(const policy::TargetPolicy& target, 
   return judgement;
 }
 
+Result<CompactReport> FakePorts::Compact(const Caller& caller) {
+  Keep(caller, "compact");
+  return CompactReport{.bytes_before = 300'000'000, .bytes_after = 200'000'000, .seconds = 1.5};
+}
+
 Status FakePorts::SetFrozen(const Caller& caller, bool frozen) {
   Keep(caller, frozen ? "freeze" : "resume");
   return {};

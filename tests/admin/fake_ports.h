@@ -80,6 +80,7 @@ class FakePorts final : public Ports {
   Status SetFrozen(const Caller& caller, bool frozen) override;
   Result<RolloutReport> SetRollout(const Caller& caller, const policy::Rollout& rollout) override;
   RolloutReport GetRollout() const override { return rollout_; }
+  Result<CompactReport> Compact(const Caller& caller) override;
   Result<policy::Judgement> WhatIf(const policy::TargetPolicy& target, std::uint64_t events_max) const override;
 
   std::vector<Call> calls() const {

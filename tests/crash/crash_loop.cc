@@ -21,17 +21,29 @@ constexpr std::uint32_t kDuplicateOk = 1;
 constexpr std::uint32_t kNotFound = 4;
 constexpr std::uint32_t kUnavailable = 11;
 constexpr std::size_t kSentAgainAfterRestart = 48;
+// Between two rounds of a writer while a bootstrap is awaited: it runs at idle priority, and
+// sixteen writers that never rest would hold it up for seconds and grow the log meanwhile.
+constexpr int kBesideBootstrapMs = 40;
+
+// Passed by a bootstrap and its activation only.
+bool NeedsBootstrap(std::string_view point) {
+  return point.starts_with("store.bundle.") || point.starts_with("daemon.activate.") ||
+         point.starts_with("daemon.gate.");
+}
 
 // One client: routes and reports until the daemon is gone.
 class Writer {
  public:
-  Writer(const DaemonProcess& daemon, std::uint64_t seed, std::atomic<std::uint64_t>* acknowledged)
-      : daemon_(daemon), random_(seed), acknowledged_(acknowledged) {}
+  // `pause_ms`: between two rounds, may change.
+  Writer(const DaemonProcess& daemon, std::uint64_t seed, std::atomic<std::uint64_t>* acknowledged,
+         const std::atomic<int>* pause_ms)
+      : daemon_(daemon), random_(seed), acknowledged_(acknowledged), pause_ms_(pause_ms) {}
 
   void Run() {
     auto client = daemon_.Connect();
     if (!client.ok()) return;
     while (!client->closed() && fault_.empty() && Round(*client)) {
+      if (const int pause = *pause_ms_; pause > 0) ::poll(nullptr, 0, pause);
     }
   }
   Oracle& oracle() { return oracle_; }
@@ -86,6 +98,7 @@ class Writer {
   const DaemonProcess& daemon_;
   SplitMix64 random_;
   std::atomic<std::uint64_t>* acknowledged_;
+  const std::atomic<int>* pause_ms_;
   Oracle oracle_;
   std::string last_;
   std::string fault_;
@@ -192,10 +205,11 @@ class Loop {
 
   void Load(DaemonProcess& daemon, const std::string& armed) {
     std::atomic<std::uint64_t> acknowledged{0};
+    std::atomic<int> pause_ms{0};
     std::vector<std::unique_ptr<Writer>> writers;
     std::vector<std::thread> threads;
     for (int i = 0; i < kWriters; ++i) {
-      writers.push_back(std::make_unique<Writer>(daemon, random_(), &acknowledged));
+      writers.push_back(std::make_unique<Writer>(daemon, random_(), &acknowledged, &pause_ms));
       threads.emplace_back([writer = writers.back().get()] { writer->Run(); });
     }
     const auto enough = [&] { return acknowledged.load() >= options_.acknowledged_min || daemon.Ended(); };
@@ -203,8 +217,8 @@ class Loop {
     const auto start_bootstrap = [&] {
       // Forced: the gold of this load is drawn at random, and so would the gate's verdict be.
       const std::string request = "{\"table_path\":\"" + folder_->File("t.jsonl") +
-                                  "\",\"labels\":\"scores\",\"force\":true,\"seed\":" +
-                                  std::to_string(report_.kills) + "}";
+                                  "\",\"labels\":\"scores\",\"force\":true,\"seed\":" + std::to_string(report_.kills) +
+                                  "}";
       const int status = Http(daemon.admin_path(), "POST", "/v1/bootstrap", request).status;
       // No answer at all: the daemon has reached its fault point already.
       const bool gone = status == 0 && !options_.point.empty();
@@ -214,12 +228,17 @@ class Loop {
       if (bootstrap) start_bootstrap();
       if (!Eventually(enough)) Fault("the load does not move");
       // Some bootstraps come to their end, on however slow a machine.
-      if (bootstrap && random_.Below(2) == 0) AwaitGeneration(daemon);
+      if (bootstrap && random_.Below(2) == 0) {
+        pause_ms = kBesideBootstrapMs;
+        AwaitGeneration(daemon);
+        pause_ms = 0;
+      }
       ::poll(nullptr, 0, static_cast<int>(random_.Below(200)));  // the random moment
       daemon.Kill(SIGKILL);
     } else {
       if (!Eventually(enough)) Fault("the load does not move");
       ::poll(nullptr, 0, static_cast<int>(random_.Below(30)));
+      if (NeedsBootstrap(options_.point)) pause_ms = kBesideBootstrapMs;
       std::ofstream(armed) << "now\n";
       if (bootstrap) start_bootstrap();
       if (!Eventually([&] { return daemon.Ended(); })) Fault("the fault point was not passed");

@@ -85,10 +85,21 @@ double ResidentMb(pid_t process) {
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1e6;
 }
 
-std::int64_t Descriptors(pid_t process) {
+struct Descriptors {
+  std::int64_t others = 0;
+  std::int64_t table_files = 0;
+};
+
+Descriptors DescriptorsOf(pid_t process) {
+  Descriptors found;
   std::error_code error;
-  const std::filesystem::directory_iterator all("/proc/" + std::to_string(process) + "/fd", error);
-  return error ? 0 : std::distance(begin(all), end(all));
+  for (std::filesystem::directory_iterator it("/proc/" + std::to_string(process) + "/fd", error), end;
+       !error && it != end; it.increment(error)) {
+    std::error_code gone;
+    const bool table = std::filesystem::read_symlink(it->path(), gone).string().find(".sst") != std::string::npos;
+    ++(table ? found.table_files : found.others);
+  }
+  return found;
 }
 
 // Slope of y over x by least squares.
@@ -137,13 +148,18 @@ void Watch(const SoakOptions& options, const Folder& folder, DaemonProcess& daem
       report->fault = "the daemon ended: " + daemon.Log();
       return;
     }
-    const std::int64_t descriptors = Descriptors(daemon.pid());
+    const Descriptors descriptors = DescriptorsOf(daemon.pid());
     report->memory_mb = ResidentMb(daemon.pid());
     if (minutes >= options.warm_minutes) {
       memory.emplace_back(minutes / 60, report->memory_mb);
-      if (memory.size() == 1) report->descriptors_least = report->descriptors_most = descriptors;
-      report->descriptors_least = std::min(report->descriptors_least, descriptors);
-      report->descriptors_most = std::max(report->descriptors_most, descriptors);
+      if (memory.size() == 1) {
+        report->descriptors_least = report->descriptors_most = descriptors.others;
+        report->table_files_least = report->table_files_most = descriptors.table_files;
+      }
+      report->descriptors_least = std::min(report->descriptors_least, descriptors.others);
+      report->descriptors_most = std::max(report->descriptors_most, descriptors.others);
+      report->table_files_least = std::min(report->table_files_least, descriptors.table_files);
+      report->table_files_most = std::max(report->table_files_most, descriptors.table_files);
     }
     if (options.bootstrap_minutes > 0 &&
         minutes >= options.bootstrap_minutes * (static_cast<double>(bootstraps) + 0.5)) {
@@ -152,8 +168,8 @@ void Watch(const SoakOptions& options, const Folder& folder, DaemonProcess& daem
     if (Http(daemon.admin_path(), "GET", "/status").status != 200) report->fault = "no status";
     if (options.progress && minutes >= told_minutes + 1) {
       told_minutes = minutes;
-      std::fprintf(stderr, "minute %.0f: %.1f MB, %lld descriptors\n", minutes, report->memory_mb,
-                   static_cast<long long>(descriptors));
+      std::fprintf(stderr, "minute %.0f: %.1f MB, %lld descriptors and %lld table files\n", minutes, report->memory_mb,
+                   static_cast<long long>(descriptors.others), static_cast<long long>(descriptors.table_files));
     }
     ::poll(nullptr, 0, 1000);
   }
@@ -187,11 +203,12 @@ std::string SoakReport::Line() const {
   std::snprintf(line.data(), line.size(),
                 "{\"minutes\": %.1f, \"routes\": %llu, \"acknowledged\": %llu, \"lost\": %llu, \"doubled\": %llu, "
                 "\"replay_equal\": %s, \"generations\": %u, \"memory_mb\": %.1f, \"memory_mb_per_hour\": %.2f, "
-                "\"descriptors\": [%lld, %lld], \"text_found\": %s, \"sound\": %s}",
+                "\"descriptors\": [%lld, %lld], \"table_files\": [%lld, %lld], \"text_found\": %s, \"sound\": %s}",
                 minutes, static_cast<unsigned long long>(routes), static_cast<unsigned long long>(acknowledged),
                 static_cast<unsigned long long>(lost), static_cast<unsigned long long>(doubled),
                 replay_equal ? "true" : "false", generations, memory_mb, memory_mb_per_hour,
                 static_cast<long long>(descriptors_least), static_cast<long long>(descriptors_most),
+                static_cast<long long>(table_files_least), static_cast<long long>(table_files_most),
                 text_found ? "true" : "false", fault.empty() ? "true" : "false");
   return line.data();
 }

@@ -31,7 +31,9 @@ struct SoakReport {
   double memory_mb = 0;           // resident, at the end
   double memory_mb_per_hour = 0;  // least squares after the warm-up
   std::int64_t descriptors_least = 0;
-  std::int64_t descriptors_most = 0;  // after the warm-up
+  std::int64_t descriptors_most = 0;  // after the warm-up, without table files
+  std::int64_t table_files_least = 0;
+  std::int64_t table_files_most = 0;  // that are open: they come and go with flushes and merges
   bool text_found = false;            // I6
   std::string fault;                  // the first thing that is not as it must be
   std::string Line() const;           // one JSON object

@@ -161,8 +161,9 @@ TEST(Daemon, ReloadsNewModelsOnSighup) {
 
 // Bootstraps over HTTP; true when it ended well.
 bool Bootstrap(const DaemonProcess& daemon, const std::string& table, std::string* last, const std::string& more = "") {
-  const HttpAnswer started = Http(daemon.admin_path(), "POST", "/v1/bootstrap",
-                                  "{\"table_path\":\"" + table + "\",\"labels\":\"scores\",\"clusters_max\":6" + more + "}");
+  const HttpAnswer started =
+      Http(daemon.admin_path(), "POST", "/v1/bootstrap",
+           "{\"table_path\":\"" + table + "\",\"labels\":\"scores\",\"clusters_max\":6" + more + "}");
   *last = started.body;
   if (started.status / 100 != 2) return false;
   const bool ended = Eventually([&] {

@@ -16,6 +16,7 @@
 #include "tests/crash/fail_loop.h"
 #include "tests/crash/oracle.h"
 #include "tests/end_to_end/daemon_process.h"
+#include "tests/end_to_end/small_disk.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SKIP_WITH_SANITIZERS() GTEST_SKIP() << "a sanitizer bears no preloaded library and needs descriptors"
@@ -229,40 +230,19 @@ TEST(Disk, APowerFailureLosesNothingThatWasAcknowledged) {
   }
 }
 
-// A small file system at `folder`/store, which the daemon's store then fills.
+// A store on a small disk that is then filled.
 class FullDisk : public ::testing::Test {
  protected:
-  static constexpr std::uint64_t kDiskBytes = 96ULL << 20;
-
   void SetUp() override {
-    place_ = folder_.File("store");
-    std::filesystem::create_directory(place_);
-    const std::string size = "mode=0700,size=" + std::to_string(kDiskBytes);
-    mounted_ = ::mount("tmpfs", place_.c_str(), "tmpfs", 0, size.c_str()) == 0;
-    if (!mounted_) GTEST_SKIP() << "only root may mount the small disk that this test fills";
+    if (!disk_.mounted()) GTEST_SKIP() << "only root may mount the small disk that this test fills";
   }
-  void TearDown() override {
-    if (mounted_) ::umount2(place_.c_str(), MNT_DETACH);
-  }
-  std::string Configuration() const { return BasicConfig(folder_, "[limits]\nfree_space_min_mib = 16\n"); }
-  // Another process takes the disk, but for `left` bytes.
-  void TakeAllBut(std::uint64_t left) {
-    const int file = ::open((place_ + "/ballast").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    ASSERT_GE(file, 0);
-    off_t taken = 0;
-    for (int attempt = 0; attempt < 1000; ++attempt) {  // the daemon takes some at the same time
-      const std::uint64_t free = std::filesystem::space(place_).available;
-      if (free <= left) break;
-      const auto more = static_cast<off_t>(free - left);
-      if (::posix_fallocate(file, taken, more) == 0) taken += more;
-    }
-    ::close(file);
-  }
-  void GiveBack() { std::filesystem::remove(place_ + "/ballast"); }
+  std::string Configuration() const { return BasicConfig(folder_, kSmallDiskLimits); }
+  void TakeAllBut(std::uint64_t left) { disk_.TakeAllBut(left); }
+  void GiveBack() { disk_.GiveBack(); }
 
   Folder folder_;
-  std::string place_;
-  bool mounted_ = false;
+  const std::string place_ = folder_.File("store");
+  SmallDisk disk_{place_};
 };
 
 TEST_F(FullDisk, RefusesFeedbackRoutesOnAndTakesFeedbackAgainWhenThereIsSpace) {

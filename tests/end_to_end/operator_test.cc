@@ -2,8 +2,10 @@
 // undone or not, subjects that are excluded, and a pool in which nothing can answer.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "base/unit_draw.h"
 #include "tests/crash/audit.h"
@@ -180,6 +182,43 @@ TEST_F(Operator, AnExclusionIsTakenBackByIncludeOrUndoAndWhatWasSaidMeanwhileSta
   EXPECT_NE(undone["now"].get<std::string>().find("stays out"), std::string::npos) << undone;
   EXPECT_EQ(Ask("GET", "/status", {}, 200)["subjects"]["excluded"], 0);
   EXPECT_EQ(StopAndExport("SubjectIncluded").size(), 2u);
+}
+
+TEST_F(Operator, TheStoreIsCompactedWhileTheDaemonServesAndItsEndStopsThat) {
+  Start(BasicConfig(folder_));
+  std::atomic<bool> enough{false};
+  std::atomic<int> compactions{0};
+  std::thread compacting([&] {
+    while (!enough) {
+      const HttpAnswer answer = Http(daemon_->admin_path(), "POST", "/v1/compact", "{}");
+      if (answer.status == 0) return;  // the daemon has ended
+      // Another compaction is under way, or the daemon is stopping.
+      if (answer.status == 200) {
+        ++compactions;
+      } else {
+        EXPECT_TRUE(answer.status == 409 || answer.status == 503) << answer.body;
+      }
+    }
+  });
+  ASSERT_TRUE(Eventually([&] {
+    Rate(20, "alice");
+    return compactions >= 3;
+  }));
+  const Ran verb = RunProgram("pointsman", {"--admin-socket", daemon_->admin_path(), "compact", "--json"});
+  const json report = json::parse(verb.out, nullptr, /*allow_exceptions=*/false);
+  if (verb.exit == 0) {
+    EXPECT_GT(report["bytes_before"], 0) << verb.out;
+    EXPECT_GE(report["seconds"], 0) << verb.out;
+  } else {
+    EXPECT_EQ(verb.exit, 75) << verb.out;
+  }
+  EXPECT_EQ(Http(folder_.File("h.sock"), "POST", "/v1/compact", "{}").status, 403);
+  daemon_->Kill(SIGTERM);
+  EXPECT_EQ(daemon_->Wait(), 0) << daemon_->Log();
+  enough = true;
+  compacting.join();
+  const Ran replay = RunProgram("pointsman", {"replay", "--verify", "--store", folder_.File("store")});
+  EXPECT_EQ(replay.exit, 0) << replay.out;
 }
 
 TEST_F(Operator, ADaemonInWhichNoModelCanAnswerIsAliveAndNotReady) {

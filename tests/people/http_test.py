@@ -106,7 +106,7 @@ class Document(unittest.TestCase):
             ("POST", "/v1/models/{name}/price", price), ("POST", "/v1/models/{name}/probes", {"probes": probes}),
             ("POST", "/v1/models/{name}/state", {"state": "draining"}),
             ("POST", "/v1/generations/activate", {"target": 1}), ("POST", "/v1/generations/rollback", {}),
-            ("POST", "/v1/learning", {"frozen": True}), ("POST", "/v1/undo", {}),
+            ("POST", "/v1/learning", {"frozen": True}), ("POST", "/v1/undo", {}), ("POST", "/v1/compact", {}),
             ("POST", "/v1/rollout", {"mode": "canary", "share": 0.5, "incumbent": "large"}), ("POST", "/v1/rollout", {"mode": "full"}),
             ("POST", "/v1/refit", {"dry_run": True}), ("POST", "/v1/subjects/exclude", {"subject": "al", "tenant": str(os.getuid())}),
             ("POST", "/v1/subjects/include", {"subject": "al", "tenant": str(os.getuid())}),

@@ -123,6 +123,42 @@ TEST(CommitQueue, GathersWhatNeedsNoSyncUntilSomethingDoes) {
   for (const Durability durability : answers.durabilities()) EXPECT_EQ(durability, Durability::kSynced);
 }
 
+// A request is made whole before its commit, by the commit thread, but by Submit itself
+// while as many as may wait do.
+TEST(CommitQueue, PreparesEachRequestOnceBeforeItsCommitAndNeverLetsMoreWaitThanMay) {
+  const auto store = MakeMemoryStore();
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  const std::thread::id here = std::this_thread::get_id();
+  std::atomic<std::uint64_t> in_submit{0};
+  std::atomic<std::uint64_t> beside{0};
+  {
+    CommitQueueOptions options = GatheringForAnHour();
+    options.batch_max = 10'000;
+    CommitQueue queue(*store, clock, options, {});
+    for (std::uint64_t i = 0; i < kPreparationsMax + 3; ++i) {
+      const auto prepare = [&](Request& request) {
+        std::get<policy::DecisionMade>(request.what).tokens_in = 77;
+        ++(std::this_thread::get_id() == here ? in_submit : beside);
+      };
+      ASSERT_TRUE(queue.Submit(Ask(DecisionOf(i)), false, answers.Taker(), prepare).ok());
+    }
+    EXPECT_EQ(in_submit, 3U);
+  }
+  EXPECT_EQ(in_submit, 3U);
+  EXPECT_EQ(beside, kPreparationsMax);
+  std::uint64_t whole = 0;
+  ASSERT_TRUE(store
+                  ->ReadLog(LogSeq{1}, 1'000'000,
+                            [&](const policy::Event& event) {
+                              const auto* made = std::get_if<policy::DecisionMade>(&event.payload);
+                              if (made != nullptr && made->tokens_in == 77) ++whole;
+                              return Status();
+                            })
+                  .ok());
+  EXPECT_EQ(whole, kPreparationsMax + 3);
+}
+
 TEST(CommitQueue, EndsTheGatheringForAFullBatchForExclusiveWorkAndWhenStopped) {
   const auto store = MakeMemoryStore();
   const ManualClock clock(kNoonUs);

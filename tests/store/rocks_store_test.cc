@@ -346,15 +346,20 @@ TEST_F(RocksFiles, ADamagedTableFileIsReportedWhenItIsRead) {
 // The store opens, for its marks and the log's last event are whole: who reads the log
 // comes to the damage, and must not take it for the end.
 TEST_F(RocksFiles, DamageInTheMiddleOfTheLogIsNotItsEnd) {
-  constexpr std::uint64_t kCount = 3000;
+  constexpr std::uint64_t kCount = 6000;
   MakeKilledStore(kCount, /*sync=*/false);
   { ASSERT_NE(Open(), nullptr); }  // moves the log into a table file
   fs::path largest;
   std::uintmax_t most = 0;
-  for (const auto& entry : fs::directory_iterator(scratch / "s")) {
-    if (entry.path().extension() == ".sst" && entry.file_size() > most) {
-      most = entry.file_size();
-      largest = entry.path();
+  {
+    const auto database = Database::Open(scratch / "s", 8U << 20, Database::Mode::kReadOnly);
+    ASSERT_TRUE(database.ok());
+    std::vector<rocksdb::LiveFileMetaData> files;
+    (*database)->GetLiveFilesMetaData(&files);
+    for (const auto& file : files) {
+      if (file.column_family_name != "log" || file.size <= most) continue;
+      most = file.size;
+      largest = fs::path(file.directory) / file.relative_filename;
     }
   }
   ASSERT_GT(most, 100'000u) << "several blocks";

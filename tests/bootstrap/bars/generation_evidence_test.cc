@@ -27,6 +27,7 @@ constexpr double kBias = .2;
 // A query as one bundle sees it.
 struct Seen {
   policy::Membership membership;
+  policy::AnchorWeights anchors;
   std::vector<double> priors;  // by column of the table
 };
 
@@ -39,6 +40,7 @@ std::vector<Seen> See(const Table& table, const std::vector<std::size_t>& rows, 
     const std::vector<float> embedding = vector.ok() ? *vector : std::vector<float>{};
     Seen& seen = all.emplace_back();
     seen.membership = policy::FindMembership(bundle, embedding);
+    seen.anchors = policy::FindAnchors(bundle, embedding);
     const auto tasks = policy::RecogniseTasks(bundle, embedding);
     const auto head = policy::ProjectHead(bundle, embedding);
     for (const std::string& model : table.models) {
@@ -86,7 +88,7 @@ std::unique_ptr<Harness> Fed(const Table& table, const std::vector<const Bundle*
     house->now_us += 1'000'000;
     house->Decide(id, static_cast<std::uint32_t>(said.model + 1), {}, query.priors[said.model]);
     house->Context(id).clusters = query.membership.clusters;
-    house->Context(id).anchors = query.membership.anchors;
+    house->Context(id).anchors = query.anchors;
     const Code rated = said.rating ? house->Report(id, 1, said.rating) : Code::kOk;
     const Code judged = said.gold ? house->Report(id, 0, said.gold) : Code::kOk;
     EXPECT_TRUE(rated == Code::kOk && judged == Code::kOk) << id;

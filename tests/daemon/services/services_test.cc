@@ -274,6 +274,35 @@ TEST(RouteService, AFullQueueStillRoutesAndItsFeedbackIsToldWhy) {
 }
 
 // East: one model far ahead; between the clusters: a close call.
+// The row of a decision, when the commit thread is through with what came before.
+Result<policy::DecisionRow> RowOf(Services& services, const wire::RouteReply& reply) {
+  DecisionId id;
+  std::memcpy(id.bytes.data(), reply.token().data(), id.bytes.size());
+  Result<policy::DecisionRow> row = MakeError(Code::kNotFound, "none", "not yet");
+  const Status ran = services.queue().RunExclusive([&](store::Store& store) {
+    row = store.FindDecision(id);
+    return Status();
+  });
+  EXPECT_TRUE(ran.ok());
+  return row;
+}
+
+// They are looked for after the reply, and still are in the log: evidence moves by them.
+TEST(Route, ADecisionIsLoggedWithItsNearestAnchors) {
+  Services services;
+  services.ActivateTwoClusters();
+  for (const bool east : {true, false}) {
+    const auto reply =
+        services.Ask(FrameKind::kRoute, east ? VectorRoute({1, .1F}) : VectorRoute({.1F, 1}))->As<wire::RouteReply>();
+    const auto row = RowOf(services, reply);
+    ASSERT_TRUE(row.ok());
+    ASSERT_EQ(row->context.anchors.size(), 2U);
+    EXPECT_EQ(row->context.anchors[0].anchor, east ? 0U : 1U);
+    EXPECT_GT(row->context.anchors[0].weight, .9);
+    EXPECT_NEAR(row->context.anchors[0].weight + row->context.anchors[1].weight, 1, 1e-6);
+  }
+}
+
 TEST(Route, PlannedGoldIsAskedWhereItIsWorthMostWithTheProbabilityThatIsLogged) {
   Services services;
   services.ActivateTwoClusters();
@@ -294,15 +323,7 @@ TEST(Route, PlannedGoldIsAskedWhereItIsWorthMostWithTheProbabilityThatIsLogged) 
     expected[close] += reply.gold_probability();
     asked[close] += reply.gold_wanted() ? 1 : 0;
     if (i % 100 == 0) {
-      DecisionId id;
-      std::memcpy(id.bytes.data(), reply.token().data(), id.bytes.size());
-      Result<policy::DecisionRow> row = MakeError(Code::kNotFound, "none", "not yet");
-      ASSERT_TRUE(services.queue()
-                      .RunExclusive([&](store::Store& store) {
-                        row = store.FindDecision(id);
-                        return Status();
-                      })
-                      .ok());
+      const auto row = RowOf(services, reply);
       ASSERT_TRUE(row.ok());
       EXPECT_EQ(row->context.gold_probability, reply.gold_probability());
     }
