@@ -42,6 +42,7 @@ nlohmann::json ToJson(const TrafficReport& report);
 nlohmann::json ToJson(const GoldTask& task);
 nlohmann::json ToJson(const UndoReport& report);
 nlohmann::json ToJson(const ExclusionReport& report);
+nlohmann::json ToJson(const InclusionReport& report);
 nlohmann::json ToJson(const CompactReport& report);
 nlohmann::json ToJson(const ModelTreeReport& report);
 nlohmann::json ToJson(const ModelProfile& profile);

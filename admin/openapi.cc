@@ -191,8 +191,9 @@ constexpr std::array kSchemas = {
            "dr:Estimate logged:Estimate difference:Estimate utility_difference:Estimate cost_usd:real "
            "logged_cost_usd:real"},
     Schema{"Estimate", "value:real error:real low:real high:real"},
-    Schema{"ExcludeRequest", "subject:text tenant?:text"},
+    Schema{"SubjectRequest", "subject:text tenant?:text"},
     Schema{"Exclusion", "subject:text reports:big before:bool"},
+    Schema{"Inclusion", "subject:text missed:big"},
     Schema{"Compaction", "bytes_before:big bytes_after:big seconds:real"},
     Schema{"Undo", "undone:text undone_sequence:big now:text"},
 };

@@ -430,6 +430,11 @@ struct ExclusionReport {
   std::uint64_t reports = 0;  // ratings and preferences of it in the log
   bool before = false;        // it was excluded already; nothing was written
 };
+// A subject whose feedback counts again. What it said while it was excluded stays out.
+struct InclusionReport {
+  std::string subject;       // hash, hexadecimal
+  std::uint64_t missed = 0;  // ratings and preferences of it since the exclusion
+};
 
 inline constexpr std::uint64_t kWhatIfEventsMax = 5'000'000;
 inline constexpr std::uint64_t kWhatIfEvents = 1'000'000;  // where the caller does not say
@@ -464,10 +469,14 @@ class Ports {
   // Errors: FAILED_PRECONDITION nothing_to_undo or not_reversible.
   virtual Result<UndoReport> Undo(const Caller& caller) = 0;
 
-  // From here on what a subject says is stored and does not count; for good.
+  // From here on what a subject says is stored and does not count, until it is included again.
   // `subject`: a name with its tenant, or its hash, "0x" and 16 digits, without one.
   // Errors: INVALID_ARGUMENT no_tenant; NOT_FOUND unknown_subject: it never said anything.
   virtual Result<ExclusionReport> ExcludeSubject(const Caller& caller, const std::string& subject,
+                                                 const std::string& tenant) = 0;
+  // From here on what an excluded subject says counts again.
+  // Errors: INVALID_ARGUMENT no_tenant; FAILED_PRECONDITION not_excluded.
+  virtual Result<InclusionReport> IncludeSubject(const Caller& caller, const std::string& subject,
                                                  const std::string& tenant) = 0;
 
   virtual bool Alive() const = 0;    // /health

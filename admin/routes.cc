@@ -168,6 +168,12 @@ RouteReply ExcludeSubject(Ports& ports, const RouteRequest& request) {
   return ReplyWith(ports.ExcludeSubject(request.caller, body->subject, body->tenant));
 }
 
+RouteReply IncludeSubject(Ports& ports, const RouteRequest& request) {
+  const Result<SubjectBody> body = ParseSubject(request.body);
+  if (!body.ok()) return Refuse(body.error());
+  return ReplyWith(ports.IncludeSubject(request.caller, body->subject, body->tenant));
+}
+
 RouteReply Compact(Ports& ports, const RouteRequest& request) {
   if (const Status body = ParseNothing(request.body); !body.ok()) return Refuse(body.error());
   return ReplyWith(ports.Compact(request.caller));
@@ -275,8 +281,10 @@ constexpr std::array kRoutes = {
              kAdmin, Refit, "RefitRequest", "Refit"},
     RouteRow{"POST", "/v1/learning", "Freezes or resumes learning.", kChanges, kAdmin, SetLearning, "LearningRequest",
              "Learning"},
-    RouteRow{"POST", "/v1/subjects/exclude", "What a subject says counts no more, from here on and for good.", kChanges,
-             kAdmin, ExcludeSubject, "ExcludeRequest", "Exclusion"},
+    RouteRow{"POST", "/v1/subjects/exclude", "What a subject says counts no more, from here on.", kChanges, kAdmin,
+             ExcludeSubject, "SubjectRequest", "Exclusion"},
+    RouteRow{"POST", "/v1/subjects/include", "What an excluded subject says counts again, from here on.", kChanges,
+             kAdmin, IncludeSubject, "SubjectRequest", "Inclusion"},
     RouteRow{"GET", "/v1/rollout", "How much of the traffic follows the router, and how an apprentice does.", kReads,
              kApi, ShowRollout, "", "Rollout"},
     RouteRow{"POST", "/v1/rollout", "Sets it: full, canary or apprentice.", kChanges, kAdmin, SetRollout,

@@ -1,4 +1,4 @@
-// json.h, a subject's exclusion and the store's compaction.
+// json.h, a subject's exclusion and its end, and the store's compaction.
 #include <nlohmann/json.hpp>
 
 #include "admin/json.h"
@@ -10,6 +10,10 @@ using nlohmann::json;
 
 json ToJson(const ExclusionReport& report) {
   return {{"subject", report.subject}, {"reports", Number64(report.reports)}, {"before", report.before}};
+}
+
+json ToJson(const InclusionReport& report) {
+  return {{"subject", report.subject}, {"missed", Number64(report.missed)}};
 }
 
 json ToJson(const CompactReport& report) {

@@ -101,7 +101,7 @@ std::vector<std::string> CommandOf(const std::string& program, const std::string
     if (quick) add({"--rounds", "5", "--exchanges", "1500", "--warm", "2048"});
     return command;
   }
-  if (program == "store_bench" || program == "swap_bench") {
+  if (program == "store_bench" || program == "swap_bench" || program == "compact_bench" || program == "redis_bench") {
     if (quick) add({"--short"});
     if (!only.empty() && program == "store_bench") add({"--only", only});
     return command;

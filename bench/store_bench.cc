@@ -4,10 +4,10 @@
 //       clients that each write a batch of the same keys and sizes with sync straight
 //       into RocksDB; one round of each in turn
 //   P9  a log read and decoded; replayed in full; a restart from a checkpoint with a
-//       tail of 10,000 events; 64 models, 1,000 clusters
+//       tail of 10,000 events; 64 models, 1,000 clusters; replayed with 200 named subjects,
+//       and with a bias surface installed after half of it besides
 //   P8  the same without sync: written to the log, not synced, 16 clients
 //   P10 resident memory an open decision, and growth when the bound on them is reached
-//   P13 decide and submit, open loop, while a neighbour flushes and compacts
 //   P17 exec to READY of the daemon: no store, and the store of P9
 //   S1  bytes of a logged decision
 //   options: --rounds 7  --seconds 1  --events 1000000  --only ID  --short
@@ -257,93 +257,6 @@ void MeasureOpenDecisions(const Arguments& arguments) {
   Row("pending/bytes_each_beyond", std::max(0.0, beyond - warm) / decisions);
 }
 
-// A neighbour on the same disk and processors: writes, flushes and compacts.
-class Churn {
- public:
-  explicit Churn(const std::string& directory) {
-    rocksdb::Options options;
-    options.create_if_missing = true;
-    options.max_background_jobs = 2;
-    if (!rocksdb::DB::Open(options, directory, &database_).ok()) failed = true;
-    thread_ = std::thread([this] { Run(); });
-  }
-  ~Churn() {
-    stop_ = true;
-    thread_.join();
-    delete database_;
-  }
-
- private:
-  void Run() {
-    const std::string value(1000, 'v');
-    SplitMix64 random(3);
-    while (!stop_ && !failed) {
-      rocksdb::WriteBatch batch;
-      for (int i = 0; i < 4000; ++i) batch.Put(std::to_string(random.Below(100'000)), value);
-      const bool fine = database_->Write({}, &batch).ok() && database_->Flush({}).ok() &&
-                        database_->CompactRange({}, nullptr, nullptr).ok();
-      if (!fine) failed = true;
-    }
-  }
-  rocksdb::DB* database_ = nullptr;
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
-
-// The 99th percentile of decide and submit at 2,000 a second, from the moment when
-// each was due; microseconds.
-double RouteP99(CommitQueue& queue, const policy::Snapshot& snapshot, std::span<const float> rows, double seconds,
-                std::uint64_t* number) {
-  constexpr std::int64_t kPeriodNanos = 500'000;
-  const SystemClock clock;
-  std::vector<double> micros;
-  const std::int64_t start = clock.MonotonicNanos();
-  for (std::int64_t due = start; due < start + static_cast<std::int64_t>(seconds * 1e9) && !failed; due += kPeriodNanos) {
-    while (clock.MonotonicNanos() < due) {
-      const timespec pause{0, std::min<long>(100'000, due - clock.MonotonicNanos())};
-      if (pause.tv_nsec > 20'000) ::nanosleep(&pause, nullptr);
-    }
-    policy::Query query;
-    query.embedding = rows.subspan(64 * (*number % 64), 64);
-    query.id = IdOf(++*number);
-    const auto decision = policy::Decide(snapshot, query);
-    Expect(decision);
-    if (failed) break;
-    Expect(queue.Submit(Ask(policy::ToEvent(snapshot, query, *decision, clock.WallMicros())), false, nullptr));
-    micros.push_back(static_cast<double>(clock.MonotonicNanos() - due) * 1e-3);
-  }
-  if (micros.empty()) return 0;
-  std::nth_element(micros.begin(), micros.begin() + static_cast<std::ptrdiff_t>(micros.size() * 99 / 100), micros.end());
-  return micros[micros.size() * 99 / 100];
-}
-
-void MeasureUnderCompaction(const Arguments& arguments) {
-  const ScratchDirectory directory;
-  auto store = OpenRocksStore({.directory = directory / "store"});
-  Expect(store);
-  if (failed) return;
-  const auto bundle = policy::testing::RandomBundle(
-      {.dimension = 64, .clusters = 64, .models = 8, .anchors = 341, .tasks = 55}, 1);
-  const policy::Snapshot snapshot = policy::testing::FreshSnapshot(bundle);
-  const auto rows = policy::testing::UnitRows(64, 64, 2);
-  const SystemClock clock;
-  CommitQueue queue(**store, clock, {}, {});
-  std::uint64_t number = 0;
-  RouteP99(queue, snapshot, rows, 0.2, &number);
-  std::vector<double> quiet;
-  std::vector<double> busy;
-  std::vector<double> ratios;
-  for (int round = 0; round < arguments.rounds && !failed; ++round) {
-    quiet.push_back(RouteP99(queue, snapshot, rows, arguments.seconds, &number));
-    const Churn churn(directory / ("churn" + std::to_string(round)));
-    busy.push_back(RouteP99(queue, snapshot, rows, arguments.seconds, &number));
-    ratios.push_back(busy.back() / quiet.back());
-  }
-  if (failed) return;
-  fmt::print("{{\"key\":\"compaction/route_p99\",\"value\":{:.4g},\"floor\":{:.4g},\"ratio\":{:.4g}}}\n", Median(busy),
-             Median(quiet), Median(ratios));
-}
-
 // Seconds from exec to READY=1.
 double SecondsToReady(const pointsman::testing::Folder& folder) {
   const SystemClock clock;
@@ -375,7 +288,8 @@ constexpr std::uint32_t kClusters = 1000;
 // A day of a busy pool: decisions, their outcomes, most of them rated, some with gold.
 class History {
  public:
-  explicit History(const policy::Bundle& bundle) : bundle_(bundle) {
+  // `subjects` 0: nobody who rates is named.
+  explicit History(const policy::Bundle& bundle, std::uint64_t subjects = 0) : bundle_(bundle), subjects_(subjects) {
     policy::OptionsChanged options;
     options.options.sources = {"thumbs"};
     pending_.push_back(Ask(policy::Payload{options}));
@@ -383,6 +297,16 @@ class History {
       pending_.push_back(Ask(policy::Payload{policy::ModelAdded{ModelId{m + 1}, bundle.models[m], {1, 2}, 8000}}));
     }
     pending_.push_back(Ask(policy::Payload{policy::GenerationActivated{Generation{1}, bundle.hash, "bench"}}));
+  }
+
+  void InstallSurface() {
+    policy::BiasSurfaceInstalled surface = FullSurface(bundle_.hash);
+    surface.channel = 1;
+    surface.version = 1;
+    surface.fitted_from = surface.fitted_to = LogSeq{};
+    surface.clusters.assign(kClusters + 1, 0.0625);
+    surface.models = {{ModelId{1}, -0.03125}};
+    pending_.push_back(Ask(policy::Payload{std::move(surface)}));
   }
 
   void Append(Store& store, std::uint64_t events) {
@@ -407,8 +331,8 @@ class History {
     context.bundle = bundle_.hash;
     context.decided_at_us = now_us_;
     const auto first = static_cast<std::uint32_t>(1 + random_.Below(kClusters - 8));
-    context.clusters = {{kBackground, 0.125}, {ClusterId{first}, 0.25}, {ClusterId{first + 2}, 0.5},
-                        {ClusterId{first + 7}, 0.125}};
+    context.clusters = {
+        {kBackground, 0.125}, {ClusterId{first}, 0.25}, {ClusterId{first + 2}, 0.5}, {ClusterId{first + 7}, 0.125}};
     context.anchors = {};
     context.prior = 0.625;
     context.prior_centred = -0.03125;
@@ -418,11 +342,15 @@ class History {
     made.expires_at_us = now_us_ + 24 * kHourUs;
     pending_.push_back(Ask(std::move(made)));
     pending_.push_back(Ask(OutcomeOf(id, 100 + static_cast<std::uint32_t>(random_.Below(400)))));
-    if (random_.Below(5) != 0) pending_.push_back(Ask(RatingOf(id, random_.Below(3) == 0 ? 0 : 1)));
+    if (random_.Below(5) != 0) {
+      const std::uint64_t subject = subjects_ == 0 ? 0 : 1 + id * 7 % subjects_;
+      pending_.push_back(Ask(RatingOf(id, random_.Below(3) == 0 ? 0 : 1, subject)));
+    }
     if (random_.Below(20) == 0) pending_.push_back(Ask(GoldOf(id, random_.Below(2) == 0 ? 0 : 1)));
   }
 
   const policy::Bundle& bundle_;
+  const std::uint64_t subjects_;
   SplitMix64 random_{1};
   std::vector<Request> pending_;
   std::uint64_t decisions_ = 0;
@@ -443,6 +371,27 @@ std::unique_ptr<policy::Learner> Fold(const Store& store, policy::State state) {
   const LogSeq from{(*learner)->state().last_seq.value + 1};
   Expect(store.ReadLog(from, 0, [&](const policy::Event& event) { return (*learner)->Learn(event); }));
   return std::move(*learner);
+}
+
+// The same log with named subjects, without and with a surface after half of it: an install
+// folds what came before it again.
+void MeasureNamedReplay(const Arguments& arguments, const policy::Bundle& bundle, bool surface) {
+  const pointsman::testing::Folder directory;
+  auto store = OpenRocksStore({.directory = directory.File("store")});
+  Expect(store);
+  if (failed) return;
+  Expect((*store)->PutBundle(bundle));
+  History history(bundle, 200);
+  history.Append(**store, arguments.events / 2);
+  if (surface) history.InstallSurface();
+  history.Append(**store, arguments.events);
+  std::vector<double> replayed;
+  for (int round = 0; round < 3 && !failed; ++round) {
+    const double seconds = SecondsOf([&] { Fold(**store, {}); });
+    replayed.push_back(static_cast<double>((*store)->LastSeq().value) / seconds);
+  }
+  if (!failed)
+    Row(surface ? "recovery/replay_surface_per_second" : "recovery/replay_named_per_second", Median(replayed));
 }
 
 void MeasureRecovery(const Arguments& arguments) {
@@ -501,6 +450,7 @@ void MeasureRecovery(const Arguments& arguments) {
   Row("recovery/replay_per_second", Median(replayed));
   const bool equal = StateHash(fresh->state()) == StateHash(restarted->state());
   Row("recovery/hash_differs", equal ? 0 : 1);
+  for (const bool surface : {false, true}) MeasureNamedReplay(arguments, *bundle, surface);
 }
 
 void MeasureSizes() {
@@ -566,14 +516,16 @@ int main(int count, char** words) {
   using namespace pointsman::store;  // NOLINT(google-build-using-namespace): the program is about the store
   Arguments arguments;
   if (!Parse(count, words, &arguments)) {
-    std::fprintf(stderr, "usage: %s [--rounds N] [--seconds S] [--events N] [--company US] [--only P7|P8|P9|P10|P13|P17|S1] [--short]\n", words[0]);
+    std::fprintf(
+        stderr,
+        "usage: %s [--rounds N] [--seconds S] [--events N] [--company US] [--only P7|P8|P9|P10|P17|S1] [--short]\n",
+        words[0]);
     return 2;
   }
   ::setenv("POINTSMAN_BIN", std::filesystem::read_symlink("/proc/self/exe").parent_path().c_str(), 0);
   if (arguments.Wants("S1")) MeasureSizes();
   if ((arguments.Wants("P7") || arguments.Wants("P8")) && !failed) MeasureFeedback(arguments);
   if (arguments.Wants("P10") && !failed) MeasureOpenDecisions(arguments);
-  if (arguments.Wants("P13") && !failed) MeasureUnderCompaction(arguments);
   if (arguments.Wants("P17") && !failed) MeasureColdStart(arguments);
   if ((arguments.Wants("P9") || arguments.Wants("P17")) && !failed) MeasureRecovery(arguments);
   return failed ? 1 : 0;

@@ -41,6 +41,8 @@ class AdminPorts final : public admin::Ports {
   Result<admin::Acknowledgement> GiveGold(const admin::Caller& caller, const std::string& decision, double value,
                                           std::uint32_t revision) override;
   Result<admin::UndoReport> Undo(const admin::Caller& caller) override;
+  Result<admin::InclusionReport> IncludeSubject(const admin::Caller& caller, const std::string& subject,
+                                                const std::string& tenant) override;
   Result<admin::ExclusionReport> ExcludeSubject(const admin::Caller& caller, const std::string& subject,
                                                 const std::string& tenant) override;
 
@@ -91,6 +93,7 @@ class AdminPorts final : public admin::Ports {
   // who asked for one wants to see it. A log that takes nothing more is read as it is.
   void AwaitLog() const;
   Status UndoRefit(const Actor& actor, const policy::LastChange& last, admin::UndoReport* report);
+  Status UndoExclusion(const Actor& actor, const policy::LastChange& last, admin::UndoReport* report);
   Result<BundleHash> FindTarget(const std::string& target) const;
 
   ServiceContext& context_;

@@ -62,7 +62,6 @@ Error NotReversible(const policy::LastChange& last, const std::string& name) {
   std::string advice;
   switch (last.type) {
     case 15: advice = "a scheduled re-fit has replaced what was installed; `pointsman refit` fits anew"; break;
-    case 16: advice = "an exclusion is for good: what the subject says is stored and does not count"; break;
     case 26:
       advice = fmt::format(
           "probes of {0} count like gold and cannot be taken out alone; `pointsman models retire {0}` and "
@@ -135,6 +134,23 @@ Status AdminPorts::UndoRefit(const Actor& actor, const policy::LastChange& last,
   return {};
 }
 
+Status AdminPorts::UndoExclusion(const Actor& actor, const policy::LastChange& last, admin::UndoReport* report) {
+  SubjectHash subject;
+  const LogSeq end{last.seq.value + 1};
+  const Status read = context_.store.ForEachLasting(end, [&](const policy::Event& event) -> Status {
+    if (event.seq != last.seq) return {};
+    if (const auto* excluded = std::get_if<policy::SubjectExcluded>(&event.payload)) subject = excluded->subject;
+    if (const auto* included = std::get_if<policy::SubjectIncluded>(&event.payload)) subject = included->subject;
+    return {};
+  });
+  if (!read.ok()) return read;
+  const bool excluded = last.type == 16;
+  report->undone = fmt::format("subject {:#018x} was {}", subject.value, excluded ? "excluded" : "included again");
+  report->now = excluded ? "what it says from here on counts again; what it said since stays out"
+                         : "what it says from here on does not count";
+  return excluded ? mutations_.Include(actor, subject) : mutations_.Exclude(actor, subject);
+}
+
 Result<admin::UndoReport> AdminPorts::Undo(const admin::Caller& caller) {
   const auto scene = learner_.Query<Scene>(kLookLimit, [](const policy::State& state) {
     const policy::Model* model = state.pool.Find(state.last_change.model);
@@ -191,6 +207,8 @@ Result<admin::UndoReport> AdminPorts::Undo(const admin::Caller& caller) {
       done = mutations_.SetRollout(actor, last.rollout, fmt::format("event {} was undone", last.seq.value));
       break;
     case 15: done = UndoRefit(actor, last, &report); break;
+    case 16:
+    case 27: done = UndoExclusion(actor, last, &report); break;
     default: return NotReversible(last, name);
   }
   if (!done.ok()) return done.error();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <google/protobuf/stubs/logging.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -353,11 +354,15 @@ void App::Reload() {
   if (!applied.ok()) log::Failure("the configuration was not applied: {}", applied.error().message);
 }
 
-// Until a signal or a failure of the store.
+// Until a signal or a failure of the store. Once a minute what the threads' heaps do not need
+// goes back to the system: each would else keep the most that it ever needed.
 Exit App::Serve() {
+  constexpr int kTrimEveryMs = 60'000;
   while (true) {
     std::array<pollfd, 2> polled{{{signals_, POLLIN, 0}, {fatal_, POLLIN, 0}}};
-    if (poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) return Exit::kOsResource;
+    const int ready = poll(polled.data(), polled.size(), kTrimEveryMs);
+    if (ready < 0 && errno != EINTR) return Exit::kOsResource;
+    if (ready == 0) ::malloc_trim(0);
     if (polled[1].revents != 0) return Exit::kIo;
     bool reload = false;
     signalfd_siginfo info{};

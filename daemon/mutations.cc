@@ -26,7 +26,8 @@ Result<Mutations::Known> Mutations::Look() {
                  .generations = state.generations,
                  .surfaces = std::move(surfaces),
                  .frozen = state.frozen,
-                 .rollout = state.rollout.rollout};
+                 .rollout = state.rollout.rollout,
+                 .excluded = state.excluded};
   });
 }
 
@@ -141,6 +142,17 @@ Status Mutations::Exclude(const Actor& actor, SubjectHash subject) {
   const auto known = Look();
   if (!known.ok()) return known.error();
   return Append(actor, policy::SubjectExcluded{subject});
+}
+
+Status Mutations::Include(const Actor& actor, SubjectHash subject) {
+  const std::lock_guard lock(mutex_);
+  const auto known = Look();
+  if (!known.ok()) return known.error();
+  if (!known->excluded.contains(subject)) {
+    return MakeError(Code::kFailedPrecondition, "not_excluded",
+                     fmt::format("subject {:#018x} is not excluded: what it says counts", subject.value));
+  }
+  return Append(actor, policy::SubjectIncluded{subject});
 }
 
 Status Mutations::SetRollout(const Actor& actor, const policy::Rollout& rollout, const std::string& reason) {

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "base/result.h"
@@ -52,6 +53,8 @@ class Mutations {
   Status SetOptions(const Actor& actor, const policy::Options& options);
   // Errors: INVALID_ARGUMENT for subject 0.
   Status Exclude(const Actor& actor, SubjectHash subject);
+  // Takes an exclusion back. Errors: FAILED_PRECONDITION not_excluded.
+  Status Include(const Actor& actor, SubjectHash subject);
   Status SetFrozen(const Actor& actor, bool frozen);
   // Nothing is written when it is in force already. Errors: of ValidateRollout; NOT_FOUND
   // for an operator's incumbent that is no live model.
@@ -90,6 +93,7 @@ class Mutations {
     std::map<std::uint8_t, std::uint32_t> surfaces;  // versions by channel
     bool frozen = false;
     policy::Rollout rollout;
+    std::set<SubjectHash> excluded;
   };
   // With mutex_ held.
   Result<Known> Look();

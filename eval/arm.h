@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +17,10 @@
 #include <vector>
 
 #include "base/result.h"
+
+namespace pointsman::policy {
+struct Snapshot;
+}
 
 namespace pointsman::eval {
 
@@ -71,6 +76,8 @@ class Arm {
   virtual Status ModelJoins(std::size_t /*model*/) {
     return MakeError(Code::kFailedPrecondition, "arm_without_pool", "this arm cannot add a model to its pool");
   }
+  // What the arm believes of models now; null for an arm without a belief that can be read.
+  virtual std::shared_ptr<const policy::Snapshot> snapshot() const { return nullptr; }
   // All alarms so far, in order; empty for an arm that watches for no change.
   virtual std::vector<Alarm> alarms() const { return {}; }
 };

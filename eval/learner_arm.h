@@ -59,7 +59,7 @@ class LearnerArm final : public Arm {
   Status ModelJoins(std::size_t model) override;
 
   // The snapshot of the last decision; null before the first.
-  std::shared_ptr<const policy::Snapshot> snapshot() const;
+  std::shared_ptr<const policy::Snapshot> snapshot() const override;
 
  private:
   struct Impl;

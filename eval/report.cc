@@ -30,6 +30,11 @@ Json ToJsonJoining(const JoinReport& joined) {
           {"after", joined.after}};
 }
 
+Json ToJsonCount(const Coverage::Count& count) {
+  return {
+      {"intervals", count.intervals}, {"share", Number(count.Share())}, {"half_width", Number(count.MeanHalfWidth())}};
+}
+
 template <typename... Values>
 void Line(std::string& text, const char* format, Values... values) {
   char line[160];
@@ -56,6 +61,13 @@ std::string ToJson(const RunReport& report) {
             {"last_pass", ToJsonFigure(arm.last_pass)}, {"cost", {{"mean", Number(arm.cost_mean_usd)}}},
             {"spend_ratio", Number(arm.spend_ratio)},   {"spend_ratio_first_500", Number(arm.spend_ratio_first_500)}};
     if (arm.joined) json["newcomer"] = ToJsonJoining(*arm.joined);
+    if (arm.coverage.models.intervals > 0) {
+      json["coverage"] = {{"models", ToJsonCount(arm.coverage.models)},
+                          {"cells", ToJsonCount(arm.coverage.cells)},
+                          {"cells_se", Number(arm.coverage_error)},
+                          {"heard", ToJsonCount(arm.coverage.heard)},
+                          {"choice", ToJsonCount(arm.coverage.choice)}};
+    }
     if (std::isfinite(arm.regret_after_loss.mean)) json["regret_after_loss"] = ToJsonFigure(arm.regret_after_loss);
   }
   const Detection& detection = report.detection;
@@ -92,6 +104,18 @@ std::string ToTable(const RunReport& report) {
     if (!std::isfinite(arm.regret_after_loss.mean)) continue;
     Line(text, "regret a decision after the loss, %.36s: %.4f (s.e. %.4f)", arm.name.c_str(),
          arm.regret_after_loss.mean, arm.regret_after_loss.se);
+  }
+  for (const ArmReport& arm : report.arms) {
+    if (arm.coverage.models.intervals == 0) continue;
+    const Coverage& coverage = arm.coverage;
+    Line(text,
+         "95 %% intervals of %.20s hold %.3f of the models (+- %.3f wide), %.3f of the cells (s.e. %s, +- %.3f wide)",
+         arm.name.c_str(), coverage.models.Share(), coverage.models.MeanHalfWidth(), coverage.cells.Share(),
+         Cell("%.3f", arm.coverage_error).c_str(), coverage.cells.MeanHalfWidth());
+    if (coverage.heard.intervals > 0) {
+      Line(text, "  %.3f of the cells with evidence of their own, %.3f of the best three of those in each cluster",
+           coverage.heard.Share(), coverage.choice.Share());
+    }
   }
   for (const ArmReport& arm : report.arms) {
     if (!arm.joined || arm.joined->final_share + arm.joined->explored == 0) continue;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "eval/arm.h"
+#include "eval/coverage.h"
 
 namespace pointsman::eval {
 
@@ -64,6 +65,8 @@ struct ArmReport {
   // that the budget allows then (see BestMixture); NaN without a loss.
   Figure regret_after_loss;
   std::optional<JoinReport> joined;  // with a model that joins
+  Coverage coverage;                 // of 95 % intervals at the end, all seeds; empty: not judged
+  double coverage_error = kUnknown;  // standard error over seeds of coverage.cells: cells of one seed err together
   std::uint64_t decisions = 0;
   std::uint64_t audits = 0;
   std::uint64_t gold = 0;
@@ -101,7 +104,8 @@ struct RunReport {
 // "second_half","last_pass":{"mean","se","min"},"cost":{"mean"},"spend_ratio",
 // "spend_ratio_first_500"}},"detection":{"median_uses","share_within_200",
 // "false_alarms_per_1000"},"calibration_error","seconds"}; with a silent loss each
-// arm has "regret_after_loss" too, with a newcomer "newcomer". Unknown and infinite numbers are null.
+// arm has "regret_after_loss" too, with a newcomer "newcomer", with coverage "coverage". Unknown and infinite numbers
+// are null.
 std::string ToJson(const RunReport& report);
 // For people, at most 110 columns.
 std::string ToTable(const RunReport& report);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -13,6 +14,7 @@
 #include "base/contract.h"
 #include "base/unit_draw.h"
 #include "eval/arm_factory.h"
+#include "eval/coverage.h"
 #include "eval/model_choice.h"
 #include "eval/tally.h"
 
@@ -109,9 +111,20 @@ class Runner {
       run.loss = seed.outcomes->loss();
       run.joins = seed.outcomes->joins();
       run.reference_after_loss = reference;
+      if (options_.coverage) run.coverage = CoverageOf(seed, *arm.value(), run.steps.size());
       Tell(label + arms_[a]);
     }
     return {};
+  }
+
+  Coverage CoverageOf(const SeedWorld& seed, const Arm& arm, std::uint64_t number) const {
+    const auto snapshot = arm.snapshot();
+    if (snapshot == nullptr || snapshot->bundle == nullptr) return {};
+    std::map<std::string, std::size_t> columns;
+    for (std::size_t m = 0; m < world_.models().size(); ++m) columns[world_.models()[m]] = m;
+    return JudgeIntervals(*snapshot, *seed.features, seed.split.stream, [&](std::size_t row, const std::string& model) {
+      return seed.outcomes->Score(number, row, columns.at(model));
+    });
   }
 
   Status Play(const SeedWorld& seed, bool own_gold_rule, Arm& arm, ArmRun& run) const {

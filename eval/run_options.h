@@ -89,6 +89,7 @@ struct RunOptions {
   Variant variant = Variant::kNone;
   NewcomerStart newcomer = NewcomerStart::kNothing;
   double rating_probability = 0.5;  // [0,1]
+  bool coverage = false;            // judge the intervals of arms with a belief, eval/coverage.h
   std::uint32_t threads = 1;        // seeds in parallel, 1 to 256
   // When set, makes the arm "pointsman" (for example over the daemon's socket).
   ArmFactory pointsman_factory;

@@ -153,6 +153,12 @@ ArmReport Summarise(const std::string& name, std::span<const ArmRun> runs, std::
   }
   report.regret_after_loss = RegretAfterLoss(runs);
   report.joined = JudgeJoining(runs);
+  Moments cells;
+  for (const ArmRun& run : runs) {
+    report.coverage.Add(run.coverage);
+    if (run.coverage.cells.intervals > 0) cells.Add(run.coverage.cells.Share());
+  }
+  if (cells.count > 1) report.coverage_error = cells.StandardError();
   report.calibration = CalibrationBins(runs);
   report.over_time = OverTime(runs);
   report.models = Uses(runs, models, static_cast<double>(report.decisions));

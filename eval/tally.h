@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/coverage.h"
 #include "eval/outcomes.h"
 #include "eval/report.h"
 
@@ -36,6 +37,7 @@ struct ArmRun {
   std::optional<WorldChange> loss;
   double reference_after_loss = kUnknown;
   std::optional<WorldChange> joins;  // the model that joins this seed's world
+  Coverage coverage;                 // of its intervals at the end; empty: not judged
 };
 
 // `runs`: one for each seed, not empty, each with at least two steps; `passes`

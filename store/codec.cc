@@ -171,6 +171,7 @@ struct FaultOf {
   std::string_view operator()(const policy::Tick&) const { return {}; }
   std::string_view operator()(const policy::EpochDeclared&) const { return {}; }
   std::string_view operator()(const policy::SubjectExcluded&) const { return {}; }
+  std::string_view operator()(const policy::SubjectIncluded&) const { return {}; }
   std::string_view operator()(const policy::LearningSwitched&) const { return {}; }
   std::string_view operator()(const policy::CellReset&) const { return {}; }
 };

@@ -368,6 +368,12 @@ bool Get(const record::SubjectExcluded& from, SubjectExcluded* to) {
   return true;
 }
 
+void Put(const SubjectIncluded& from, record::SubjectIncluded* to) { to->set_subject(from.subject.value); }
+bool Get(const record::SubjectIncluded& from, SubjectIncluded* to) {
+  *to = SubjectIncluded{SubjectHash{from.subject()}};
+  return true;
+}
+
 void Put(const LearningSwitched& from, record::LearningSwitched* to) { to->set_frozen(from.frozen); }
 bool Get(const record::LearningSwitched& from, LearningSwitched* to) {
   *to = LearningSwitched{from.frozen()};
@@ -447,6 +453,7 @@ record::BiasSurfaceInstalled* Slot(const BiasSurfaceInstalled&, record::Event* t
   return to->mutable_bias_surface_installed();
 }
 record::SubjectExcluded* Slot(const SubjectExcluded&, record::Event* to) { return to->mutable_subject_excluded(); }
+record::SubjectIncluded* Slot(const SubjectIncluded&, record::Event* to) { return to->mutable_subject_included(); }
 record::LearningSwitched* Slot(const LearningSwitched&, record::Event* to) { return to->mutable_learning_switched(); }
 record::CellReset* Slot(const CellReset&, record::Event* to) { return to->mutable_cell_reset(); }
 record::AdminNote* Slot(const AdminNote&, record::Event* to) { return to->mutable_admin_note(); }
@@ -483,6 +490,7 @@ bool GetPayload(const record::Event& from, Payload* to) {
     case record::Event::kGenerationActivated: return Take<GenerationActivated>(from.generation_activated(), to);
     case record::Event::kBiasSurfaceInstalled: return Take<BiasSurfaceInstalled>(from.bias_surface_installed(), to);
     case record::Event::kSubjectExcluded: return Take<SubjectExcluded>(from.subject_excluded(), to);
+    case record::Event::kSubjectIncluded: return Take<SubjectIncluded>(from.subject_included(), to);
     case record::Event::kLearningSwitched: return Take<LearningSwitched>(from.learning_switched(), to);
     case record::Event::kCellReset: return Take<CellReset>(from.cell_reset(), to);
     case record::Event::kAdminNote: return Take<AdminNote>(from.admin_note(), to);

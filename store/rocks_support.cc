@@ -48,7 +48,7 @@ class WarningLogger final : public rocksdb::Logger {
 // without opening one twice.
 constexpr int kOpenFilesMax = 128;
 // Small: it is full soon, and what a miss costs is a block from the system's page cache.
-constexpr std::uint64_t kBlockCacheBytes = 8ULL << 20;
+constexpr std::uint64_t kBlockCacheBytes = 4ULL << 20;
 
 rocksdb::Options MakeOptions(std::uint64_t write_buffer_bytes) {
   rocksdb::Options options;
@@ -61,14 +61,22 @@ rocksdb::Options MakeOptions(std::uint64_t write_buffer_bytes) {
   // Families that are seldom written must not keep old WAL files for ever.
   options.max_total_wal_size = 4 * write_buffer_bytes;
   options.write_buffer_size = write_buffer_bytes;
+  options.max_write_buffer_number = 4;  // a flush that waits for the processor stops no write
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.compression = rocksdb::kLZ4Compression;
+  // Files go to the disk as they are written, so that no sync of the log waits for one as a whole.
+  options.bytes_per_sync = 1 << 20;
+  // Compaction only takes what others leave. On a machine that leaves nothing for minutes a
+  // read has more files to look into; writes shall not wait for it.
+  options.level0_slowdown_writes_trigger = 64;
+  options.level0_stop_writes_trigger = 96;
   // What is dropped from the log leaves the disk soon, not with the next full compaction.
   options.table_properties_collector_factories.push_back(rocksdb::NewCompactOnDeletionCollectorFactory(4096, 2048));
   rocksdb::BlockBasedTableOptions table;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-  table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+  // In one piece: a filter of a full file is larger than a shard of so small a cache.
+  table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes, /*num_shard_bits=*/0);
   // What grows with the store is bounded by the cache, not by the number of files.
   table.cache_index_and_filter_blocks = true;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));

@@ -7,6 +7,7 @@
 #include "admin/cli/eval_cascal.h"
 #include "admin/cli/eval_e1.h"
 #include "admin/cli/eval_e2.h"
+#include "admin/cli/eval_judges.h"
 #include "admin/cli/eval_meta.h"
 #include "admin/cli/eval_options.h"
 #include "admin/cli/eval_protocol.h"
@@ -26,6 +27,7 @@ std::vector<std::unique_ptr<EvalProtocol>> Protocols() {
   protocols.push_back(MakeCascalProtocol());
   protocols.push_back(MakeTrouterProtocol());
   protocols.push_back(MakeMetaProtocol());
+  protocols.push_back(MakeJudgesProtocol());
   return protocols;
 }
 

@@ -39,6 +39,7 @@ void TableRun::Declare(EvalOptions& options) {
                 "What is done to the world");
   options.OneOf("--newcomer", newcomer_, {"nothing", "facts", "probe"},
                 "What is known of the model that joins (variants newcomer, newcomer-worst)");
+  options.Flag("--coverage", run_.coverage, true, "Judge the learner's 95 % intervals against true scores, at the end");
   options.Count("--threads", run_.threads, 1, 256, "Seeds played at once");
   options.Text("--plots", plots_, "Folder for plots (SVG); it is made when it is missing");
 }

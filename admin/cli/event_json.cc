@@ -237,6 +237,7 @@ json ToJson(const BiasSurfaceInstalled& event) {
           {"models", models}};
 }
 json ToJson(const SubjectExcluded& event) { return {{"subject", admin::Hex64(event.subject.value)}}; }
+json ToJson(const SubjectIncluded& event) { return {{"subject", admin::Hex64(event.subject.value)}}; }
 json ToJson(const LearningSwitched& event) { return {{"frozen", event.frozen}}; }
 json ToJson(const CellReset& event) { return {{"cluster", event.cluster.value}, {"model", event.model.value}}; }
 json ToJson(const AdminNote& event) { return {{"text", event.text}}; }

@@ -341,18 +341,26 @@ void ShowExclusion(Context& context, const json& answer) {
   }
 }
 
-void AddExclude(CLI::App& app, Context& context) {
-  CLI::App* verb = AddVerb(app, context, "exclude",
-                           "Lets what a subject says count no more, from here on and for good; it is stored still",
-                           "pointsman exclude --subject alice --tenant shop");
+void ShowInclusion(Context& context, const json& answer) {
+  context.out << "subject " << FieldText(answer, "subject") << " counts again, from here on\n";
+  if (FieldNumber(answer, "missed") > 0) {
+    context.out << "Its " << FieldText(answer, "missed")
+                << " reports since the exclusion stay out; who rates such an answer anew does not bring them back.\n";
+  }
+}
+
+// A verb about one subject.
+void AddSubject(CLI::App& app, Context& context, const std::string& name, const char* help,
+                void (*show)(Context&, const json&)) {
+  CLI::App* verb = AddVerb(app, context, name, help, "pointsman " + name + " --subject alice --tenant shop");
   verb->group(kGroup);
   auto subject = std::make_shared<SubjectArguments>();
   AddSubjectOptions(*verb, "--subject", "Whose reports", subject.get());
   verb->get_option("--subject")->required();
-  verb->callback([&context, subject] {
+  verb->callback([&context, subject, name, show] {
     json body = {{"subject", subject->subject}};
     if (!subject->tenant.empty()) body["tenant"] = subject->tenant;
-    context.exit = Post(context, "/v1/subjects/exclude", body, ShowExclusion);
+    context.exit = Post(context, "/v1/subjects/" + name, body, show);
   });
 }
 
@@ -391,7 +399,10 @@ void AddOperatorVerbs(CLI::App& app, Context& context) {
   AddBootstrap(app, context);
   AddExplain(app, context);
   AddRefit(app, context);
-  AddExclude(app, context);
+  AddSubject(app, context, "exclude", "Lets what a subject says count no more, from here on; it is stored still",
+             ShowExclusion);
+  AddSubject(app, context, "include", "Takes an exclusion back: what the subject says from here on counts again",
+             ShowInclusion);
   AddCompact(app, context);
   AddLearning(app, context, "freeze", true, "Stops learning; feedback is stored and not folded", "pointsman freeze");
   AddLearning(app, context, "resume", false, "Learns again", "pointsman resume");

@@ -22,6 +22,7 @@ Status RefitLog::Take(const Event& event) {
   if (const auto* options = std::get_if<OptionsChanged>(&event.payload)) options_ = options->options;
   if (const auto* switched = std::get_if<LearningSwitched>(&event.payload)) frozen_ = switched->frozen;
   if (const auto* excluded = std::get_if<SubjectExcluded>(&event.payload)) excluded_.insert(excluded->subject);
+  if (const auto* included = std::get_if<SubjectIncluded>(&event.payload)) excluded_.erase(included->subject);
   if (const auto* added = std::get_if<ModelAdded>(&event.payload)) {
     if (auto id = pool_.Add(added->name, added->price, added->context_tokens); !id.ok()) return id.error();
   }

@@ -549,8 +549,8 @@ double Publisher::WidthEvidence(const std::vector<GoldMessage>& gold, double mod
   return evidence + RootEvidence(sums, impl.inputs.layout, all, shared_trust);
 }
 
-Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, const ClusterWeights& clusters, double prior,
-                       double prior_centred) {
+Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, std::span<const ClusterWeight> clusters,
+                       double prior, double prior_centred) {
   const std::size_t n = snapshot.layout.model_size();
   std::array<double, kModelStateMax> load{};  // L
   Estimate estimate;

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "policy/belief/leaf.h"
 #include "policy/belief/snapshot.h"
@@ -62,7 +63,7 @@ struct Estimate {
 // Reads r-hat and v of online_learner 1.5 for a model at a query.
 //   prior, prior_centred: f and x. clusters: weights summing to 1.
 // Pure; any thread. Cost: about 40 multiply-adds for two sources.
-Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, const ClusterWeights& clusters, double prior,
-                       double prior_centred);
+Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, std::span<const ClusterWeight> clusters,
+                       double prior, double prior_centred);
 
 }  // namespace pointsman::policy

@@ -117,6 +117,8 @@ void OffPolicyJudge::Learn(const Event& event) {
     if (taken->channel == 0) gold_.erase(taken->context.decision);
   } else if (const auto* excluded = std::get_if<SubjectExcluded>(&event.payload)) {
     excluded_[excluded->subject] = true;
+  } else if (const auto* included = std::get_if<SubjectIncluded>(&event.payload)) {
+    excluded_.erase(included->subject);
   }
 }
 

@@ -5,7 +5,7 @@ namespace pointsman::policy {
 namespace {
 
 // In the order of the variant; numbers are stored for ever.
-constexpr std::uint8_t kTypes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 25, 26};
+constexpr std::uint8_t kTypes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 25, 26, 27};
 static_assert(std::size(kTypes) == std::variant_size_v<Payload>);
 static_assert(std::is_same_v<std::variant_alternative_t<0, Payload>, DecisionMade>);
 static_assert(std::is_same_v<std::variant_alternative_t<13, Payload>, GenerationActivated>);
@@ -13,6 +13,7 @@ static_assert(std::is_same_v<std::variant_alternative_t<14, Payload>, BiasSurfac
 static_assert(std::is_same_v<std::variant_alternative_t<19, Payload>, Refitted>);
 static_assert(std::is_same_v<std::variant_alternative_t<20, Payload>, RolloutChanged>);
 static_assert(std::is_same_v<std::variant_alternative_t<21, Payload>, ModelProbed>);
+static_assert(std::is_same_v<std::variant_alternative_t<22, Payload>, SubjectIncluded>);
 
 }  // namespace
 
@@ -55,6 +56,7 @@ std::string_view EventTypeName(std::uint8_t type) {
     case 20: return "Refitted";
     case 25: return "RolloutChanged";
     case 26: return "ModelProbed";
+    case 27: return "SubjectIncluded";
     default: return "Unknown";
   }
 }

@@ -318,10 +318,18 @@ struct ModelProbed {
 };
 inline constexpr std::size_t kProbeRowsMax = 400;
 
-using Payload = std::variant<DecisionMade, OutcomeReported, RatingGiven, PreferenceGiven, GoldGiven, Retracted,
-                             DecisionExpired, Tick, ModelAdded, ModelStateChanged, PriceChanged, EpochDeclared,
-                             OptionsChanged, GenerationActivated, BiasSurfaceInstalled, SubjectExcluded,
-                             LearningSwitched, CellReset, AdminNote, Refitted, RolloutChanged, ModelProbed>;
+// 27. An exclusion was taken back: what the subject says from here on counts again. What it
+// said in between stays out.
+struct SubjectIncluded {
+  SubjectHash subject;
+  bool operator==(const SubjectIncluded&) const = default;
+};
+
+using Payload =
+    std::variant<DecisionMade, OutcomeReported, RatingGiven, PreferenceGiven, GoldGiven, Retracted, DecisionExpired,
+                 Tick, ModelAdded, ModelStateChanged, PriceChanged, EpochDeclared, OptionsChanged, GenerationActivated,
+                 BiasSurfaceInstalled, SubjectExcluded, LearningSwitched, CellReset, AdminNote, Refitted,
+                 RolloutChanged, ModelProbed, SubjectIncluded>;
 
 // Who caused an event. Stored by number.
 enum class Origin : std::uint8_t {

@@ -88,6 +88,7 @@ class FoldingLearner final : public Learner {
   Status Apply(const Event& event, const GenerationActivated& activated);
   Status Apply(const Event& event, const BiasSurfaceInstalled& surface);
   Status Apply(const Event& event, const SubjectExcluded& excluded);
+  Status Apply(const Event& event, const SubjectIncluded& included);
   Status Apply(const Event& event, const LearningSwitched& switched);
   Status Apply(const Event& event, const CellReset& reset);
   Status Apply(const Event& event, const AdminNote& note);
@@ -299,6 +300,8 @@ Status FoldingLearner::RefoldEvent(State& folded, const RefoldPlan& plan, const 
     folded.frozen = switched->frozen;
   } else if (const auto* excluded = std::get_if<SubjectExcluded>(&event.payload)) {
     folded.excluded.insert(excluded->subject);
+  } else if (const auto* included = std::get_if<SubjectIncluded>(&event.payload)) {
+    folded.excluded.erase(included->subject);
   } else if (const auto* activated = std::get_if<GenerationActivated>(&event.payload)) {
     in_force = activated->bundle;
     for (auto& [model, watch] : folded.watches) watch.changed = false;
@@ -459,6 +462,12 @@ Status FoldingLearner::Apply(const Event&, const SubjectExcluded& excluded) {
   if (excluded.subject.value == 0) return BadEvent("subject 0 is the decision itself and cannot be excluded");
   state_.excluded.insert(excluded.subject);
   Mark(ExcludedRow(excluded.subject));
+  return {};
+}
+
+// Rows on which it spoke in between stay as the cells hold them (state.irregular).
+Status FoldingLearner::Apply(const Event&, const SubjectIncluded& included) {
+  if (state_.excluded.erase(included.subject) > 0) Mark(ExcludedRow(included.subject));
   return {};
 }
 

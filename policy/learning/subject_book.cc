@@ -127,6 +127,8 @@ class Fold {
     totals.alarm = false;
   }
 
+  void Include(SubjectHash subject) { book_.excluded.erase(subject); }
+
   void Change(const Options& options) {
     Totals();
     book_.capped = options.subject_cap;
@@ -262,8 +264,7 @@ void CountSubject(SubjectTable& table, SubjectHash subject, double weight, const
   rarest->count += added;
 }
 
-double SubjectCap(const SubjectTable& table, SubjectHash subject, const TimeWeight& now) {
-  const auto decayed = [&](double sum) { return std::ldexp(sum / now.fraction, table.base - now.epoch); };
+double SubjectWords(const SubjectTable& table, SubjectHash subject, const TimeWeight& now) {
   double count = 0;
   bool found = false;
   double least = HUGE_VAL;
@@ -275,7 +276,12 @@ double SubjectCap(const SubjectTable& table, SubjectHash subject, const TimeWeig
     break;
   }
   if (!found && table.subjects.size() == kSubjectsPerCell) count = least;
-  const double cap = (kSubjectShare * decayed(table.all) + kSubjectStart) / (decayed(count) + 1);
+  return std::ldexp(count / now.fraction, table.base - now.epoch);
+}
+
+double SubjectCap(const SubjectTable& table, SubjectHash subject, const TimeWeight& now) {
+  const double all = std::ldexp(table.all / now.fraction, table.base - now.epoch);
+  const double cap = (kSubjectShare * all + kSubjectStart) / (SubjectWords(table, subject, now) + 1);
   return cap < 1 ? cap : 1;
 }
 
@@ -293,6 +299,12 @@ double TrustOf(const SubjectBook& book, SubjectHash subject) {
 
 double LikenessOf(const SubjectTotals& totals) { return totals.rows > 0 ? totals.sum / totals.rows : 0; }
 
+double ExcessLikeness(const SubjectTotals& totals) {
+  if (totals.rows < kGroupRows) return 0;
+  const double least = (totals.sum - kExcessDeviations * std::sqrt(totals.squares)) / totals.rows - kGroupEnded;
+  return std::min(kExcessMost, std::max(0.0, least));
+}
+
 void FoldSubjects(SubjectBook& book, const Event& event, DirtyRows* dirty) {
   Fold fold(book, event, dirty);
   if (const auto* rating = std::get_if<RatingGiven>(&event.payload)) {
@@ -309,6 +321,8 @@ void FoldSubjects(SubjectBook& book, const Event& event, DirtyRows* dirty) {
     fold.Activate(activated->bundle);
   } else if (const auto* excluded = std::get_if<SubjectExcluded>(&event.payload)) {
     fold.Exclude(excluded->subject);
+  } else if (const auto* included = std::get_if<SubjectIncluded>(&event.payload)) {
+    fold.Include(included->subject);
   }
 }
 
@@ -322,9 +336,17 @@ double SubjectScales::Weigh(const DecisionContext& context, std::uint8_t channel
                             std::int64_t now_us) const {
   if (!book_.capped || channel == 0 || subject.value == 0) return 1;
   const TimeWeight now = WeightAt(now_us, book_.half_life_days);
+  const double likeness = ExcessLikeness(book_.totals);
+  // A crowded table counts who is not in it too high; the record does not.
+  const auto record = book_.records.find(subject);
+  const double reports = record == book_.records.end() ? 0 : static_cast<double>(record->second.reports);
   double weight = 1;
   ForEachCell(book_, context, [&](const CellKey& key, double) {
-    if (const SubjectTable* table = Find(key)) weight = std::min(weight, SubjectCap(*table, subject, now));
+    const SubjectTable* table = Find(key);
+    if (table == nullptr) return;
+    const double words = std::min(SubjectWords(*table, subject, now), reports);
+    const double repeated = 1 + words * likeness / (1 - likeness);
+    weight = std::min(weight, SubjectCap(*table, subject, now) / (repeated * repeated));
   });
   return weight * TrustOf(book_, subject);
 }

@@ -1,7 +1,7 @@
 // Who rated how often, and what that does to the weight of what comes next.
 //
 // Source: spec online_learner 8. A rating or preference of subject u weighs on arrival
-//   q = min(1, (.05 N + 5) / (n_u + 1)) * trust_u
+//   q = min(1, (.05 N + 5) / (n_u + 1)) / (1 + n_u l / (1 - l))^2 * trust_u
 // where N and n_u are the decayed counts of its cell, of all subjects and of u, before
 // it; of a row that lies in several cells the smallest q is taken, so that the bound
 // holds in each. The counts of u come from a space-saving table of 32 subjects a cell
@@ -26,7 +26,11 @@
 // sd the mean of r (r_own_last - r_others_last) is the correlation within subjects. A
 // group that always says the same f of the time gives about 2 f (1 - f), however many
 // subjects share the work; the alarm is raised at kGroupRaised and ends at kGroupEnded.
-// People differ too, so it asks for a look and changes no weight.
+// People differ too, so the alarm asks for a look and changes no weight. What does is the
+// excess l: the likeness less kExcessDeviations standard errors and less kGroupEnded, the
+// likeness that people may have. Of words that are correlated by l within a subject the
+// nth adds (1 - l) / (1 + (n - 1) l)^2 to what is known, so repeating oneself buys next to
+// nothing while a group does so, and a first word counts as ever.
 //
 // The book is part of the fold's state. The commit thread keeps a copy, folded from the
 // same events, because weights are given before an event is written.
@@ -60,6 +64,8 @@ inline constexpr double kGroupRaised = 0.25;
 inline constexpr double kGroupEnded = 0.12;
 inline constexpr double kGroupDeviations = 5;
 inline constexpr double kGroupRows = 150;
+inline constexpr double kExcessDeviations = 2;
+inline constexpr double kExcessMost = 0.9;
 
 struct SubjectCount {
   SubjectHash subject;
@@ -142,9 +148,13 @@ double TrustOf(const SubjectRecord& record);
 double TrustOf(const SubjectBook& book, SubjectHash subject);
 // Mean likeness within subjects, about [-1, 3]; 0 before there is any.
 double LikenessOf(const SubjectTotals& totals);
+// l: [0, kExcessMost]; 0 before kGroupRows ratings that could resemble another.
+double ExcessLikeness(const SubjectTotals& totals);
 
 // Adds `weight` of one word at `time`. `subject` 0: to N alone.
 void CountSubject(SubjectTable& table, SubjectHash subject, double weight, const TimeWeight& time);
+// n as of `now`, never too small.
+double SubjectWords(const SubjectTable& table, SubjectHash subject, const TimeWeight& now);
 // min(1, (.05 N + 5) / (n + 1)) as of `now`.
 double SubjectCap(const SubjectTable& table, SubjectHash subject, const TimeWeight& now);
 

@@ -73,6 +73,11 @@ Result<ExclusionReport> FakePorts::ExcludeSubject(const Caller& caller, const st
   Keep(caller, "exclude " + subject + " " + tenant);
   return ExclusionReport{"0x0123456789abcdef", 12, false};
 }
+Result<InclusionReport> FakePorts::IncludeSubject(const Caller& caller, const std::string& subject,
+                                                  const std::string& tenant) {
+  Keep(caller, "include " + subject + " " + tenant);
+  return InclusionReport{"0x0123456789abcdef", 3};
+}
 
 namespace {
 

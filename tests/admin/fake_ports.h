@@ -29,6 +29,8 @@ class FakePorts final : public Ports {
   Result<Acknowledgement> GiveGold(const Caller& caller, const std::string& decision, double value,
                                    std::uint32_t revision) override;
   Result<UndoReport> Undo(const Caller& caller) override;
+  Result<InclusionReport> IncludeSubject(const Caller& caller, const std::string& subject,
+                                         const std::string& tenant) override;
   Result<ExclusionReport> ExcludeSubject(const Caller& caller, const std::string& subject,
                                          const std::string& tenant) override;
 

@@ -89,7 +89,7 @@ const std::map<std::string, std::string>& GoodBodies() {
       {"GoldRequest", R"({"decision":"00112233445566778899aabbccddeeff","value":0.5})"},
       {"RolloutRequest", R"({"mode":"canary","share":0.25,"incumbent":"alpha"})"},
       {"WhatIfRequest", R"({"weights":{"quality":1,"cost":0},"epsilon":0.1,"events":1000})"},
-      {"ExcludeRequest", R"({"subject":"alice","tenant":"shop"})"},
+      {"SubjectRequest", R"({"subject":"alice","tenant":"shop"})"},
       {"LearningRequest", R"({"frozen":true})"},
       {"Nothing", "{}"}};
   return bodies;

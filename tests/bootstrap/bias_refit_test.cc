@@ -119,8 +119,14 @@ TEST(BiasRefit, OneModelConstantRatingsAndCertainGoldAreTakenAsTheyAre) {
   const auto constant = FitBias(rows, kClusters, {});
   ASSERT_TRUE(constant.ok());
   for (const double bias : constant->clusters) EXPECT_TRUE(bias > 0 && bias <= 1) << bias;
-  for (RefitRow& row : rows) row.gold_probability = std::isnan(row.gold) ? 0 : 1;
-  EXPECT_TRUE(FitBias(rows, kClusters, {}).ok());
+  // Asked for with certainty, or although the log says that it never was: both stand for themselves.
+  for (const double probability : {1.0, 0.0}) {
+    std::vector<RefitRow> certain = MakeRows({});
+    for (RefitRow& row : certain) row.gold_probability = probability;
+    const auto refit = FitBias(certain, kClusters, {});
+    ASSERT_TRUE(refit.ok()) << probability;
+    EXPECT_NEAR(Gap(*refit), .25, .12) << probability;
+  }
 }
 
 TEST(BiasRefit, RefusesLogsThatSayNothing) {

@@ -119,6 +119,22 @@ double Slope(const std::vector<std::pair<double, double>>& points) {
   return below > 0 ? above / below : 0;
 }
 
+// The highest point of each kPeakHours, with its time.
+std::vector<std::pair<double, double>> Peaks(const std::vector<std::pair<double, double>>& points) {
+  constexpr double kPeakHours = 5.0 / 60;
+  std::vector<std::pair<double, double>> peaks;
+  double end = 0;
+  for (const auto& point : points) {
+    if (peaks.empty() || point.first >= end) {
+      end = point.first + kPeakHours;
+      peaks.push_back(point);
+    } else if (point.second > peaks.back().second) {
+      peaks.back() = point;
+    }
+  }
+  return peaks;
+}
+
 bool HoldsText(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::stringstream whole;
@@ -174,6 +190,7 @@ void Watch(const SoakOptions& options, const Folder& folder, DaemonProcess& daem
     ::poll(nullptr, 0, 1000);
   }
   report->memory_mb_per_hour = Slope(memory);
+  report->peak_mb_per_hour = Slope(Peaks(memory));
 }
 
 void Audit(const Folder& folder, const Oracle& oracle, SoakReport* report) {
@@ -203,10 +220,11 @@ std::string SoakReport::Line() const {
   std::snprintf(line.data(), line.size(),
                 "{\"minutes\": %.1f, \"routes\": %llu, \"acknowledged\": %llu, \"lost\": %llu, \"doubled\": %llu, "
                 "\"replay_equal\": %s, \"generations\": %u, \"memory_mb\": %.1f, \"memory_mb_per_hour\": %.2f, "
+                "\"peak_mb_per_hour\": %.2f, "
                 "\"descriptors\": [%lld, %lld], \"table_files\": [%lld, %lld], \"text_found\": %s, \"sound\": %s}",
                 minutes, static_cast<unsigned long long>(routes), static_cast<unsigned long long>(acknowledged),
                 static_cast<unsigned long long>(lost), static_cast<unsigned long long>(doubled),
-                replay_equal ? "true" : "false", generations, memory_mb, memory_mb_per_hour,
+                replay_equal ? "true" : "false", generations, memory_mb, memory_mb_per_hour, peak_mb_per_hour,
                 static_cast<long long>(descriptors_least), static_cast<long long>(descriptors_most),
                 static_cast<long long>(table_files_least), static_cast<long long>(table_files_most),
                 text_found ? "true" : "false", fault.empty() ? "true" : "false");

@@ -151,10 +151,37 @@ TEST_F(Operator, AnExcludedSubjectCountsNoMoreAndASlipOfThePenExcludesNobody) {
   EXPECT_EQ(status["subjects"]["excluded"], 1);
   EXPECT_EQ(status["not_folded"], 6);
   EXPECT_EQ(Post("/v1/subjects/exclude", {{"subject", excluded["subject"]}})["before"], true) << "by its hash";
-  const json refused = Post("/v1/undo", json::object(), 412);
-  EXPECT_NE(refused["detail"].get<std::string>().find("for good"), std::string::npos) << refused;
   EXPECT_EQ(Http(folder_.File("h.sock"), "POST", "/v1/subjects/exclude", alice.dump()).status, 403);
   EXPECT_EQ(StopAndExport("SubjectExcluded").size(), 1u);
+}
+
+TEST_F(Operator, AnExclusionIsTakenBackByIncludeOrUndoAndWhatWasSaidMeanwhileStaysOut) {
+  Start(BasicConfig(folder_));
+  const std::string tenant = std::to_string(::getuid());
+  const json alice = {{"subject", "alice"}, {"tenant", tenant}};
+  const auto not_folded = [&] { return Ask("GET", "/status", {}, 200)["not_folded"]; };
+  Rate(4, "alice");
+  EXPECT_EQ(Post("/v1/subjects/include", alice, 412)["reason"], "not_excluded");
+  EXPECT_EQ(Post("/v1/subjects/include", {{"subject", "alice"}}, 400)["reason"], "no_tenant");
+  EXPECT_EQ(Post("/v1/subjects/include", {{"subject", ""}, {"tenant", tenant}}, 400)["reason"], "no_tenant");
+  EXPECT_EQ(Http(folder_.File("h.sock"), "POST", "/v1/subjects/include", alice.dump()).status, 403);
+  Post("/v1/subjects/exclude", alice);
+  Rate(3, "alice");
+  EXPECT_EQ(not_folded(), 6);
+  const json included = Post("/v1/subjects/include", alice);
+  EXPECT_EQ(included["missed"], 6);
+  Rate(2, "alice");
+  EXPECT_EQ(not_folded(), 6) << "what came after it counts, what came before stays out";
+  EXPECT_EQ(Ask("GET", "/status", {}, 200)["subjects"]["excluded"], 0);
+  EXPECT_EQ(Post("/v1/subjects/include", alice, 412)["reason"], "not_excluded");
+
+  EXPECT_NE(Post("/v1/undo")["undone"].get<std::string>().find("included again"), std::string::npos);
+  EXPECT_EQ(Ask("GET", "/status", {}, 200)["subjects"]["excluded"], 1);
+  const json undone = Post("/v1/undo");
+  EXPECT_NE(undone["undone"].get<std::string>().find("was excluded"), std::string::npos) << undone;
+  EXPECT_NE(undone["now"].get<std::string>().find("stays out"), std::string::npos) << undone;
+  EXPECT_EQ(Ask("GET", "/status", {}, 200)["subjects"]["excluded"], 0);
+  EXPECT_EQ(StopAndExport("SubjectIncluded").size(), 2u);
 }
 
 TEST_F(Operator, TheStoreIsCompactedWhileTheDaemonServesAndItsEndStopsThat) {

@@ -109,6 +109,7 @@ class Document(unittest.TestCase):
             ("POST", "/v1/learning", {"frozen": True}), ("POST", "/v1/undo", {}), ("POST", "/v1/compact", {}),
             ("POST", "/v1/rollout", {"mode": "canary", "share": 0.5, "incumbent": "large"}), ("POST", "/v1/rollout", {"mode": "full"}),
             ("POST", "/v1/refit", {"dry_run": True}), ("POST", "/v1/subjects/exclude", {"subject": "al", "tenant": str(os.getuid())}),
+            ("POST", "/v1/subjects/include", {"subject": "al", "tenant": str(os.getuid())}),
             ("POST", "/v1/bootstrap", {"table_path": self.table, "activate": False})]
         for row in self.rows:
             if row["method"] == "GET" and row["path"] not in ("/", "/ui/{file}", "/metrics"):

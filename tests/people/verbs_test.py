@@ -53,7 +53,7 @@ class Grammar(unittest.TestCase):
     def test_every_verb_has_an_example_that_names_it_and_json(self):
         names = {" ".join(words) for words, _ in self.verbs}
         self.assertGreater(len(names), 55)
-        for name in ("vote", "top", "gold next", "gold give", "rollout apprentice", "models probe", "refit", "exclude", "undo",
+        for name in ("vote", "top", "gold next", "gold give", "rollout apprentice", "models probe", "refit", "exclude", "include", "undo",
                      "whatif", "simulate", "config show", "bootstrap report", "state diff", "forget", "doctor", "manual"):
             self.assertIn(name, names)
         for words, page in self.verbs:
@@ -86,7 +86,7 @@ class Grammar(unittest.TestCase):
                  ["bootstrap", "status"], ["bootstrap", "run", "--table", "x.jsonl"], ["gold", "next"],
                  ["gold", "give", decision, "1"], ["explain", token], ["refit", "--dry-run"], ["rollout", "show"],
                  ["rollout", "full"], ["freeze"], ["resume"], ["undo"],
-                 ["exclude", "--subject", "alice", "--tenant", "shop"]]
+                 ["exclude", "--subject", "alice", "--tenant", "shop"], ["include", "--subject", "alice", "--tenant", "shop"]]
         for words in asked:
             done = self.pointsman(*words, "--json", POINTSMAN_SOCKET="/nowhere/r.sock", POINTSMAN_ADMIN_SOCKET="/nowhere/a.sock")
             self.assertEqual(done.returncode, 69, "%s: %s" % (words, done.stderr))

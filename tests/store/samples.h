@@ -234,7 +234,8 @@ inline std::vector<policy::Event> EventOfEachKind() {
                                    Refitted{.noise = {0.2, 0.01, 0.01, 0.1}, .response = {0.9}, .model_width = 0.04},
                                    RolloutChanged{{RolloutMode::kApprentice, 0.1, "large"}, "asked for"},
                                    FullSurface(context.bundle),
-                                   ModelProbed{ModelId{3}, {{context, 0.75}, {context, 0.25}}}};
+                                   ModelProbed{ModelId{3}, {{context, 0.75}, {context, 0.25}}},
+                                   SubjectIncluded{SubjectHash{5}}};
   std::vector<Event> events;
   for (auto& payload : payloads) {
     events.push_back({LogSeq{1000 + events.size()}, kNoonUs + 5, Origin::kOperator, 1000, std::move(payload)});

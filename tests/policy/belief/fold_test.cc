@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/exact_math.h"
+#include "policy/belief/state_codec.h"
 #include "tests/policy/belief/harness.h"
 
 namespace pointsman::policy {
@@ -304,6 +305,32 @@ TEST(Learner, AnExcludedSubjectCountsNoMoreButOthersOnTheSameAnswerDo) {
   EXPECT_EQ(cell.patterns.at(0b001).rows, 1u);
   EXPECT_EQ(cell.patterns.at(0b010).rows, 1u);
   EXPECT_FALSE(cell.patterns.contains(0b011)) << "the excluded subject's rating is not in it";
+}
+
+TEST(Learner, AnIncludedSubjectCountsAgainFromHereOnAndWhatItSaidMeanwhileStaysOut) {
+  Harness world;
+  Open(world);
+  for (std::uint32_t id = 1; id <= 4; ++id) world.Decide(id, 1, {{1, 1}}, .7);
+  world.Add(SubjectExcluded{SubjectHash{66}});
+  ASSERT_EQ(world.Report(1, 1, 0, 0, 66), Code::kOk);
+  ASSERT_EQ(world.Report(2, 1, 0, 0, 66), Code::kOk);
+  world.Add(SubjectIncluded{SubjectHash{66}});
+  world.Add(SubjectIncluded{SubjectHash{77}});  // nobody had excluded it: nothing happens
+  EXPECT_TRUE(world.learner->state().excluded.empty());
+  EXPECT_TRUE(world.learner->state().subjects.excluded.empty());
+  EXPECT_FALSE(world.Rows().contains(ExcludedRow(SubjectHash{66})));
+  ASSERT_EQ(world.Report(3, 1, 1, 0, 66), Code::kOk);
+  const Cell& cell = CellAt(world, 1, 1);
+  EXPECT_EQ(cell.patterns.at(0b010).rows, 1u);
+  ASSERT_EQ(world.Report(1, 0, 1), Code::kOk);
+  ASSERT_EQ(world.Report(2, 1, 1, 1, 66), Code::kOk);
+  EXPECT_EQ(cell.patterns.at(0b001).rows, 1u) << "gold on such an answer counts, the rating beside it does not";
+  EXPECT_EQ(cell.patterns.at(0b010).rows, 1u) << "nor does its revision";
+  EXPECT_EQ(world.learner->state().counters.not_folded, 2u);
+
+  auto again = Learner::Create(world.bundles, world.history, State{}).value();
+  for (const Event& event : world.history.events) ASSERT_TRUE(again->Learn(event).ok());
+  EXPECT_EQ(Harness::RowsOf(again->state()), world.Rows());
 }
 
 TEST(Learner, AfterACellResetOnlyNewChannelsOfOldRowsEnterTheCell) {

@@ -144,10 +144,18 @@ TEST(Generations, FrozenAndExcludedFeedbackStaysOutOfTheNewCells) {
   house.Add(LearningSwitched{false});
   house.Add(SubjectExcluded{SubjectHash{5}});
   ASSERT_EQ(house.Report(3, 1, 1, 0, 5), Code::kOk);
+  const auto rows = [&house] {
+    std::uint32_t sum = 0;
+    for (const auto& [key, cell] : house.cells()) sum += cell.patterns.begin()->second.rows;
+    return sum;
+  };
   house.Activate(2, 1);
-  std::uint32_t rows = 0;
-  for (const auto& [key, cell] : house.cells()) rows += cell.patterns.begin()->second.rows;
-  EXPECT_EQ(rows, 2u) << "one row in two cells";
+  EXPECT_EQ(rows(), 2u) << "one row in two cells";
+  house.Add(SubjectIncluded{SubjectHash{5}});
+  ASSERT_EQ(house.Report(4, 1, 1, 0, 5), Code::kOk);
+  EXPECT_EQ(rows(), 4u);
+  house.Activate(3, 1);
+  EXPECT_EQ(rows(), 4u) << "folded again, what was said in between stays out";
   ASSERT_EQ(house.Report(2, 0, 1), Code::kOk);
   EXPECT_TRUE(house.cells().at({ModelId{3}, ClusterId{1}}).patterns.contains(0b011));
 }

@@ -338,6 +338,28 @@ TEST_F(Raters, AGroupThatAlwaysSaysTheSameRaisesTheAlarmHoweverManyShareTheWork)
   }
 }
 
+TEST_F(Raters, WhileAGroupSaysTheSameARepeatedWordWeighsLittleAndAFirstOneAsEver) {
+  Crowd(world, .3, 4, 2000, 6);
+  SubjectBook book = Book();
+  const double likeness = ExcessLikeness(book.totals);
+  EXPECT_NEAR(likeness, .42 - kGroupEnded, .15);
+  const DecisionContext& context = world.Context(1'000'001);
+  const std::int64_t now_us = world.learner->state().now_us;
+  const TimeWeight now = MakeTimeWeight(now_us, kHalfLife);
+  const SubjectTable& table = book.tables.at({ModelId{1}, ClusterId{1}});
+  const double words = CountOf(table, Subject(1), now);
+  const double repeated = 1 + words * likeness / (1 - likeness);
+  const double capped = SubjectCap(table, Subject(1), now);
+  EXPECT_NEAR(SubjectScales(book).Weigh(context, 1, Subject(1), now_us), capped / (repeated * repeated), 1e-12);
+  EXPECT_LT(SubjectScales(book).Weigh(context, 1, Subject(1), now_us), capped / 100);
+  EXPECT_EQ(SubjectScales(book).Weigh(context, 1, Subject(77'777), now_us), SubjectCap(table, Subject(77'777), now));
+
+  book.totals.sum = book.totals.rows * kGroupEnded;  // people differ as much
+  EXPECT_EQ(SubjectScales(book).Weigh(context, 1, Subject(1), now_us), capped);
+  book.totals.rows = book.totals.sum = book.totals.squares = kGroupRows - 1;
+  EXPECT_EQ(ExcessLikeness(book.totals), 0) << "too few";
+}
+
 TEST_F(Raters, TheAlarmEndsWhenTheGroupIsExcludedAndItsWordsAreNotHeardAnyMore) {
   ASSERT_TRUE(Crowd(world, .3, 1, 2000, 6).alarm);
   world.Add(SubjectExcluded{Subject(1)});
@@ -347,6 +369,11 @@ TEST_F(Raters, TheAlarmEndsWhenTheGroupIsExcludedAndItsWordsAreNotHeardAnyMore) 
   Rate(1, 0);
   EXPECT_EQ(Book().totals.named, named);
   EXPECT_EQ(Book().totals.alarms, 1u);
+  const double counted = Book().tables.begin()->second.all;
+  world.Add(SubjectIncluded{Subject(1)});
+  Rate(1, 0);
+  EXPECT_EQ(Book().totals.named, named + 1) << "it is heard again";
+  EXPECT_GT(Book().tables.begin()->second.all, counted) << "and was counted all the while";
 }
 
 TEST_F(Raters, WatchesABoundedNumberOfSubjectsAndKeepsThoseWhoSpeak) {

@@ -360,6 +360,10 @@ TEST(OffPolicy, LeavesRetractedExcludedAndUnaskedGoldOut) {
   const auto after = JudgeLog(log.events, {});
   ASSERT_TRUE(after.ok());
   EXPECT_EQ(after->answered, before->answered - 2);
+  log.events.push_back({.seq = {}, .payload = SubjectIncluded{.subject = SubjectHash{77}}});
+  const auto included = JudgeLog(log.events, {});
+  ASSERT_TRUE(included.ok());
+  EXPECT_EQ(included->answered, before->answered - 1) << "who is included again is believed again";
 }
 
 }  // namespace
