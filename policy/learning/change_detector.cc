@@ -27,12 +27,13 @@ std::uint64_t Reports(const State& state) {
   return reports;
 }
 
-// What the value is compared with, but for what is usual: the prediction; or, where the
-// source has a surface, the prior with it. That stands still, while a prediction moves with
-// what is learnt of the level, which the source's bias then makes up for.
+// What the value is compared with, but for what is usual. Gold: the prediction. A source:
+// the prior, with its surface where it has one. That stands still, while a prediction
+// follows the ratings, by half of a loss and more, and hides it from them.
 double Expected(const State& state, const DecisionContext& context, std::uint8_t channel, const LiveRow& row) {
+  if (channel == 0) return context.predicted_quality;
   const auto at = state.surfaces.find(channel);
-  if (at == state.surfaces.end() || at->second.clusters.empty()) return context.predicted_quality;
+  if (at == state.surfaces.end() || at->second.clusters.empty()) return row.prior;
   return row.prior + BiasAt(at->second, context.model, row.clusters);
 }
 
@@ -166,6 +167,11 @@ int AddToCusum(Cusum& cusum, double zeta, double allowance, double threshold) {
   const int direction = cusum.up > threshold ? 1 : cusum.down > threshold ? -1 : 0;
   if (direction != 0) cusum = Cusum{};
   return direction;
+}
+
+void BeginGeneration(ModelWatch& watch) {
+  watch.changed = false;
+  for (std::size_t c = 1; c < watch.channels.size(); ++c) watch.channels[c] = ChannelWatch{};
 }
 
 void WatchForChange(State& state, const RowChanged& change, const LiveRow& row, LogSeq seq, std::int64_t at_us) {

@@ -2,7 +2,7 @@
 //
 // Source: spec online_learner 5, trouter_bandits 3.6. Two-sided CUSUMs, a fast one with
 // allowance .25 and a slow one with .1, run on
-//   zeta = (value - prediction logged with the decision - usual difference) / sd,
+//   zeta = (value - what it is compared with - usual difference) / sd,
 //   sd^2 = predicted variance + r(1 - r) for channels of 0 and 1, + the channel's
 //          noise variance for graded ones.
 // The fast threshold is 20 (one false alarm in about 160,000 reports; a shift of half a
@@ -10,11 +10,11 @@
 // and each costs more than a late alarm: decisions/0016). The slow threshold is 60 (a
 // shift of a quarter, which the fast one never finds, after about 400): it is what a
 // large loss leaves in a source that sees quality badly. Gold is compared with the
-// prediction itself; a rating source has a bias, so its usual difference for the model is
-// the mean of its earlier residuals, and it says nothing before there are kUsualRows of
-// them. A source with a bias surface (learning/bias_surface.h) is compared with the prior
-// and the surface instead of the prediction: a prediction moves as the level is learnt,
-// and that would look like change.
+// prediction logged with the decision. A rating source is compared with the prior, and
+// with its bias surface where it has one (learning/bias_surface.h): they stand still,
+// while a prediction follows the ratings and hides a loss from them (decisions/0029). Its
+// usual difference for the model is the mean of its earlier residuals, and it says nothing
+// before there are kUsualRows of them.
 //
 // Who drifted, model or rater, only gold can tell. Where none is given, a source's fast
 // sum alone counts. Where any is, a source is a reason to look, and gold the witness: a
@@ -71,5 +71,9 @@ int AddToCusum(Cusum& cusum, double zeta, double allowance = kCusumAllowance, do
 // Looks at a report that said something new about a row. Called before the row is
 // folded. `row` gives the live cells.
 void WatchForChange(State& state, const RowChanged& change, const LiveRow& row, LogSeq seq, std::int64_t at_us);
+
+// A generation begins: the model is what the new bundle says, and what sources usually
+// differ by was a difference from the old prior.
+void BeginGeneration(ModelWatch& watch);
 
 }  // namespace pointsman::policy

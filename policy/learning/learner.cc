@@ -304,7 +304,7 @@ Status FoldingLearner::RefoldEvent(State& folded, const RefoldPlan& plan, const 
     folded.excluded.erase(included->subject);
   } else if (const auto* activated = std::get_if<GenerationActivated>(&event.payload)) {
     in_force = activated->bundle;
-    for (auto& [model, watch] : folded.watches) watch.changed = false;
+    for (auto& [model, watch] : folded.watches) BeginGeneration(watch);
   } else if (const auto* reset = std::get_if<CellReset>(&event.payload)) {
     // A reset names a cluster of the bundle that was live then; it has no
     // meaning in another one.
@@ -413,8 +413,7 @@ Status FoldingLearner::Apply(const Event& event, const GenerationActivated& acti
   state_.bundle = activated.bundle;
   // The new bundle describes the models as they are now.
   for (auto& [model, watch] : state_.watches) {
-    if (!watch.changed) continue;
-    watch.changed = false;
+    BeginGeneration(watch);
     Mark(WatchRow(model));
   }
   // Their clusters go with the bundle; the versions stay.

@@ -1,6 +1,7 @@
 // Change detection, pacing, health and the choice of widths, through the fold.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/unit_draw.h"
@@ -116,6 +117,38 @@ TEST(Change, ALossThatRatingsShowFaintlyIsFoundAndBlamedOnTheModel) {
   const auto snapshot = world.Publish();
   const double fall = snapshot->models.at(0).mean[0] - snapshot->models.at(1).mean[0];
   EXPECT_LT(fall, -.05) << "against what nobody plays";
+}
+
+// decisions/0029: what is predicted follows the ratings down, and a comparison with it would
+// leave them next to nothing to tell.
+TEST(Change, ALossThatThePredictionFollowsIsFoundAllTheSame) {
+  Watched world(1);
+  double predicted = .6;
+  const auto play = [&](double quality, double rating) {
+    for (int i = 0; i < 30; ++i) i == 0 ? world.Label(1, predicted, quality) : world.Rate(1, predicted, rating);
+  };
+  for (int round = 0; round < 20; ++round) play(.6, .65);
+  ASSERT_EQ(world.learner->state().counters.alarms, 0U);
+  int rounds = 0;
+  for (; world.learner->state().counters.alarms == 0 && rounds < 60; ++rounds) {
+    predicted = std::max(.5, predicted - .02);  // ratings fall by .15, of which .1 is soon expected
+    play(.25, .5);
+  }
+  EXPECT_LT(rounds, 40);
+}
+
+// What a source usually differs by is a difference from the prior of one bundle.
+TEST(Change, AGenerationBeginsWithoutWhatWasUsualUnderTheLast) {
+  Watched world(1);
+  world.AddBundle(PlainBundle(2, {{"model1", .6}}));
+  world.Label(1, .6, .6);
+  for (int i = 0; i < 150; ++i) world.Rate(1, .6, .6);
+  const auto watch = [&]() -> const ModelWatch& { return world.learner->state().watches.at(ModelId{1}); };
+  ASSERT_EQ(watch().channels[1].rows, 150U);
+  world.Activate(1, 1);
+  EXPECT_EQ(watch().channels[1].rows, 0U);
+  EXPECT_EQ(watch().channels[1].sum, 0);
+  EXPECT_EQ(watch().channels[1].slow.up + watch().channels[1].slow.down, 0);
 }
 
 // decisions/0016: who drifted, model or rater, only gold can tell.
