@@ -20,7 +20,6 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -28,9 +27,8 @@
 #include <thread>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/unit_draw.h"
-#include "bench/floors.h"
+#include "bench/latencies.h"
 #include "store/codec.h"
 #include "store/keys.h"
 #include "tests/end_to_end/daemon_process.h"
@@ -52,17 +50,9 @@ struct Arguments {
 
 constexpr std::int64_t kRatesApart = 5'000'000;  // nanoseconds
 
-const SystemClock clock_of_all;
-std::int64_t Now() { return clock_of_all.MonotonicNanos(); }
-
 std::atomic<bool> failed{false};
 void Fail(const std::string& what) {
   if (!failed.exchange(true)) std::fprintf(stderr, "compact_bench: %s\n", what.c_str());
-}
-
-void SleepUntil(std::int64_t nanos) {
-  const timespec at{nanos / 1'000'000'000, nanos % 1'000'000'000};
-  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr);
 }
 
 void Sleep(double seconds) { SleepUntil(Now() + static_cast<std::int64_t>(seconds * 1e9)); }
@@ -75,7 +65,7 @@ void Fill(const std::string& directory, std::uint64_t bytes) {
   SplitMix64 random(1);
   std::vector<Result<store::Receipt>> outcomes;
   std::vector<store::Request> requests;
-  const std::int64_t now_us = clock_of_all.WallMicros();
+  const std::int64_t now_us = SystemClock().WallMicros();
   for (std::uint64_t number = 0; !failed;) {
     requests.clear();
     for (int i = 0; i < 1024; ++i) {
@@ -127,22 +117,6 @@ class BareWriter {
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
   std::uint64_t next_ = 0;
 };
-
-struct Latencies {
-  std::vector<std::int64_t> route, feedback, bare;  // nanoseconds
-  void Add(const Latencies& other) {
-    route.insert(route.end(), other.route.begin(), other.route.end());
-    feedback.insert(feedback.end(), other.feedback.begin(), other.feedback.end());
-    bare.insert(bare.end(), other.bare.begin(), other.bare.end());
-  }
-};
-
-double Micros(std::vector<std::int64_t> nanos, double share) {
-  if (nanos.empty()) return 0;
-  const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(nanos.size() - 1));
-  std::nth_element(nanos.begin(), nanos.begin() + at, nanos.end());
-  return static_cast<double>(nanos[static_cast<std::size_t>(at)]) * 1e-3;
-}
 
 wire::Route SomeRoute() {
   wire::Route route;
@@ -238,12 +212,6 @@ class Churn {
   double seconds_ = 0;
   std::thread thread_;
 };
-
-void Row(std::string_view key, double value, double floor = 0) {
-  fmt::print("{{\"key\":\"{}\",\"value\":{:.4g},\"floor\":{:.4g},\"ratio\":{:.4g}}}\n", key, value, floor,
-             floor > 0 ? value / floor : 0);
-  std::fflush(stdout);
-}
 
 int Measure(const Arguments& arguments) {
   const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path();

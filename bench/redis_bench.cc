@@ -25,8 +25,8 @@
 #include <thread>
 #include <vector>
 
-#include "base/clock.h"
 #include "bench/floors.h"
+#include "bench/latencies.h"
 #include "tests/end_to_end/daemon_process.h"
 
 namespace pointsman::bench {
@@ -44,9 +44,6 @@ struct Arguments {
   int rounds = 7;
   double seconds = 1;
 };
-
-const SystemClock clock_of_all;
-std::int64_t Now() { return clock_of_all.MonotonicNanos(); }
 
 std::atomic<bool> failed{false};
 void Fail(const std::string& what) {

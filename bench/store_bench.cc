@@ -34,6 +34,7 @@
 #include "base/clock.h"
 #include "base/unit_draw.h"
 #include "bench/floors.h"
+#include "bench/latencies.h"
 #include "policy/choice/decide.h"
 #include "policy/learning/learner.h"
 #include "store/bundle_file.h"
@@ -46,6 +47,8 @@
 
 namespace pointsman::store {
 namespace {
+
+using bench::Row;
 
 struct Arguments {
   int rounds = 7;
@@ -63,12 +66,6 @@ void Expect(const Outcome& outcome) {
   if (outcome.ok()) return;
   std::fprintf(stderr, "store_bench: %s\n", outcome.error().message.c_str());
   failed = true;
-}
-
-void Row(std::string_view key, double value, double floor = 0) {
-  fmt::print("{{\"key\":\"{}\",\"value\":{:.4g},\"floor\":{:.4g},\"ratio\":{:.4g}}}\n", key, value, floor,
-             floor > 0 ? value / floor : 0);
-  std::fflush(stdout);
 }
 
 // Runs `work(client, until_nanos)` on `clients` threads; returns how often a second

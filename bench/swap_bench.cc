@@ -28,8 +28,8 @@
 #include <thread>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/unit_draw.h"
+#include "bench/latencies.h"
 #include "tests/end_to_end/daemon_process.h"
 
 namespace pointsman::bench {
@@ -49,10 +49,6 @@ struct Arguments {
   int models = 20;
   double seconds = 5;
 };
-
-const SystemClock clock_of_all;
-
-std::int64_t Now() { return clock_of_all.MonotonicNanos(); }
 
 // Twelve words, most of them of one topic.
 std::string TextOf(int topic, SplitMix64& random) {
@@ -153,21 +149,6 @@ void Warm(const DaemonProcess& daemon, std::uint64_t decisions, std::uint64_t se
   }
 }
 
-struct Latencies {
-  std::vector<std::int64_t> route, feedback;  // nanoseconds
-  void Take(Latencies&& other) {
-    route.insert(route.end(), other.route.begin(), other.route.end());
-    feedback.insert(feedback.end(), other.feedback.begin(), other.feedback.end());
-  }
-};
-
-double Micros(std::vector<std::int64_t> nanos, double share) {
-  if (nanos.empty()) return 0;
-  const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(nanos.size() - 1));
-  std::nth_element(nanos.begin(), nanos.begin() + at, nanos.end());
-  return static_cast<double>(nanos[static_cast<std::size_t>(at)]) * 1e-3;
-}
-
 // Requests a second of kClients that ask again at once.
 double Capacity(const DaemonProcess& daemon, double seconds) {
   std::atomic<std::uint64_t> done{0};
@@ -184,11 +165,6 @@ double Capacity(const DaemonProcess& daemon, double seconds) {
   }
   clients.clear();
   return static_cast<double>(done.load()) / seconds;
-}
-
-void SleepUntil(std::int64_t nanos) {
-  const timespec at{nanos / 1'000'000'000, nanos % 1'000'000'000};
-  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr);
 }
 
 // Open-loop traffic of `rate` requests a second until `stop`.
@@ -224,7 +200,7 @@ class Traffic {
       own.route.push_back(Now() - due);
     }
     const std::lock_guard lock(mutex_);
-    all_.Take(std::move(own));
+    all_.Add(own);
   }
   void Rate() {
     auto client = daemon_.Connect();
@@ -246,7 +222,7 @@ class Traffic {
       own.feedback.push_back(Now() - start);
     }
     const std::lock_guard lock(mutex_);
-    all_.Take(std::move(own));
+    all_.Add(own);
   }
 
   const DaemonProcess& daemon_;
@@ -260,12 +236,6 @@ Latencies Quiet(const DaemonProcess& daemon, double rate, double seconds) {
   Traffic traffic(daemon, rate);
   SleepUntil(Now() + static_cast<std::int64_t>(seconds * 1e9));
   return traffic.End();
-}
-
-void Row(std::string_view key, double value, double floor = 0) {
-  fmt::print("{{\"key\":\"{}\",\"value\":{:.4g},\"floor\":{:.4g},\"ratio\":{:.4g}}}\n", key, value, floor,
-             floor > 0 ? value / floor : 0);
-  std::fflush(stdout);
 }
 
 int Measure(const Arguments& arguments) {
@@ -294,7 +264,7 @@ int Measure(const Arguments& arguments) {
     const double swapped = AwaitBootstrap(daemon);
     const double took = static_cast<double>(Now() - start) * 1e-9;
     const Latencies busy = traffic.End();
-    quiet.Take(Quiet(daemon, rate, arguments.seconds));
+    quiet.Add(Quiet(daemon, rate, arguments.seconds));
     refold = std::max(refold, swapped);
     longest = std::max(longest, Micros(busy.route, 1) * 1e-3);
     std::printf(
