@@ -2,6 +2,7 @@
 
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -100,9 +101,37 @@ Result<BackupList> ReadList(const std::string& folder) {
   return list;
 }
 
-// Copies what belongs to a store from `from` into `folder`.
-Result<std::map<std::string, FileMark>> CopyAll(const std::string& from, NewFolder* folder) {
+// What `progress` is to be told during a part of the work.
+Progress PartOf(const Progress& progress, double begin, double end) {
+  if (!progress) return {};
+  return
+      [&progress, begin, end](double share, std::string_view stage) { progress(begin + share * (end - begin), stage); };
+}
+
+// Tells how much of `bytes` is copied.
+class CopyTold {
+ public:
+  CopyTold(const Progress& progress, std::uint64_t bytes)
+      : progress_(progress), bytes_(std::max<std::uint64_t>(bytes, 1)) {
+    Add(0);
+  }
+  void Add(std::uint64_t bytes) {
+    done_ += bytes;
+    const double share = static_cast<double>(done_) / static_cast<double>(bytes_);
+    if (progress_) progress_(std::min(share, 1.0), "copying the files");
+  }
+
+ private:
+  const Progress progress_;
+  const std::uint64_t bytes_;
+  std::uint64_t done_ = 0;
+};
+
+// Copies what belongs to a store from `from` into `folder`; about `bytes`.
+Result<std::map<std::string, FileMark>> CopyAll(const std::string& from, NewFolder* folder, std::uint64_t bytes = 0,
+                                                const Progress& progress = {}) {
   std::map<std::string, FileMark> marks;
+  CopyTold told(progress, bytes);
   std::error_code error;
   for (fs::directory_iterator it(from, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
@@ -110,6 +139,7 @@ Result<std::map<std::string, FileMark>> CopyAll(const std::string& from, NewFold
     const auto mark = folder->Copy(it->path().string(), name);
     if (!mark.ok()) return mark.error();
     marks[name] = mark.value();
+    told.Add(mark->bytes);
   }
   if (error) return FileError("list", from, error.value());
   return marks;
@@ -204,18 +234,21 @@ Status NoteRepair(const std::string& folder, std::int64_t now_us, const Repaired
 
 }  // namespace
 
-Result<CareReport> CheckStore(const std::string& directory) {
+Result<CareReport> CheckStore(const std::string& directory, const Progress& progress) {
+  constexpr double kShareOfWalk = .8;
   CareReport report;
   {
     const auto store = OpenRocksStoreReadOnly(directory);
     if (!store.ok()) return store.error();
-    if (const Status sound = (*store)->Check(); !sound.ok()) return sound.error();
+    const Status sound = (*store)->CheckTelling(PartOf(progress, 0, kShareOfWalk));
+    if (!sound.ok()) return sound.error();
     report.last_seq = (*store)->LastSeq();
   }
   const auto lock = DirectoryLock::Acquire(directory, /*exclusive=*/false);
   if (!lock.ok()) return lock.error();
   const auto database = Database::Open(directory, StoreOptions{}.write_buffer_bytes, Database::Mode::kReadOnly);
   if (!database.ok()) return database.error();
+  if (progress) progress(kShareOfWalk, "verifying the table files");
   const rocksdb::Status verified = (*database)->VerifyChecksum();
   if (!verified.ok()) return RocksError(verified, "verify the table files");
   std::error_code error;
@@ -227,8 +260,8 @@ Result<CareReport> CheckStore(const std::string& directory) {
   return report;
 }
 
-Result<CareReport> BackUpStore(const std::string& directory, const std::string& to) {
-  auto report = CheckStore(directory);
+Result<CareReport> BackUpStore(const std::string& directory, const std::string& to, const Progress& progress) {
+  auto report = CheckStore(directory, PartOf(progress, 0, .5));
   if (!report.ok()) return report;
   const auto lock = DirectoryLock::Acquire(directory, /*exclusive=*/false);
   if (!lock.ok()) return lock.error();
@@ -240,10 +273,9 @@ Result<CareReport> BackUpStore(const std::string& directory, const std::string& 
   }
   auto folder = NewFolder::Make(to);
   if (!folder.ok()) return folder.error();
-  const auto marks = CopyAll(directory, &*folder);
+  const auto marks = CopyAll(directory, &*folder, report->bytes, PartOf(progress, .5, 1));
   if (!marks.ok()) return marks.error();
-  const Status listed =
-      WriteFileAtomically(folder->path() + "/" + kListName, ListText(*marks, report->last_seq), 0600);
+  const Status listed = WriteFileAtomically(folder->path() + "/" + kListName, ListText(*marks, report->last_seq), 0600);
   if (!listed.ok()) return listed.error();
   if (const Status finished = folder->Finish(); !finished.ok()) return finished.error();
   report->files = marks->size();
@@ -251,19 +283,22 @@ Result<CareReport> BackUpStore(const std::string& directory, const std::string& 
   return report;
 }
 
-Result<Restored> RestoreStore(const std::string& from, const std::string& directory, bool accept_rollback) {
+Result<Restored> RestoreStore(const std::string& from, const std::string& directory, bool accept_rollback,
+                              const Progress& progress) {
   const auto list = ReadList(from);
   if (!list.ok()) return list.error();
   auto folder = NewFolder::Make(directory + ".restored");
   if (!folder.ok()) return folder.error();
+  CopyTold told(PartOf(progress, 0, .5), BytesOf(list->files));
   for (const auto& [name, wanted] : list->files) {
     std::error_code error;
     if (!fs::is_regular_file(from + "/" + name, error)) return DamagedBackup(name + " is missing");
     const auto copied = folder->Copy(from + "/" + name, name);
     if (!copied.ok()) return copied.error();
     if (copied.value() != wanted) return DamagedBackup(name + " is not what was backed up");
+    told.Add(copied->bytes);
   }
-  const auto sound = CheckStore(folder->path());
+  const auto sound = CheckStore(folder->path(), PartOf(progress, .5, 1));
   if (!sound.ok()) return sound.error();
   Restored restored;
   restored.report = sound.value();

@@ -6,6 +6,8 @@
 // ("<place>.partial"), synced file by file, and renamed when they are whole; a
 // partial folder left by a crash is removed by the next try.
 //
+// `progress` is told after each file or 65,536 events.
+//
 // Threads: one at a time on one folder. Files are read and written with plain calls,
 // in pieces of 1 MiB. Common errors: BUSY store_locked (stop the daemon first);
 // CONFLICT exists (the place is taken); UNAVAILABLE storage_full, storage_io.
@@ -16,6 +18,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "store/store.h"
 
 namespace pointsman::store {
 
@@ -27,12 +30,12 @@ struct CareReport {
 
 // Everything that can be checked: RocksDB's own checksums of all table files, then
 // Store::Check. Errors: DATA_LOSS with the place; NOT_FOUND no_store.
-Result<CareReport> CheckStore(const std::string& directory);
+Result<CareReport> CheckStore(const std::string& directory, const Progress& progress = {});
 
 // Copies the store, its keys and the high-water file into the new folder `to`, with
 // a list of names, sizes and checksums ("backup.list"). The store is checked first,
 // so a damaged one gives no backup. The copy holds the keys: keep it as safe.
-Result<CareReport> BackUpStore(const std::string& directory, const std::string& to);
+Result<CareReport> BackUpStore(const std::string& directory, const std::string& to, const Progress& progress = {});
 
 // Makes the store `directory` out of the backup `from`, after comparing every file
 // with the list. A folder that holds a store already is refused, but for
@@ -44,7 +47,8 @@ struct Restored {
   CareReport report;
   std::string set_aside;  // where the old store went; empty: there was none
 };
-Result<Restored> RestoreStore(const std::string& from, const std::string& directory, bool accept_rollback);
+Result<Restored> RestoreStore(const std::string& from, const std::string& directory, bool accept_rollback,
+                              const Progress& progress = {});
 
 // Makes a store that opens, in the new folder `to`, out of a damaged one: keeps the
 // events before the first damage (RocksDB's point-in-time recovery) and says what is
@@ -52,8 +56,8 @@ Result<Restored> RestoreStore(const std::string& from, const std::string& direct
 // Errors: DATA_LOSS when the rest does not fit together either: restore a backup.
 struct Repaired {
   CareReport report;
-  LogSeq kept;              // the last event that was kept
-  LogSeq acknowledged;      // the last one that was synced before; 0: unknown
+  LogSeq kept;          // the last event that was kept
+  LogSeq acknowledged;  // the last one that was synced before; 0: unknown
   std::uint64_t lost_acknowledged = 0;
   bool state_dropped = false;  // the checkpoint lay after the damage; it is folded anew
 };

@@ -15,6 +15,7 @@ struct CheckedParts {
   LogSeq dropped_up_to;  // the log is dense from the next event on
   // Visits every row of an open decision. Errors: DATA_LOSS.
   std::function<Status(const std::function<Status(const policy::DecisionRow&)>&)> visit_rows;
+  Progress progress;
 };
 
 // Density and stamps of the log; open decisions against the log; the checkpoint

@@ -149,8 +149,9 @@ class MemoryStore final : public Store, private CommittedRows {
     return position_.last_seq;
   }
 
-  Status Check() const override {
+  Status CheckTelling(const Progress& progress) const override {
     CheckedParts parts;
+    parts.progress = progress;
     std::vector<policy::DecisionRow> rows;
     {
       const std::shared_lock<std::shared_mutex> guard(mutex_);

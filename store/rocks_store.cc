@@ -374,12 +374,13 @@ StoreStatistics RocksStore::Statistics() const {
   return statistics;
 }
 
-Status RocksStore::Check() const {
+Status RocksStore::CheckTelling(const Progress& progress) const {
   const auto position = ReadPosition(database_);
   if (!position.ok()) return position.error();
   CheckedParts parts;
   parts.position = *position;
   parts.dropped_up_to = dropped_up_to();
+  parts.progress = progress;
   parts.visit_rows = [this](const std::function<Status(const policy::DecisionRow&)>& visit) -> Status {
     const auto it = database_.Scan(Family::kDecisions);
     for (it->SeekToFirst(); it->Valid(); it->Next()) {

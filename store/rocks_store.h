@@ -68,7 +68,7 @@ class RocksStore final : public Store, private CommittedRows {
   Status Compact(std::atomic<bool>& stop) const override;
   StoreStatistics Statistics() const override;
   LogSeq LastSeq() const override { return LogSeq{last_seq_.load()}; }
-  Status Check() const override;
+  Status CheckTelling(const Progress& progress) const override;
 
   // Reads what recovery starts from. Errors: DATA_LOSS.
   static Result<LogPosition> ReadPosition(const Database& database);

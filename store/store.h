@@ -46,6 +46,10 @@ enum class Durability : std::uint8_t {
   kSynced = 2,   // synced: survives power loss
 };
 
+// Told now and then by work that takes long: the share of it that is done, in [0,1], and
+// what it does now. On the thread that works; may be empty.
+using Progress = std::function<void(double share, std::string_view stage)>;
+
 // What may be asked of the log. Reports are attributed to their decision inside
 // Commit; a payload is appended as it is.
 using Submission = std::variant<policy::DecisionMade, policy::FeedbackReport, policy::OutcomeReport,
@@ -140,7 +144,8 @@ class Store : public policy::BundleCatalogue, public policy::History {
   virtual LogSeq LastSeq() const { return Statistics().last_seq; }
   // Walks everything: density, checksums, rows against hash, decisions against
   // log. Errors: DATA_LOSS with the place.
-  virtual Status Check() const = 0;
+  Status Check() const { return CheckTelling({}); }
+  virtual Status CheckTelling(const Progress& progress) const = 0;
 };
 
 // XOR over all state rows of xxh3(key, value): equal iff the states are equal,

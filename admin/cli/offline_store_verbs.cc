@@ -33,8 +33,23 @@ void PrintReport(Context& context, const std::string& what, const store::CareRep
               << Fixed(static_cast<double>(report.bytes) / 1e6, 1) << " MB\n";
 }
 
+// A line on stderr that goes with the store's work and ends with the object.
+class Told {
+ public:
+  explicit Told(Context& context) : line_(context.err, context.err_is_terminal) {}
+  ~Told() { line_.Finish(); }
+  Told(const Told&) = delete;
+  Told& operator=(const Told&) = delete;
+  store::Progress Teller() {
+    return [this](double share, std::string_view stage) { line_.Show(share, stage); };
+  }
+
+ private:
+  Progress line_;
+};
+
 Exit Check(Context& context, const std::string& directory) {
-  const auto checked = store::CheckStore(directory);
+  const auto checked = store::CheckStore(directory, Told(context).Teller());
   if (!checked.ok()) return context.Fail(checked.error());
   if (context.json) return context.Print(ReportJson(checked.value()));
   PrintReport(context, Printable(directory) + " is sound", checked.value());
@@ -42,7 +57,7 @@ Exit Check(Context& context, const std::string& directory) {
 }
 
 Exit BackUp(Context& context, const std::string& directory, const std::string& to) {
-  const auto done = store::BackUpStore(directory, to);
+  const auto done = store::BackUpStore(directory, to, Told(context).Teller());
   if (!done.ok()) return context.Fail(done.error());
   if (context.json) return context.Print(ReportJson(done.value()));
   PrintReport(context, Printable(to) + " is a backup", done.value());
@@ -51,7 +66,7 @@ Exit BackUp(Context& context, const std::string& directory, const std::string& t
 }
 
 Exit Restore(Context& context, const std::string& from, const std::string& directory, bool accept_rollback) {
-  const auto done = store::RestoreStore(from, directory, accept_rollback);
+  const auto done = store::RestoreStore(from, directory, accept_rollback, Told(context).Teller());
   if (!done.ok()) return context.Fail(done.error());
   if (context.json) {
     json report = ReportJson(done->report);

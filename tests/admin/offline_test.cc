@@ -99,6 +99,25 @@ TEST_F(Offline, ReplayOfAStoreWithAndWithoutACheckpointIsEqual) {
   EXPECT_EQ(std::stoull(report["state_hash"].get<std::string>(), nullptr, 16), hash);
 }
 
+TEST_F(Offline, CheckBackupAndRestoreSayOnStandardErrorHowFarTheyAre) {
+  CommitThreeEvents();
+  store_.reset();
+  const auto said = [this] {
+    std::ostringstream text;
+    text << std::ifstream(directory_ + "/err").rdbuf();
+    return text.str();
+  };
+  std::string out;
+  EXPECT_EQ(Run("check --json", &out), 0);
+  EXPECT_EQ(json::parse(out)["last_sequence"], 3);
+  EXPECT_THAT(said(), ::testing::HasSubstr("  0% reading the log\n"));
+  EXPECT_EQ(Run("backup --to " + directory_ + "/copy"), 0);
+  EXPECT_THAT(said(), ::testing::HasSubstr(" 50% copying the files\n"));
+  std::filesystem::remove_all(directory_ + "/store");
+  EXPECT_EQ(Run("restore --from " + directory_ + "/copy"), 0);
+  EXPECT_THAT(said(), ::testing::HasSubstr("verifying the table files\n"));
+}
+
 TEST_F(Offline, ReplayFindsAStoredStateThatIsNotTheFoldOfTheLog) {
   CommitThreeEvents();
   policy::State state = Folded();

@@ -1,11 +1,16 @@
 // Check, backup, restore and repair: what they promise about the files.
+#include "store/care.h"
+
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
+#include <string_view>
+#include <vector>
 
-#include "store/care.h"
 #include "store/folder_copy.h"
 #include "tests/store/samples.h"
 
@@ -83,6 +88,35 @@ TEST_F(Care, ABackupIsRestoredToTheSameLogAndTheOriginalIsUntouched) {
   const auto checked = CheckStore(scratch / "r");
   ASSERT_TRUE(checked.ok()) << checked.error().message;
   EXPECT_GT(checked->last_seq, backed->last_seq);
+}
+
+TEST_F(Care, CheckBackupAndRestoreTellHowFarTheyAreAndNeverGoBack) {
+  Fill(scratch / "s", 1, 5);
+  std::vector<double> shares;
+  std::set<std::string, std::less<>> stages;
+  const auto told_of = [&](const auto& work) {
+    shares.clear();
+    stages.clear();
+    const auto done = work([&](double share, std::string_view stage) {
+      shares.push_back(share);
+      stages.emplace(stage);
+    });
+    EXPECT_TRUE(done.ok());
+    EXPECT_TRUE(std::ranges::is_sorted(shares));
+    EXPECT_EQ(shares.front(), 0);
+    EXPECT_LE(shares.back(), 1);
+  };
+  const std::set<std::string, std::less<>> checking = {"reading the log", "comparing the open decisions",
+                                                       "comparing the state", "verifying the table files"};
+  auto copying = checking;
+  copying.insert("copying the files");
+  told_of([&](const Progress& told) { return CheckStore(scratch / "s", told); });
+  EXPECT_EQ(stages, checking);
+  told_of([&](const Progress& told) { return BackUpStore(scratch / "s", scratch / "b", told); });
+  EXPECT_EQ(stages, copying);
+  EXPECT_GT(shares.back(), .99) << "all bytes are copied at the end";
+  told_of([&](const Progress& told) { return RestoreStore(scratch / "b", scratch / "r", false, told); });
+  EXPECT_EQ(stages, copying);
 }
 
 TEST_F(Care, ABackupLeavesTheBootEpochOutSoThatTokensNeverRepeat) {

@@ -65,7 +65,7 @@ class FaultyStore final : public Store {
     return real_->Find(hash);
   }
   StoreStatistics Statistics() const override { return real_->Statistics(); }
-  Status Check() const override { return real_->Check(); }
+  Status CheckTelling(const Progress& progress) const override { return real_->CheckTelling(progress); }
 
  private:
   Error error_;
