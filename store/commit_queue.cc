@@ -83,6 +83,7 @@ struct CommitQueue::Impl {
 
   // Commit thread only.
   std::int64_t idle_since_nanos = 0;
+  LogSeq told;                    // the last event of which on_committed knows
   std::int64_t commit_nanos = 0;  // that the last commit with sync took
   int lonely_batches = 0;         // for which no company is waited for
   int lonely_next = 1;
@@ -106,6 +107,7 @@ struct CommitQueue::Impl {
   void Prepare(Batch& batch);
   void Answer(const Batch& batch, std::size_t index, const Error& why);
   void CommitBatch(Batch& batch);
+  void AfterCommit();
   void AppendTick();
   Status CommitRequests(const std::vector<Request>& requests, bool sync, std::vector<Result<Receipt>>* outcomes);
   void SetFatal(const Error& error);
@@ -166,6 +168,7 @@ bool CommitQueue::Impl::AwaitWork(Batch* batch, std::deque<Exclusive*>* jobs) {
 
 void CommitQueue::Impl::Run() {
   idle_since_nanos = clock.MonotonicNanos();
+  told = store.LastSeq();
   Batch batch;
   std::deque<Exclusive*> jobs;
   while (AwaitWork(&batch, &jobs)) {
@@ -214,19 +217,24 @@ void CommitQueue::Impl::RunExclusives(std::deque<Exclusive*> jobs) {
 Status CommitQueue::Impl::CommitRequests(const std::vector<Request>& requests, bool sync,
                                          std::vector<Result<Receipt>>* outcomes) {
   if (fatal) return Error{Code::kUnavailable, fatal->reason, fatal->message};
-  const LogSeq before = store.LastSeq();
-  const Status committed = store.Commit(requests, clock.WallMicros(), sync, outcomes);
+  const Status committed = store.CommitUnmarked(requests, clock.WallMicros(), sync, outcomes);
   if (!committed.ok()) {
     if (committed.error().reason != "storage_full") SetFatal(committed.error());
     return Error{Code::kUnavailable, committed.error().reason, committed.error().message};
   }
   ENSURE(outcomes->size() == requests.size(), "a commit has one outcome per request");
-  const LogSeq after = store.LastSeq();
-  if (after > before) {
-    idle_since_nanos = clock.MonotonicNanos();
-    if (hooks.on_committed) hooks.on_committed(after);
-  }
   return {};
+}
+
+// What nobody waits for, after the answers.
+void CommitQueue::Impl::AfterCommit() {
+  if (fatal) return;
+  if (const Status kept = store.KeepMark(); !kept.ok()) return SetFatal(kept.error());
+  const LogSeq last = store.LastSeq();
+  if (last == told) return;
+  told = last;
+  idle_since_nanos = clock.MonotonicNanos();
+  if (hooks.on_committed) hooks.on_committed(last);
 }
 
 void CommitQueue::Impl::Prepare(Batch& batch) {
@@ -261,6 +269,7 @@ void CommitQueue::Impl::CommitBatch(Batch& batch) {
       batch.done[i](outcomes[i], durability);
     }
   }
+  AfterCommit();
 }
 
 // Tells whoever wants to know that a request came to nothing.
@@ -280,6 +289,7 @@ void CommitQueue::Impl::AppendTick() {
   std::vector<Result<Receipt>> outcomes;
   // A full disk is met again by the next tick; everything else is fatal and told.
   static_cast<void>(CommitRequests(tick, /*sync=*/false, &outcomes));
+  AfterCommit();
 }
 
 void CommitQueue::Impl::SetFatal(const Error& error) {

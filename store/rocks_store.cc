@@ -131,6 +131,19 @@ Error RocksStore::Fail(const rocksdb::Status& status, const std::string& action)
 
 Status RocksStore::Commit(std::span<const Request> requests, std::int64_t now_us, bool sync,
                           std::vector<Result<Receipt>>* outcomes) {
+  Status done = CommitUnmarked(requests, now_us, sync, outcomes);
+  if (done.ok()) done = StoreHighWater();
+  if (!done.ok()) outcomes->clear();
+  return done;
+}
+
+Status RocksStore::KeepMark() {
+  if (const Status writable = CheckWritable(); !writable.ok()) return writable;
+  return StoreHighWater();
+}
+
+Status RocksStore::CommitUnmarked(std::span<const Request> requests, std::int64_t now_us, bool sync,
+                                  std::vector<Result<Receipt>>* outcomes) {
   outcomes->clear();
   if (const Status writable = CheckWritable(); !writable.ok()) return writable;
   Plan plan;
@@ -139,7 +152,6 @@ Status RocksStore::Commit(std::span<const Request> requests, std::int64_t now_us
   Status done = ResolveBatch(requests, now_us, limits, *this, position_, &plan, outcomes);
   if (done.ok() && !plan.events.empty()) done = WritePlan(plan);
   if (done.ok() && sync) done = SyncLog();
-  if (done.ok()) done = StoreHighWater();
   // Done, or there was no decision left that could expire.
   if (position_.expired_up_to >= expire_up_to_ || position_.expired_up_to == expired_before) expire_up_to_ = LogSeq{};
   if (!done.ok()) outcomes->clear();

@@ -53,6 +53,9 @@ class RocksStore final : public Store, private CommittedRows {
 
   Status Commit(std::span<const Request> requests, std::int64_t now_us, bool sync,
                 std::vector<Result<Receipt>>* outcomes) override;
+  Status CommitUnmarked(std::span<const Request> requests, std::int64_t now_us, bool sync,
+                        std::vector<Result<Receipt>>* outcomes) override;
+  Status KeepMark() override;
   Status ReadLog(LogSeq from, std::uint64_t limit,
                  const std::function<Status(const policy::Event&)>& visit) const override;
   Result<policy::DecisionRow> FindDecision(const DecisionId& id) const override;

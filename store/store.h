@@ -94,6 +94,15 @@ class Store : public policy::BundleCatalogue, public policy::History {
   virtual Status Commit(std::span<const Request> requests, std::int64_t now_us, bool sync,
                         std::vector<Result<Receipt>>* outcomes) = 0;
 
+  // The two halves of Commit, for who has somebody waiting: all of it but the high-water mark,
+  // which need not be kept before the answer: a mark that lags weakens the check for missing
+  // events and never the data. Errors: those of Commit.
+  virtual Status CommitUnmarked(std::span<const Request> requests, std::int64_t now_us, bool sync,
+                                std::vector<Result<Receipt>>* outcomes) {
+    return Commit(requests, now_us, sync, outcomes);
+  }
+  virtual Status KeepMark() { return {}; }
+
   // Visits events from `from` on, in order, at most `limit` (0: all).
   // Errors: DATA_LOSS (gap, checksum, iterator), OUT_OF_RANGE history_begins_later
   // (`from` is not after dropped_up_to), or the visitor's.

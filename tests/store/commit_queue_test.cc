@@ -44,7 +44,7 @@ class Answers {
 };
 
 // A store whose Commit fails on demand.
-class FaultyStore final : public Store {
+class FaultyStore : public Store {
  public:
   explicit FaultyStore(Error error) : error_(std::move(error)) {}
   std::atomic<bool> broken{true};
@@ -259,6 +259,55 @@ TEST(CommitQueue, AFailedStoreEndsAllWaitingAndLaterRequestsAndIsToldOnce) {
   EXPECT_EQ(answers.outcomes().size(), taken);
   for (const auto& outcome : answers.outcomes()) EXPECT_EQ(outcome.error().code, Code::kUnavailable);
   EXPECT_TRUE(queue.Statistics().failed);
+}
+
+// Writes down in which order things happen; keeping the mark may be made to fail.
+class MarkedStore final : public FaultyStore {
+ public:
+  explicit MarkedStore(std::vector<std::string>& order) : FaultyStore({}), order_(order) { broken = false; }
+  std::atomic<bool> mark_fails{false};
+  Status CommitUnmarked(std::span<const Request> requests, std::int64_t now_us, bool sync,
+                        std::vector<Result<Receipt>>* outcomes) override {
+    order_.emplace_back("commit");
+    return Commit(requests, now_us, sync, outcomes);
+  }
+  Status KeepMark() override {
+    order_.emplace_back("mark");
+    if (mark_fails) return MakeError(Code::kDataLoss, "store_failed", "the disk is gone");
+    return {};
+  }
+
+ private:
+  std::vector<std::string>& order_;
+};
+
+TEST(CommitQueue, AnswersBeforeTheHighWaterMarkIsKeptAndAnybodyElseIsTold) {
+  std::vector<std::string> order;  // of the commit thread, read when it is gone
+  MarkedStore store(order);
+  const ManualClock clock(kNoonUs);
+  {
+    CommitQueue queue(store, clock, {}, {[&](LogSeq) { order.emplace_back("told"); }, nullptr});
+    const auto answered = [&](const Result<Receipt>&, Durability) { order.emplace_back("answer"); };
+    ASSERT_TRUE(queue.Submit(Ask(DecisionOf(1)), true, answered).ok());
+  }
+  EXPECT_EQ(order, (std::vector<std::string>{"commit", "answer", "mark", "told"}));
+}
+
+TEST(CommitQueue, AMarkThatCannotBeKeptEndsWhatComesAfterItAndNotWhatWasSynced) {
+  std::vector<std::string> order;
+  MarkedStore store(order);
+  store.mark_fails = true;
+  const ManualClock clock(kNoonUs);
+  Answers answers;
+  std::atomic<int> fatal{0};
+  CommitQueue queue(store, clock, {}, {nullptr, [&](const Error&) { ++fatal; }});
+  ASSERT_TRUE(queue.Submit(Ask(DecisionOf(1)), true, answers.Taker()).ok());
+  ASSERT_TRUE(answers.WaitFor(1));
+  EXPECT_TRUE(answers.outcomes()[0].ok()) << "it is synced";
+  EXPECT_FALSE(queue.RunExclusive([](Store&) -> Status { return {}; }).ok());
+  EXPECT_EQ(queue.Submit(Ask(DecisionOf(2)), true, answers.Taker()).error().code, Code::kUnavailable);
+  queue.Stop();
+  EXPECT_EQ(fatal, 1);
 }
 
 TEST(CommitQueue, AFullDiskEndsOneBatchAndIsForgottenWhenThereIsRoom) {

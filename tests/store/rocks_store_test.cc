@@ -276,6 +276,28 @@ TEST_F(RocksFiles, AnUnsyncedTailThatIsCutIsCountedAndToldInTheLog) {
   EXPECT_EQ(Open()->Statistics().lost_unsynced, 0u) << "told once";
 }
 
+TEST_F(RocksFiles, KilledBeforeTheMarkOfASyncedCommitWasKeptHaveItAll) {
+  {
+    auto store = Open();
+    std::vector<Result<Receipt>> outcomes;
+    const std::vector<Request> first = {Ask(DecisionOf(1))};
+    const std::vector<Request> second = {Ask(DecisionOf(2))};
+    ASSERT_TRUE(store->Commit(first, kNoonUs, true, &outcomes).ok());
+    ASSERT_TRUE(store->CommitUnmarked(second, kNoonUs, true, &outcomes).ok());
+    EXPECT_EQ((*HighWaterFile::Read(scratch / "s"))->synced.value, 1u);
+    fs::copy(scratch / "s", scratch / "copy", fs::copy_options::recursive);
+    ASSERT_TRUE(store->KeepMark().ok());
+    EXPECT_EQ((*HighWaterFile::Read(scratch / "s"))->synced.value, 2u);
+  }
+  fs::remove_all(scratch / "s");
+  fs::rename(scratch / "copy", scratch / "s");
+  auto store = Open();
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->LastSeq().value, 2u);
+  EXPECT_EQ(store->Statistics().lost_unsynced, 0u);
+  EXPECT_TRUE(store->Check().ok());
+}
+
 TEST_F(RocksFiles, ATailCutBelowTheHighWaterMarkIsDataLossAndNothingIsTouched) {
   MakeKilledStore(20);
   const fs::path wal = NewestWal(scratch / "s");
