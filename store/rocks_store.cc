@@ -158,7 +158,8 @@ Status RocksStore::CommitUnmarked(std::span<const Request> requests, std::int64_
   return done;
 }
 
-Status RocksStore::WritePlan(const Plan& plan) {
+// Moves the rows out of `plan` once they are written.
+Status RocksStore::WritePlan(Plan& plan) {
   rocksdb::WriteBatch batch;
   std::uint64_t log_bytes = plan.after.log_bytes;
   for (const policy::Event& event : plan.events) {
@@ -192,6 +193,13 @@ Status RocksStore::WritePlan(const Plan& plan) {
   last_seq_ = position_.last_seq.value;
   open_decisions_ = position_.open_decisions;
   for (const policy::Event& event : plan.events) policy::FoldSubjects(subjects_, event, nullptr);
+  for (auto& [id, row] : plan.rows) {
+    if (row) {
+      recent_.Put(id, std::move(*row));
+    } else {
+      recent_.Erase(id);
+    }
+  }
   return {};
 }
 
@@ -259,6 +267,11 @@ Status RocksStore::VisitMade(LogSeq after, const std::function<bool(const MadeDe
   });
   if (!wanted) return {};
   return read;
+}
+
+Result<policy::DecisionRow> RocksStore::FindRow(const DecisionId& id) const {
+  if (const policy::DecisionRow* recent = recent_.Find(id)) return *recent;
+  return FindDecision(id);
 }
 
 Result<policy::DecisionRow> RocksStore::FindDecision(const DecisionId& id) const {

@@ -20,6 +20,7 @@
 #include "store/checkpoint.h"
 #include "store/high_water.h"
 #include "store/log_merger.h"
+#include "store/recent_rows.h"
 #include "store/resolver.h"
 #include "store/rocks_support.h"
 #include "store/store.h"
@@ -82,13 +83,14 @@ class RocksStore final : public Store, private CommittedRows {
   static Status Migrate(Database& database, std::uint32_t from);
 
  private:
-  Result<policy::DecisionRow> FindRow(const DecisionId& id) const override { return FindDecision(id); }
+  static constexpr std::size_t kRecentRows = 1024;  // below 1 MiB
+  Result<policy::DecisionRow> FindRow(const DecisionId& id) const override;
   Status VisitLeft(LogSeq before, bool lasting_only, const std::function<Status(const policy::Event&)>& visit) const;
   const policy::SubjectBook& Subjects() const override { return subjects_; }
   Status VisitMade(LogSeq after, const std::function<bool(const MadeDecision&)>& visit) const override;
 
   Status CheckWritable() const;
-  Status WritePlan(const Plan& plan);
+  Status WritePlan(Plan& plan);
   // Syncs the WAL when anything is not synced yet.
   Status SyncLog();
   Status StoreHighWater();
@@ -116,6 +118,7 @@ class RocksStore final : public Store, private CommittedRows {
   std::optional<BaseMark> base_;
   LogSeq expire_up_to_;  // decisions that must expire so that the log can shrink
   policy::SubjectBook subjects_;
+  RecentRows recent_{kRecentRows};
   bool failed_ = false;
 
   // Self-synchronised: what Statistics and ReadLog see.

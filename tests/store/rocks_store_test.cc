@@ -10,6 +10,7 @@
 #include <optional>
 #include <sstream>
 
+#include "base/unit_draw.h"
 #include "policy/learning/learner.h"
 #include "record.pb.h"
 #include "store/bundle_file.h"
@@ -296,6 +297,58 @@ TEST_F(RocksFiles, KilledBeforeTheMarkOfASyncedCommitWasKeptHaveItAll) {
   EXPECT_EQ(store->LastSeq().value, 2u);
   EXPECT_EQ(store->Statistics().lost_unsynced, 0u);
   EXPECT_TRUE(store->Check().ok());
+}
+
+// Rows that were written last are remembered decoded; nobody may notice.
+TEST_F(RocksFiles, GiveTheSameLogWhetherRowsAreRememberedOrReadAgain) {
+  constexpr std::uint64_t kRounds = 40;
+  constexpr std::uint64_t kDecisions = 1500;  // more than are remembered
+  const auto log_of = [&](const std::string& directory, bool reopened) {
+    StoreOptions options = Options();
+    options.directory = directory;
+    auto store = OpenRocksStore(options);
+    SplitMix64 random(7);
+    std::vector<Result<Receipt>> outcomes;
+    const auto commit = [&](const std::vector<Request>& requests) {
+      EXPECT_TRUE((*store)->Commit(requests, kNoonUs, false, &outcomes).ok());
+    };
+    commit(WorldRequests());
+    std::vector<Request> made;
+    for (std::uint64_t number = 1; number <= kDecisions; ++number) {
+      policy::DecisionMade one = FullDecision();
+      one.context.decision = IdOf(number);
+      one.expires_at_us = kNoonUs + kHourUs;
+      made.push_back(Ask(std::move(one)));
+    }
+    commit(made);
+    for (std::uint64_t round = 0; round < kRounds; ++round) {
+      if (reopened) {
+        store->reset();
+        store = OpenRocksStore(options);
+      }
+      std::vector<Request> reports;
+      for (int i = 0; i < 20; ++i) {
+        const std::uint64_t number = random.Below(4) == 0 ? 1 + random.Below(4) : 1 + random.Below(kDecisions);
+        reports.push_back(Ask(RatingOf(number, random.Unit(), 0, static_cast<std::uint32_t>(round))));
+        reports.push_back(Ask(OutcomeOf(number, static_cast<std::uint32_t>(random.Below(500)))));
+      }
+      commit(reports);
+    }
+    std::vector<std::string> events;
+    EXPECT_TRUE((*store)
+                    ->ReadLog(LogSeq{1}, 0,
+                              [&](const policy::Event& event) {
+                                events.push_back(EncodeEvent(event));
+                                return Status();
+                              })
+                    .ok());
+    EXPECT_TRUE((*store)->Check().ok());
+    return events;
+  };
+  const auto remembered = log_of(scratch / "a", false);
+  const auto read_again = log_of(scratch / "b", true);
+  ASSERT_GT(remembered.size(), kDecisions + kRounds * 10);
+  EXPECT_TRUE(remembered == read_again);
 }
 
 TEST_F(RocksFiles, ATailCutBelowTheHighWaterMarkIsDataLossAndNothingIsTouched) {
