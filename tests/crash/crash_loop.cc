@@ -25,9 +25,12 @@ constexpr std::size_t kSentAgainAfterRestart = 48;
 // sixteen writers that never rest would hold it up for seconds and grow the log meanwhile.
 constexpr int kBesideBootstrapMs = 40;
 
+// Passed by the bootstrap's own process; the daemon does not die there.
+bool IsInTheJob(std::string_view point) { return point.starts_with("daemon.job."); }
+
 // Passed by a bootstrap and its activation only.
 bool NeedsBootstrap(std::string_view point) {
-  return point.starts_with("store.bundle.") || point.starts_with("daemon.activate.") ||
+  return IsInTheJob(point) || point.starts_with("store.bundle.") || point.starts_with("daemon.activate.") ||
          point.starts_with("daemon.gate.");
 }
 
@@ -241,7 +244,11 @@ class Loop {
       if (NeedsBootstrap(options_.point)) pause_ms = kBesideBootstrapMs;
       std::ofstream(armed) << "now\n";
       if (bootstrap) start_bootstrap();
-      if (!Eventually([&] { return daemon.Ended(); })) Fault("the fault point was not passed");
+      if (IsInTheJob(options_.point)) {
+        AwaitDeadJob(daemon);
+      } else if (!Eventually([&] { return daemon.Ended(); })) {
+        Fault("the fault point was not passed");
+      }
       daemon.Kill(SIGKILL);
     }
     for (std::thread& thread : threads) thread.join();
@@ -250,6 +257,19 @@ class Loop {
       oracle_.Merge(std::move(writer->oracle()));
     }
     report_.acknowledged += acknowledged.load();
+  }
+
+  // The job dies alone: nothing goes live, and the daemon says what happened.
+  void AwaitDeadJob(const DaemonProcess& daemon) {
+    const auto report = [&] { return Http(daemon.admin_path(), "GET", "/v1/bootstrap").body; };
+    if (!Eventually([&] { return report().find("\"failed\"") != std::string::npos; })) {
+      return Fault("the job does not fail: " + report());
+    }
+    auto client = daemon.Connect();
+    if (!client.ok()) return Fault("no connection: " + client.failure().message);
+    const auto status = client->Call(wire::Status());
+    if (!status.ok()) return Fault("no status: " + status.failure().message);
+    if (status->generation() != generation_) Fault("a dead job's bundle went live");
   }
 
   // Until a generation that was not there at the start of this life is live.

@@ -4,8 +4,8 @@
 //   crash_loop --calls ERRNO [--first N] [--step K] [--runs N]
 //   crash_loop --soak MINUTES [--rate ROUTES_A_SECOND]
 //
-// --point and --points (all of kFaultPoints, N kills each) need a build with fault
-// points. Progress goes to standard error; the last line of standard output is
+// --point and --points (all of kFaultPoints and kJobFaultPoints, N kills each) need a build
+// with fault points. Progress goes to standard error; the last line of standard output is
 //   {"kills", "acknowledged", "lost", "doubled", "replay_equal"}
 // --calls runs the loop of fail_loop.h instead and ends with that loop's line, --soak
 // that of soak.h.
@@ -41,6 +41,7 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
     const std::string_view flag(argv[i]);
     if (flag == "--points") {
       arguments->points.assign(kFaultPoints.begin(), kFaultPoints.end());
+      arguments->points.insert(arguments->points.end(), kJobFaultPoints.begin(), kJobFaultPoints.end());
       continue;
     }
     if (++i == argc) return false;

@@ -17,6 +17,14 @@ inline constexpr std::array kFaultPoints = {
     "daemon.gate.judged",
 };
 
+// Of the bootstrap's own process: it dies, the daemon lives on and says so.
+inline constexpr std::array kJobFaultPoints = {
+    "daemon.job.started",
+    "daemon.job.bought",
+    "daemon.job.fitting",
+    "daemon.job.fitted",
+};
+
 // Those that the store's own crash tests pass (tests/crash/store_crash_test.cc,
 // tests/store/retention_test.cc).
 inline constexpr std::array kStoreFaultPoints = {

@@ -38,12 +38,8 @@ TEST(Crash, NothingAcknowledgedIsLostOrDoubledBySigkillUnderLoad) {
 TEST(FaultPoints, OfStoreAndDaemonAreAllDiedAt) {
   const char* source = std::getenv("POINTSMAN_SOURCE");
   if (source == nullptr) GTEST_SKIP() << "POINTSMAN_SOURCE names the source tree";
-  // The bootstrap's own process is stopped and cancelled there, by daemon_test.
   std::set<std::string> known(kFaultPoints.begin(), kFaultPoints.end());
-  known.insert("daemon.job.started");
-  for (const char* killed : {"bought", "fitting", "fitted"}) {
-    known.insert(std::string("daemon.job.") + killed);  // BootstrapPlan kills there
-  }
+  known.insert(kJobFaultPoints.begin(), kJobFaultPoints.end());
   known.insert(kStoreFaultPoints.begin(), kStoreFaultPoints.end());
   const std::regex point("FAULT_POINT\\(\"([a-z_.]+)\"\\)");
   std::set<std::string> found;
@@ -99,11 +95,14 @@ TEST_P(CrashAt, WhatWasAcknowledgedStays) {
   ExpectSound(RunCrashLoop(options), options);
 }
 
-INSTANTIATE_TEST_SUITE_P(Places, CrashAt, ::testing::ValuesIn(kFaultPoints), [](const auto& place) {
+std::string NameOf(const ::testing::TestParamInfo<const char*>& place) {
   std::string name = place.param;
   for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
   return name;
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(Places, CrashAt, ::testing::ValuesIn(kFaultPoints), NameOf);
+INSTANTIATE_TEST_SUITE_P(PlacesInTheJob, CrashAt, ::testing::ValuesIn(kJobFaultPoints), NameOf);
 #endif
 
 }  // namespace

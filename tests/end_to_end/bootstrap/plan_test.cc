@@ -89,24 +89,50 @@ std::string BytesOf(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+struct KillAt {
+  std::string point;
+  int passings = 1;  // it dies at this one
+  int rounds = 1;
+};
+using KillPlan = std::vector<KillAt>;
+
+// POINTSMAN_KILLS: so many at each point, instead of a few.
+KillPlan Kills() {
+  const char* asked = std::getenv("POINTSMAN_KILLS");
+  const int many = asked == nullptr ? 0 : std::atoi(asked);
+  // All answers together must last for all kills.
+  const auto while_buying = [&](const char* point, int passings) {
+    return KillAt{point, many > 0 ? 3 : passings, many > 0 ? many : 7};
+  };
+  const auto after = [&](const char* point, int passings) { return KillAt{point, passings, many > 0 ? many : 3}; };
+  return {while_buying("bootstrap.call_log.after_sync", 23),
+          while_buying("bootstrap.call_log.before_write", 29),
+          while_buying("bootstrap.chat.answered", 31),
+          after("daemon.job.bought", 1),
+          after("daemon.job.fitting", 1),
+          after("daemon.job.fitting", 4),
+          after("daemon.job.fitted", 1)};
+}
+
 // The job is killed after every so many answers, from the first check to the last
 // label, in between the stages and inside the fit; each run goes on where the last one died.
 TEST(BootstrapPlan, KilledAnywhereGoesOnAndPaysForNothingTwice) {
   Folder folder;
   LlmServer server(StandIn(true));
   std::ofstream(folder.File("p.toml")) << PlanText(server);
+  const KillPlan plan = Kills();
   int kills = 0;
-  for (const char* point : {"bootstrap.call_log.after_sync=kill@23", "bootstrap.call_log.before_write=kill@29",
-                            "bootstrap.chat.answered=kill@31", "daemon.job.bought=kill@1", "daemon.job.fitting=kill@1",
-                            "daemon.job.fitting=kill@4", "daemon.job.fitted=kill@1"}) {
-    const int rounds = std::string(point).starts_with("daemon.") ? 3 : 7;
+  int wanted = 0;
+  for (const auto& [point, passings, rounds] : plan) {
+    const std::string fault = point + "=kill@" + std::to_string(passings);
+    wanted += rounds;
     for (int i = 0; i < rounds; ++i) {
-      const Ran ran = RunProgram("pointsmand", JobArguments(folder), {kKey[0], {"POINTSMAN_FAULT", point}});
+      const Ran ran = RunProgram("pointsmand", JobArguments(folder), {kKey[0], {"POINTSMAN_FAULT", fault}});
       kills += ran.exit > 128 ? 1 : 0;
       EXPECT_FALSE(std::filesystem::exists(folder.File("out.bundle"))) << "a killed job leaves no bundle";
     }
   }
-  EXPECT_EQ(kills, 33);
+  EXPECT_EQ(kills, wanted);
   const Ran last = RunProgram("pointsmand", JobArguments(folder), kKey);
   ASSERT_EQ(last.exit, 0) << last.out;
   EXPECT_EQ(server.counts().paid_twice, 0U);
