@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/fault_point.h"
-#include "base/unit_draw.h"
+#include "daemon/job_gate_gold.h"
 #include "policy/belief/posterior.h"
 #include "policy/learning/learner.h"
 #include "policy/learning/row_translation.h"
@@ -20,8 +20,6 @@
 namespace pointsman::daemon {
 namespace {
 
-constexpr std::uint64_t kHeldBackSeed = 0x67617465;  // "gate"
-constexpr std::uint64_t kHeldBackShare = 5;
 constexpr double kErrors = 2;  // standard errors that a verdict needs
 // In squared error. A new generation starts with its bundle's widths, which costs a
 // little until they are learnt; many labels make that significant.
@@ -69,23 +67,6 @@ class BlindHistory final : public policy::History {
   const store::Store& store_;
 };
 
-struct Kept {
-  policy::DecisionContext context;
-  double gold = 0;
-};
-using KeptGold = std::map<DecisionId, Kept>;
-
-void Keep(const policy::Event& event, KeptGold* kept) {
-  if (const auto* gold = std::get_if<policy::GoldGiven>(&event.payload)) {
-    if (!HeldBack(gold->context.decision)) return;
-    for (const policy::ChannelValue& value : gold->after) {
-      if (value.channel == kGoldChannel) (*kept)[gold->context.decision] = {gold->context, value.value};
-    }
-  } else if (const auto* retracted = std::get_if<policy::Retracted>(&event.payload)) {
-    if (retracted->channel == kGoldChannel) kept->erase(retracted->context.decision);
-  }
-}
-
 struct Prediction {
   double quality = 0;
   double prior = 0;
@@ -103,7 +84,7 @@ Result<std::vector<std::optional<Prediction>>> PredictKept(policy::Learner& lear
   std::map<std::uint32_t, const policy::ModelView*> views;
   for (const policy::ModelView& view : snapshot->models) views[view.model.id.value] = &view;
   std::vector<std::optional<Prediction>> predictions;
-  for (const auto& [decision, one] : kept) {
+  for (const auto& [decision, one] : kept.labels()) {
     const auto view = views.find(one.context.model.value);
     if (view == views.end()) {
       predictions.emplace_back();
@@ -154,7 +135,7 @@ GateVerdict Compare(const KeptGold& kept, const std::vector<std::optional<Predic
   std::vector<double> priors;
   std::vector<double> golds;
   std::size_t i = 0;
-  for (const auto& [decision, one] : kept) {
+  for (const auto& [decision, one] : kept.labels()) {
     const auto& a = live[i];
     const auto& b = next[i++];
     if (!a || !b) continue;
@@ -181,8 +162,6 @@ GateVerdict Compare(const KeptGold& kept, const std::vector<std::optional<Predic
 }
 
 }  // namespace
-
-bool HeldBack(const DecisionId& decision) { return Mix(decision.bytes, kHeldBackSeed) % kHeldBackShare == 0; }
 
 std::string GateVerdict::Text() const {
   if (gold < kGateGoldMin) {
@@ -229,13 +208,14 @@ Result<GateVerdict> JudgeBundle(const store::Store& store, const BundleHash& can
   std::int64_t at_us = 0;
   const Status folded = store.ReadLog(LogSeq{1}, last.value, [&](const policy::Event& event) -> Status {
     FAULT_POINT("daemon.gate.folding");
-    Keep(event, &kept);
+    kept.See(event);
     at_us = event.at_us;
     (*learner)->mutable_state().dirty_rows.clear();  // no checkpoint will ask for them
     return (*learner)->Learn(Blinded(event));
   });
   if (!folded.ok()) return folded.error();
-  if (kept.size() < kGateGoldMin) return JudgeWithoutGold(store, (*learner)->state(), candidate, kept.size());
+  const std::size_t labels = kept.labels().size();
+  if (labels < kGateGoldMin) return JudgeWithoutGold(store, (*learner)->state(), candidate, labels);
   const auto live = PredictKept(**learner, store, kept);
   if (!live.ok()) return live.error();
   policy::Event activation;

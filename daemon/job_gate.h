@@ -1,7 +1,7 @@
 // The gate: may this bundle go live? Judged on gold that it has not seen.
 //
 // The log is folded once more without the gold of every fifth decision (by a hash of
-// its id); the live and the new bundle predict that gold. `worse`: the new one's
+// its id); the live and the new bundle predict that gold (the latest kGateGoldMax labels). `worse`: the new one's
 // squared error is larger by more than two standard errors and by .0025. `contradicted`:
 // where its prior expects more, gold finds less (the slope of gold on the prior is below
 // zero by more than two standard errors), as with labels upside down. `insufficient`:
@@ -36,9 +36,6 @@ struct GateVerdict {
   bool refused() const { return verdict != "pass" && verdict != "insufficient"; }
   std::string Text() const;  // one line, for people and the audit trail
 };
-
-// True for decisions whose gold is kept back.
-bool HeldBack(const DecisionId& decision);
 
 // `candidate` is stored. Errors: of the log, the bundles and the fold.
 Result<GateVerdict> JudgeBundle(const store::Store& store, const BundleHash& candidate);
