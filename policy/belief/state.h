@@ -136,20 +136,28 @@ struct HeldPreference {
 // and later changes of its row are folded as if it were regular.
 inline constexpr std::size_t kIrregularRowsMax = std::size_t{1} << 17;
 
+// A number for either direction of a change.
+struct BothWays {
+  double up = 0;
+  double down = 0;
+  bool operator==(const BothWays&) const = default;
+};
 // What the change detector knows of one channel of one model
 // (learning/change_detector.h).
 struct ChannelWatch {
   Cusum cusum;
   Cusum slow;
   Cusum witness;           // of a source: gold's sums since its slow ones left zero
+  BothWays standing;       // of a source: predictions over the prior before its slow sums left zero
   std::uint64_t rows = 0;  // residuals in `sum`
   double sum = 0;          // of residuals: what is usual for a biased source
   bool centred = false;    // gold too is compared with what is usual: its judge changed
   bool operator==(const ChannelWatch&) const = default;
 };
-// Standard deviation of a model's level about its prior after it changed: far enough for
-// a loss of a third, whatever the bundle believed.
-inline constexpr double kChangedWidth = 0.2;
+// Standard deviation of a model's level about its prior after it changed: twice what all
+// models may share (.15 where nothing was labelled), so that a fall is the model's own
+// although nobody else is being played (decisions/0031).
+inline constexpr double kChangedWidth = 0.3;
 struct ModelWatch {
   std::array<ChannelWatch, kChannelsMax> channels{};
   std::uint64_t rows = 0;  // that had any channel
@@ -298,7 +306,7 @@ struct State {
 // Version of the fold and of the rows it leaves. It grows with every change by
 // which the same log gives other bytes: a checkpoint of another version is no
 // prefix of what the fold does now, so a store folds its log anew instead.
-inline constexpr std::uint8_t kFoldVersion = 9;
+inline constexpr std::uint8_t kFoldVersion = 10;
 
 // Visits every persisted row in ascending key order.
 void ForEachStateRow(const State& state,

@@ -56,7 +56,8 @@
 //                             f64 withheld, 4 x (f64 pairs, disagreement, u64 subject, f64 residual, u64 subject,
 //                             f64 residual), f64 rows, sum, squares, u8 alarm, u64 since, alarms
 //  'w' u32 model              watch: u8 V, 5 x (f64 up, down, slow up, slow down, witness up,
-//                             witness down, u64 rows, f64 sum, u8 centred), u64 rows, u8 changed
+//                             witness down, standing up, standing down, u64 rows, f64 sum, u8 centred),
+//                             u64 rows, u8 changed
 //  'x' u32 model              discounts: u8 V, u8 n, n x (u64 seq, i64 stamp, u8 halvings)
 //  'y'                        alarms: u8 V, u8 n, n x (u32 model, u8 cell, u32 cluster, u8 direction, u8 judge,
 //                             u64 seq, i64 at_us, u64 uses, u64 reports)

@@ -456,6 +456,8 @@ std::string EncodeWatch(const ModelWatch& watch) {
     out.F64(channel.slow.down);
     out.F64(channel.witness.up);
     out.F64(channel.witness.down);
+    out.F64(channel.standing.up);
+    out.F64(channel.standing.down);
     out.U64(channel.rows);
     out.F64(channel.sum);
     out.Bool(channel.centred);
@@ -474,6 +476,8 @@ void DecodeWatch(ByteReader& in, ModelWatch& watch) {
     channel.slow.down = in.F64();
     channel.witness.up = in.F64();
     channel.witness.down = in.F64();
+    channel.standing.up = in.F64();
+    channel.standing.down = in.F64();
     channel.rows = in.U64();
     channel.sum = in.F64();
     channel.centred = in.Bool();

@@ -103,29 +103,56 @@ void RaiseModelAlarm(State& state, Alarm alarm, std::uint8_t channel) {
   } else {
     ++state.counters.alarms;
     ModelWatch& watch = state.watches[alarm.model];
-    ForgetSums(watch);
+    // What is usual and what is predicted are of the model as it was.
+    for (ChannelWatch& forgotten : watch.channels) {
+      const bool centred = forgotten.centred;
+      forgotten = ChannelWatch{};
+      forgotten.centred = centred;
+    }
     watch.changed = true;
-    watch.channels[channel].rows = 0;
-    watch.channels[channel].sum = 0;
-    DiscountModel(state, alarm.model, {alarm.seq, alarm.at_us, kAlarmHalvings});
+    DiscountModel(state, alarm.model, {alarm.seq, alarm.at_us, kModelAlarmHalvings});
   }
   Remember(state, alarm);
+}
+
+// The further a source has moved, the less gold must have followed it.
+bool Witnessed(double source, double gold) {
+  return source >= kRestless && gold >= kWitnessAgrees && gold + kSourceShare * source >= kWitnessThreshold;
 }
 
 // A direction in which a source has begun to move and gold has followed it since; where
 // nobody gives gold, the source's own fast sum.
 int SourceAlarm(const State& state, const ChannelWatch& source) {
   if (state.counters.feedback[0] == 0) return DirectionOf(source.cusum, kCusumThreshold);
-  if (source.slow.up >= kRestless && source.witness.up >= kWitnessThreshold) return 1;
-  if (source.slow.down >= kRestless && source.witness.down >= kWitnessThreshold) return -1;
+  if (Witnessed(source.cusum.up, source.witness.up)) return 1;
+  if (Witnessed(source.cusum.down, source.witness.down)) return -1;
   return 0;
 }
 
-// A label of the model, for each source.
-void Witness(ModelWatch& watch, double zeta) {
+// A label of the model, for each source that has begun to move, against what was predicted
+// before it did. `surplus`: of the value over the prior.
+void Witness(const State& state, const DecisionContext& context, double prior, double surplus, ModelWatch& watch) {
+  const auto follow = [&](double standing, double sign, double& witness) {
+    const double zeta = sign * (surplus - standing) / Deviation(state, context, 0, prior + standing);
+    witness = Clip(witness + zeta - kCusumAllowance, kWitnessLeast, kWitnessMost);
+  };
   for (std::size_t c = 1; c < watch.channels.size(); ++c) {
-    Cusum& witness = watch.channels[c].witness;
-    AddBounded(witness, zeta, kCusumAllowance, kWitnessThreshold);
+    ChannelWatch& source = watch.channels[c];
+    if (source.slow.up > 0) follow(source.standing.up, 1, source.witness.up);
+    if (source.slow.down > 0) follow(source.standing.down, -1, source.witness.down);
+  }
+}
+
+// Follows what is predicted, in the directions in which the source does not move.
+void Stand(ChannelWatch& source, double above_prior) {
+  const double share = 1 / static_cast<double>(std::clamp<std::uint64_t>(source.rows, 1, kStandingRows));
+  if (source.slow.up == 0) {
+    source.standing.up += (above_prior - source.standing.up) * share;
+    source.witness.up = 0;
+  }
+  if (source.slow.down == 0) {
+    source.standing.down += (above_prior - source.standing.down) * share;
+    source.witness.down = 0;
   }
 }
 
@@ -152,7 +179,7 @@ void WatchCells(State& state, const Alarm& model_alarm, double zeta, const Clust
     alarm.cluster = membership.cluster;
     alarm.direction = static_cast<std::int8_t>(direction);
     ++state.counters.cell_alarms;
-    DiscountCell(state, key, {alarm.seq, alarm.at_us, kAlarmHalvings});
+    DiscountCell(state, key, {alarm.seq, alarm.at_us, kCellAlarmHalvings});
     Remember(state, alarm);
   }
 }
@@ -194,6 +221,7 @@ void WatchForChange(State& state, const RowChanged& change, const LiveRow& row, 
     ++seen.rows;
     seen.sum += residual;
   }
+  if (channel != 0) Stand(seen, change.context.predicted_quality - change.context.prior);
   if (!known) return;
   const double deviation = Deviation(state, change.context, channel, expected + usual);
   ++state.counters.residual_rows[channel];
@@ -209,14 +237,12 @@ void WatchForChange(State& state, const RowChanged& change, const LiveRow& row, 
   if (channel == 0) {
     const int fast = AddToCusum(seen.cusum, zeta);
     const int slow = AddToCusum(seen.slow, zeta, kSlowCusumAllowance, kSlowCusumThreshold);
-    Witness(watch, zeta);
+    Witness(state, change.context, row.prior, now->value - now->offset - usual - row.prior, watch);
     direction = GoldAlarm(state, watch, fast != 0 ? fast : slow);
   } else {
     // The sums wait at their bounds for gold.
     AddBounded(seen.cusum, zeta, kCusumAllowance, 2 * kCusumThreshold);
     AddBounded(seen.slow, zeta, kSlowCusumAllowance, kSlowCusumThreshold);
-    if (seen.slow.up == 0) seen.witness.up = kWitnessHeadStart;
-    if (seen.slow.down == 0) seen.witness.down = kWitnessHeadStart;
     direction = SourceAlarm(state, seen);
   }
   if (direction != 0) {

@@ -19,17 +19,25 @@
 // Who drifted, model or rater, only gold can tell. Where none is given, a source's fast
 // sum alone counts. Where any is, a source is a reason to look, and gold the witness: a
 // source's residuals wander with the mix of questions, so its slow sum leaves zero and
-// may stay at its bound for good. Gold's sum (allowance .25) starts at kWitnessHeadStart
-// whenever the source's slow sum of that direction is zero, and an alarm is raised when it
-// has reached kWitnessThreshold while the source's is at kRestless or more. So the first
-// five units after the source began to move are enough, for which pure noise has a chance
-// of one in twelve (exp(-2 * .25 * 5)); later it takes fifteen.
+// may stay at its bound for good. The witness is a sum of gold (allowance .25, between
+// kWitnessLeast and kWitnessMost) that begins at zero when the source's slow sum of that
+// direction leaves zero. It compares gold with what was predicted *before*: with the prior
+// and the mean surplus of predictions over it until then, for a prediction follows the
+// ratings down by half of a loss and would hide it from gold as well. An alarm needs
+//   source's fast sum >= kRestless, witness >= kWitnessAgrees, and
+//   witness + kSourceShare * source's fast sum >= kWitnessThreshold:
+// the further a source has moved, the fewer labels must follow it. A sum of 12 asks for 5
+// units of gold, which pure noise reaches in one case of twelve (exp(-2 * .25 * 5)); one of
+// 25, where a wandering source hardly ever gets, for 2.5. Gold that goes on as before falls
+// below zero, so that a source which moved for good without it asks for ever more
+// (decisions/0028, 0031).
 //
 // The sums of one cell hear gold alone: a source has another bias in every cell, which
 // would be taken for a change.
 //
-// On an alarm for a model: its evidence so far counts an eighth, and until the next
-// generation its level may move by kChangedWidth, whatever the bundle's widths say:
+// On an alarm for a model: its evidence so far counts a sixty-fourth, what is usual and
+// predicted for it is learnt anew, and until the next generation its level may move by
+// kChangedWidth, whatever the bundle's widths say:
 // they describe how well it was known before. Without that, a shift that all models
 // share and the bias of the source would explain the change away, because nobody else
 // is being played (decisions/0013). When half of the models with
@@ -53,14 +61,19 @@ inline constexpr double kCusumAllowance = 0.25;
 inline constexpr double kCusumThreshold = 20;
 inline constexpr double kSlowCusumAllowance = 0.1;
 inline constexpr double kSlowCusumThreshold = 60;
-inline constexpr double kRestless = kSlowCusumThreshold / 2;
-inline constexpr double kWitnessHeadStart = 10;
-inline constexpr double kWitnessThreshold = 15;
+inline constexpr double kRestless = 8;
+inline constexpr double kWitnessLeast = -10;
+inline constexpr double kWitnessMost = 8;
+inline constexpr double kWitnessAgrees = 2.5;
+inline constexpr double kWitnessThreshold = 7.5;
+inline constexpr double kSourceShare = 0.2;
+inline constexpr std::uint64_t kStandingRows = 300;  // that the mean surplus remembers
 inline constexpr std::uint32_t kUsualRows = 100;
 inline constexpr std::uint32_t kUsualRowsMost = 400;
 inline constexpr std::uint32_t kModelRows = 30;
 inline constexpr std::uint64_t kJudgeWindow = 200;
-inline constexpr std::uint8_t kAlarmHalvings = 3;  // evidence times 1/8
+inline constexpr std::uint8_t kModelAlarmHalvings = 6;  // evidence times 1/64
+inline constexpr std::uint8_t kCellAlarmHalvings = 3;   // evidence times 1/8
 // Alarms remembered for people, the latest.
 inline constexpr std::size_t kAlarmsMax = 64;
 

@@ -137,6 +137,50 @@ TEST(Change, ALossThatThePredictionFollowsIsFoundAllTheSame) {
   EXPECT_LT(rounds, 40);
 }
 
+// decisions/0031: gold too is compared with what was predicted before the source began to
+// move. Here the prediction has followed the whole loss, which gold's own sum never sees.
+TEST(Change, GoldIsHeldAgainstThePredictionFromBeforeTheSourceMoved) {
+  for (const bool lost : {false, true}) {
+    Watched world(1);
+    for (int round = 0; round < 20; ++round) {
+      world.Label(1, .6, .6);
+      for (int i = 0; i < 20; ++i) world.Rate(1, .6, .65);
+    }
+    ASSERT_EQ(world.learner->state().counters.alarms, 0U);
+    int labels = 0;
+    for (; world.learner->state().counters.alarms == 0 && labels < 25; ++labels) {
+      for (int i = 0; i < 20; ++i) world.Rate(1, .3, .42);
+      const bool right = lost ? labels % 4 == 2 : labels % 5 != 1 && labels % 5 != 3;  // a quarter, three fifths
+      world.Label(1, .3, right ? 1 : 0);
+    }
+    EXPECT_EQ(world.learner->state().counters.alarms, lost ? 1U : 0U);
+    if (!lost) continue;
+    EXPECT_LT(labels, 15);
+    const ModelWatch& watch = world.learner->state().watches.at(ModelId{1});
+    EXPECT_EQ(watch.channels[1].rows, 0U) << "what was usual is of the model as it was";
+    EXPECT_EQ(watch.channels[1].standing, BothWays{});
+  }
+}
+
+// decisions/0031: the further a source has moved, the fewer labels must follow it.
+TEST(Change, ASourceThatFallsFarNeedsFewerLabelsBesideIt) {
+  const auto labels_after = [](int ratings) {
+    Watched world(1);
+    world.Label(1, .6, 1);
+    for (int i = 0; i < 300; ++i) world.Rate(1, .6, .6);
+    for (int i = 0; i < ratings; ++i) world.Rate(1, .6, 0);
+    int labels = 0;
+    for (; world.learner->state().counters.alarms == 0 && labels < 30; ++labels) world.Label(1, .6, 0);
+    return labels;
+  };
+  const int little = labels_after(10);
+  const int far = labels_after(40);
+  EXPECT_LE(far, 3);
+  EXPECT_GE(far, 2) << "but never none: gold is the witness";
+  EXPECT_GE(little, far + 2);
+  EXPECT_LT(little, 10);
+}
+
 // What a source usually differs by is a difference from the prior of one bundle.
 TEST(Change, AGenerationBeginsWithoutWhatWasUsualUnderTheLast) {
   Watched world(1);
@@ -195,7 +239,7 @@ TEST(Change, ASourceThatIsBiasedInOneCellRaisesNoAlarmThere) {
   EXPECT_EQ(world.learner->state().counters.cell_alarms, 0U);
 }
 
-TEST(Change, AModelThatGetsWorseIsFoundAndItsEvidenceCountsAnEighth) {
+TEST(Change, AModelThatGetsWorseIsFoundAndItsEvidenceCountsASixtyFourth) {
   Watched world(2);
   for (int i = 0; i < 300; ++i) world.Label(1, .8, .8);
   const CellKey key{ModelId{1}, kBackground};
@@ -212,7 +256,7 @@ TEST(Change, AModelThatGetsWorseIsFoundAndItsEvidenceCountsAnEighth) {
   EXPECT_EQ(state.alarms[0].direction, -1);
   EXPECT_EQ(state.alarms[0].model, ModelId{1});
   const PatternMoments after = state.cells.at(key).patterns.at(1);
-  EXPECT_LE(after.base, before.base - kAlarmHalvings + 1);
+  EXPECT_LE(after.base, before.base - kModelAlarmHalvings + 1);
   EXPECT_TRUE(state.watches.at(ModelId{1}).changed);
   EXPECT_FALSE(state.watches.contains(ModelId{2}));
 }
@@ -231,7 +275,7 @@ TEST(Change, ARowDecidedBeforeAnAlarmIsTakenBackWithTheWeightThatItHas) {
   const double without = world.learner->state().cells.at({ModelId{1}, kBackground}).patterns.at(1).weight;
   const auto& moments = world.learner->state().cells.at({ModelId{1}, kBackground}).patterns.at(1);
   const double one_row = MakeTimeWeight(world.Context(5000).decided_at_us, 60).fraction;
-  const int exponent = MakeTimeWeight(world.Context(5000).decided_at_us, 60).epoch - kAlarmHalvings - moments.base;
+  const int exponent = MakeTimeWeight(world.Context(5000).decided_at_us, 60).epoch - kModelAlarmHalvings - moments.base;
   EXPECT_NEAR(with - without, std::ldexp(one_row, exponent), 1e-9);
 }
 
@@ -436,10 +480,12 @@ TEST(CommonTrust, APriorUpsideDownIsTurnedRoundForModelsThatNobodyPlayed) {
 }
 
 TEST(StateRows, WatchesAlarmsPacersAndHealthSurviveTheirBytes) {
-  Watched world(1);
+  Watched world(2);
   for (int i = 0; i < 150; ++i) world.Rate(1, .9, .7);
   for (int i = 0; i < 60; ++i) world.Label(1, .9, .3);
-  world.Rate(1, .9, 1);
+  for (int i = 0; i < 150; ++i) world.Rate(2, .9, .7);
+  for (int i = 0; i < 5; ++i) world.Rate(2, .9, 0);
+  world.Label(2, .9, 0);
   OutcomeReported failed;
   failed.model = ModelId{1};
   failed.failed = true;
@@ -449,7 +495,8 @@ TEST(StateRows, WatchesAlarmsPacersAndHealthSurviveTheirBytes) {
   world.Add(Refitted{.trust_width = .3, .pacers = {{"", .5}}});
   const State& state = world.learner->state();
   ASSERT_FALSE(state.alarms.empty());
-  ASSERT_NE(state.watches.at(ModelId{1}).channels[1].witness, Cusum{});
+  ASSERT_NE(state.watches.at(ModelId{2}).channels[1].witness, Cusum{});
+  ASSERT_NE(state.watches.at(ModelId{2}).channels[1].standing, BothWays{});
   State loaded;
   ForEachStateRow(state, [&](std::string_view key, std::string_view value) {
     ASSERT_TRUE(LoadStateRow(loaded, key, value).ok()) << key;
