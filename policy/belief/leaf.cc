@@ -90,6 +90,10 @@ Widths UsableWidths(const Widths& widths) {
   return usable;
 }
 
+bool PriorDoubted(const Widths& in_force, const Widths& base) {
+  return in_force.model > base.model || in_force.trust > base.trust;
+}
+
 LeafSums SumLeaf(const Cell& cell, const NoiseTables& noise, const ReadTime& now, double mean_prior) {
   LeafSums leaf;
   std::array<PairSums, kSourcesMax> pairs{};

@@ -23,6 +23,15 @@ struct ReadTime {
 // Widths no smaller than 1e-6: a width of 0 means "fixed at 0".
 Widths UsableWidths(const Widths& widths);
 
+// Whether the evidence has chosen a width (learning/refit.h) above what the bundle or the
+// operator gives: the prior is not what it claims to be. Both usable.
+bool PriorDoubted(const Widths& in_force, const Widths& base);
+
+// The width of the common shift while the prior is doubted, and while it is judged whether
+// it is: a third (decisions/0030). With all of it, a shift that lowers everybody explains
+// why the best guess fails, and nobody else is tried.
+inline constexpr double kShiftInDoubt = 1.0 / 3;
+
 // Leaf sums (1.4) before the cell's prior enters; f-bar is the model's.
 struct LeafSums {
   bool valid = true;

@@ -38,13 +38,15 @@ Widths BaseWidths(const State& state, const Bundle& bundle) {
   return UsableWidths(state.options.widths_overridden ? state.options.widths : bundle.widths);
 }
 
-Widths WidthsInForce(const State& state, const Bundle& bundle) {
-  Widths widths = state.options.widths_overridden ? state.options.widths : bundle.widths;
+Widths WidthsInForce(const State& state, const Widths& base) {
+  Widths widths = base;
   if (state.model_width > 0) widths.model = state.model_width;
   if (state.trust_width > 0) widths.trust = state.trust_width;
   widths.source_model *= std::sqrt(state.guard.bias_factor);
   widths.source_cell *= std::sqrt(state.guard.bias_factor);
-  return UsableWidths(widths);
+  widths = UsableWidths(widths);
+  if (PriorDoubted(widths, base)) widths.common *= kShiftInDoubt;
+  return widths;
 }
 
 // All that every leaf depends on besides its own cell.
@@ -53,7 +55,7 @@ struct Inputs {
   Generation generation;
   TreeLayout layout{0};
   Widths widths;
-  double base_trust = 0;  // before the evidence
+  Widths base;  // before the evidence
   NoiseModel noise;
   std::int64_t reading_time = 0;
   double rating_half_life_days = 0;
@@ -65,8 +67,8 @@ Inputs MakeInputs(const State& state, const std::shared_ptr<const Bundle>& bundl
   return {bundle,
           state.generation,
           {state.options.sources.size(), !state.preferences.empty()},
-          WidthsInForce(state, *bundle),
-          BaseWidths(state, *bundle).trust,
+          WidthsInForce(state, BaseWidths(state, *bundle)),
+          BaseWidths(state, *bundle),
           state.noise,
           ReadingTime(state),
           state.options.rating_half_life_days,
@@ -228,7 +230,7 @@ LeafMessage Publisher::Impl::SumLeaves(const ModelEntry& entry, Stage stage) con
 ModelSystem Publisher::Impl::SumModel(ModelEntry& entry, Stage stage) const {
   entry.sum = SumLeaves(entry, stage);
   return SolveModel(entry.sum, inputs.layout, WidthsOf(entry.changed, entry.level_width, inputs.widths),
-                    {entry.above, SharedTrust(inputs.widths.trust, inputs.base_trust)});
+                    {entry.above, SharedTrust(inputs.widths.trust, inputs.base.trust)});
 }
 
 void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
@@ -238,7 +240,7 @@ void Publisher::Impl::SolveUpperLevels(const Pool& pool, bool with_conflicts) {
     if (at == models.end()) continue;
     AddToRoot(sums, with_conflicts ? at->second.second : at->second.first, inputs.layout);
   }
-  const double shared_trust = SharedTrust(inputs.widths.trust, inputs.base_trust);
+  const double shared_trust = SharedTrust(inputs.widths.trust, inputs.base.trust);
   root = SolveRoot(sums, inputs.layout, inputs.widths, shared_trust);
   for (auto& [id, entry] : models) {
     entry.posterior =
@@ -385,7 +387,7 @@ void Publisher::Impl::ApplyPreferences(const State& state) {
   for (const ModelId id : compared) {
     ModelEntry& entry = models.at(id);
     const Widths widths = WidthsOf(entry.changed, entry.level_width, inputs.widths);
-    const Standing standing{entry.above, SharedTrust(inputs.widths.trust, inputs.base_trust)};
+    const Standing standing{entry.above, SharedTrust(inputs.widths.trust, inputs.base.trust)};
     const ModelSystem system = SolveModel(SumLeaves(entry, Stage::kPreferences), inputs.layout, widths, standing);
     entry.posterior = FinishModel(system, root, inputs.layout, widths, standing);
   }
@@ -537,7 +539,8 @@ double Publisher::WidthEvidence(const std::vector<GoldMessage>& gold, double mod
   Widths all = impl.inputs.widths;
   all.model = model_width;
   all.trust = trust_width;
-  const double shared_trust = SharedTrust(trust_width, impl.inputs.base_trust);
+  all.common = kShiftInDoubt * impl.inputs.base.common;
+  const double shared_trust = SharedTrust(trust_width, impl.inputs.base.trust);
   double evidence = 0;
   RootSums sums;
   for (const GoldMessage& message : gold) {

@@ -45,7 +45,8 @@ class Publisher {
   // published last. Cost: cells * p^3.
   std::vector<GoldMessage> GoldMessages(const State& state) const;
   // What gold says about widths.model and widths.trust (> 0): a log marginal likelihood up
-  // to a constant (tree.h, ModelEvidence). Only after a publication. Not for the fold.
+  // to a constant (tree.h, ModelEvidence), the common shift kept to kShiftInDoubt of its
+  // width. Only after a publication. Not for the fold.
   // Cost: models * p^3.
   double WidthEvidence(const std::vector<GoldMessage>& gold, double model_width, double trust_width) const;
 

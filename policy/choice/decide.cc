@@ -49,13 +49,10 @@ bool Allows(const Query& query, const std::string& name) {
 
 bool InSession(const Query& query) { return !query.incumbent.empty() && query.switch_cost > 0; }
 
-// Whether a width chosen by the evidence (learning/refit.h) is above the bundle's: the
-// prior is not what it claims to be.
 bool PriorDoubted(const Snapshot& snapshot) {
   if (snapshot.bundle == nullptr) return false;
-  const Widths base =
-      UsableWidths(snapshot.options.widths_overridden ? snapshot.options.widths : snapshot.bundle->widths);
-  return snapshot.widths.model > base.model || snapshot.widths.trust > base.trust;
+  const Widths& base = snapshot.options.widths_overridden ? snapshot.options.widths : snapshot.bundle->widths;
+  return PriorDoubted(snapshot.widths, UsableWidths(base));
 }
 
 // Gold enough to doubt the prior by, and no doubt: audits are then dearer than what they

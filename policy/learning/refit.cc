@@ -1,5 +1,6 @@
 #include "policy/learning/refit.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "policy/belief/noise.h"
@@ -10,8 +11,13 @@ namespace pointsman::policy {
 
 namespace {
 
-// A log-normal prior: the bundle's widths are known to about a factor of three.
-constexpr double kFactorPenalty = 0.3;
+// A log-normal prior: the bundle's widths are known to about a factor of three. Some weight lies on
+// exactly the bundle's, for they are looked at often, and one prior in twenty is worth
+// nothing, however far it is off.
+constexpr double kDoubtPenalty = 0.5;
+constexpr double kFactorPenalty = 0.4;
+constexpr double kUselessPenalty = 3;
+constexpr double kTrustMax = 2;
 // A width of 0 holds the level at the prior: there is nothing to choose.
 constexpr double kFixed = 1e-6;
 
@@ -21,13 +27,9 @@ std::uint64_t FeedbackCount(const State& state) {
   return count;
 }
 
-// A threshold lies in (last, now].
 bool WidthsDue(const State& state) {
-  const std::uint64_t now = FeedbackCount(state);
-  for (std::uint64_t threshold = kWidthRefitStart; threshold <= now; threshold *= 2) {
-    if (threshold > state.width_refitted_at) return true;
-  }
-  return false;
+  const std::uint64_t last = state.width_refitted_at;
+  return FeedbackCount(state) >= std::max(kWidthRefitStart, last + std::max<std::uint64_t>(1, last / 8));
 }
 
 bool NoiseDue(const State& state) {
@@ -45,7 +47,12 @@ std::vector<std::string> MissingPacers(const State& state) {
   return missing;
 }
 
-double Penalty(double factor) { return kFactorPenalty * std::log(factor) * std::log(factor); }
+double Penalty(double model_factor, double trust_factor) {
+  if (model_factor == 1 && trust_factor == 1) return 0;
+  const auto squared_log = [](double factor) { return std::log(factor) * std::log(factor); };
+  const double spread = squared_log(model_factor) + squared_log(trust_factor);
+  return std::min(kUselessPenalty, kDoubtPenalty + kFactorPenalty * spread);
+}
 
 }  // namespace
 
@@ -58,11 +65,12 @@ ChosenWidths ChooseWidths(const Publisher& publisher, const State& state, double
   const std::vector<Publisher::GoldMessage> gold = publisher.GoldMessages(state);
   ChosenWidths best{model, trust};
   double best_value = publisher.WidthEvidence(gold, model, trust);
-  for (const double trust_factor : {1.0, 2.5, 6.0}) {
+  for (const double trust_factor : {1.0, 2.5, 6.0, 12.0}) {
     for (const double model_factor : {1.0, 2.0, 4.0, 8.0}) {
-      const ChosenWidths widths{model_factor * model, trust_factor * trust};
+      if (std::min(model_factor, 6.0) > trust_factor) continue;
+      const ChosenWidths widths{model_factor * model, std::max(trust, std::min(trust_factor * trust, kTrustMax))};
       const double value =
-          publisher.WidthEvidence(gold, widths.model, widths.trust) - Penalty(model_factor) - Penalty(trust_factor);
+          publisher.WidthEvidence(gold, widths.model, widths.trust) - Penalty(model_factor, trust_factor);
       if (!(value > best_value)) continue;
       best = widths;
       best_value = value;

@@ -16,8 +16,9 @@
 
 namespace pointsman::policy {
 
-// Counts of feedback after which the widths are chosen again: 250, 500, 1000, 2000, ...
-inline constexpr std::uint64_t kWidthRefitStart = 250;
+// Reports after which the widths are chosen for the first time in a generation; after
+// that, whenever an eighth more have come (decisions/0030).
+inline constexpr std::uint64_t kWidthRefitStart = 60;
 
 // Gold labels between two estimates of the noise of graded channels and of the response
 // slopes; the noise is first estimated after kFirstNoiseGold.
@@ -33,8 +34,12 @@ bool RefitDue(const State& state);
 std::optional<Refitted> DueRefit(const State& state, const Snapshot& snapshot, const Publisher& publisher,
                                  const Weights& typical);
 
-// The maximiser of what gold alone says (decisions/0016) less .3 ln^2 of each factor, over {1, 2, 4, 8} times the
-// bundle's tau_alpha and {1, 2.5, 6} times its tau_rho; the smallest of equals.
+// The maximiser of what gold alone says (decisions/0016) less a penalty, over {1, 2, 4, 8} times
+// the bundle's tau_alpha and {1, 2.5, 6, 12} times its tau_rho (at most 2: a prior upside
+// down has a slope of -2); the smallest of equals. Levels that are off by more than the bundle says
+// mean that its ranking is, too: a factor of the levels comes with at least as large
+// a one of the trust, up to 6. The penalty of any but the bundle's widths is .5 + .4 ln^2
+// of each factor, at most 3 (decisions/0030).
 struct ChosenWidths {
   double model = 0;
   double trust = 0;

@@ -1,4 +1,4 @@
-// Change detection, pacing, health and the choice of widths, through the fold.
+// Change detection, pacing and health, through the fold.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -411,72 +411,6 @@ TEST(Health, FiveFailuresInARowPauseAModelLongerEachTimeAndASuccessEndsIt) {
   outcome.failed = false;
   world.Add(outcome);
   EXPECT_FALSE(world.learner->state().health.contains(ModelId{1}));
-}
-
-TEST(Widths, StayWhereTheEvidenceAgreesWithThePriorAndWidenWhereItDoesNot) {
-  for (const double truth : {.5, .9}) {
-    Harness world;
-    Bundle bundle = PlainBundle(1, {{"model1", .5}, {"model2", .5}});
-    bundle.widths.model = .04;
-    bundle.widths.trust = .2;
-    world.AddBundle(bundle);
-    world.AddModel("model1");
-    world.AddModel("model2");
-    world.Activate(1, 1);
-    SplitMix64 random(11);
-    for (std::uint32_t i = 1; i <= 250; ++i) {
-      world.now_us += 1'000'000;
-      world.Decide(i, 1 + i % 2, {{1, 1}}, .5);
-      world.Report(i, 0, random.Unit() < (i % 2 == 0 ? truth : 1 - truth) ? 1 : 0);
-    }
-    Publisher publisher;
-    auto live = world.learner->bundle();
-    const auto snapshot = publisher.Publish(world.learner->mutable_state(), live);
-    ASSERT_TRUE(RefitDue(world.learner->state()));
-    const auto refitted = DueRefit(world.learner->state(), *snapshot, publisher, {1, 0});
-    ASSERT_TRUE(refitted.has_value());
-    EXPECT_DOUBLE_EQ(refitted->trust_width, .2) << "all queries lie at x = 0";
-    if (truth == .5) {
-      EXPECT_DOUBLE_EQ(refitted->model_width, .04);
-    } else {
-      EXPECT_GE(refitted->model_width, .16);
-    }
-    world.Add(*refitted);
-    EXPECT_FALSE(RefitDue(world.learner->state()));
-  }
-}
-
-// decisions/0027: labels on a few models tell how all of them stand.
-TEST(CommonTrust, APriorUpsideDownIsTurnedRoundForModelsThatNobodyPlayed) {
-  std::vector<std::pair<std::string, double>> priors;
-  for (int m = 0; m < 8; ++m) priors.emplace_back("model" + std::to_string(m + 1), .15 + .1 * m);
-  for (const bool reversed : {false, true}) {
-    Harness world;
-    Bundle bundle = PlainBundle(1, priors);
-    bundle.widths.model = .03;
-    bundle.widths.trust = .1;
-    bundle.widths.common = .15;
-    world.AddBundle(bundle);
-    for (const auto& [name, prior] : priors) world.AddModel(name);
-    world.Activate(1, 1);
-    world.Add(Refitted{.model_width = .03, .trust_width = .6});  // as gold would choose
-    SplitMix64 random(5);
-    for (std::uint32_t i = 1; i <= 120; ++i) {
-      const std::uint32_t model = 2 + i % 6;  // the first and the last are never played
-      const double prior = priors[model - 1].second;
-      world.now_us += 1'000'000;
-      world.Decide(i, model, {{1, 1}}, prior);
-      world.Report(i, 0, random.Unit() < (reversed ? 1 - prior : prior) ? 1 : 0);
-    }
-    const auto snapshot = world.Publish();
-    const double lowest = Read(*snapshot, "model1", {{1, 1}}, .15).mean;
-    const double highest = Read(*snapshot, "model8", {{1, 1}}, .85).mean;
-    if (reversed) {
-      EXPECT_GT(lowest, highest + .2);
-    } else {
-      EXPECT_GT(highest, lowest + .4);
-    }
-  }
 }
 
 TEST(StateRows, WatchesAlarmsPacersAndHealthSurviveTheirBytes) {

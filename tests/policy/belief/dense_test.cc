@@ -142,7 +142,8 @@ class Dense {
     score_.assign(size_, 0);
     const auto prior = [&](std::size_t i, double width) { precision_[i][i] = 1 / (width * width); };
     for (std::size_t i = 0; i < s; ++i) prior(i, world.widths.source);
-    if (shift) prior(shared_, world.widths.common);
+    const bool doubted = trust > world.widths.trust;  // a third of the shift is left then (decisions/0030)
+    if (shift) prior(shared_, doubted ? world.widths.common * (1.0 / 3) : world.widths.common);
     if (shift) prior(shared_ + 1, std::sqrt(trust * trust - .75 * world.widths.trust * world.widths.trust));
     for (std::size_t m = 0; m < world.models; ++m) {
       prior(Model(m), world.widths.model);
