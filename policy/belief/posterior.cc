@@ -29,11 +29,6 @@ std::int64_t ReadingTime(const State& state) {
   return steps * step;
 }
 
-// Half of the width that the trust begins with, and all that the evidence has added to it.
-double SharedTrust(double trust_width, double base) {
-  return std::sqrt(std::max(0.0, trust_width * trust_width - 0.75 * base * base));
-}
-
 Widths BaseWidths(const State& state, const Bundle& bundle) {
   return UsableWidths(state.options.widths_overridden ? state.options.widths : bundle.widths);
 }

@@ -1,5 +1,6 @@
 #include "policy/belief/tree.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -84,6 +85,10 @@ ModelPosterior Combine(const ModelSystem& model, const Root& root, const TreeLay
 }
 
 }  // namespace
+
+double SharedTrust(double trust_width, double base) {
+  return std::sqrt(std::max(0.0, trust_width * trust_width - 0.75 * base * base));
+}
 
 ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths,
                        const Standing& standing) {

@@ -37,6 +37,10 @@ struct Standing {
 ModelSystem SolveModel(const LeafMessage& sum, const TreeLayout& layout, const Widths& widths,
                        const Standing& standing);
 
+// Width of the common trust: half of the width that the trust begins with, `base`, and all
+// that the evidence has added to it.
+double SharedTrust(double trust_width, double base);
+
 struct RootSums {
   SmallMatrix precision;
   SmallVector score{};
