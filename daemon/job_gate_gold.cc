@@ -31,7 +31,7 @@ void KeptGold::See(const policy::Event& event) {
       at->second = {gold->context, value.value, at->second.since};
     }
   }
-  while (labels_.size() > kGateGoldMax) {
+  while (labels_.size() > kGateGoldMax || order_.size() > 2 * kGateGoldMax) {
     const auto oldest = labels_.find(order_.front().second);
     // A label taken back and given again has a later place.
     if (oldest != labels_.end() && oldest->second.since == order_.front().first) labels_.erase(oldest);

@@ -28,12 +28,16 @@ class KeptGold {
   };
   // Events in the order of the log.
   void See(const policy::Event& event);
+  // Places kept in order to know the oldest label, for tests of the bound.
+  std::size_t places() const { return order_.size(); }
   // By decision, so that sums have one order.
   const std::map<DecisionId, Label>& labels() const { return labels_; }
 
  private:
   std::map<DecisionId, Label> labels_;
-  std::deque<std::pair<LogSeq, DecisionId>> order_;  // may name some that are gone
+  // May name some that are gone; at most 2 * kGateGoldMax, so that labels which are taken back
+  // and given again without end take no more room.
+  std::deque<std::pair<LogSeq, DecisionId>> order_;
 };
 
 }  // namespace pointsman::daemon

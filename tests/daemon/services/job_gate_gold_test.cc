@@ -73,5 +73,19 @@ TEST(KeptGold, OfMoreThanItTakesTheDecisionsLabelledFirstGo) {
   EXPECT_TRUE(kept.labels().contains(store::IdOf(held[3])));
 }
 
+TEST(KeptGold, LabelsTakenBackAndGivenAgainWithoutEndTakeNoMoreRoom) {
+  const auto held = HeldBackNumbers(2);
+  KeptGold kept;
+  std::uint64_t seq = 0;
+  for (std::size_t i = 0; i < 3 * kGateGoldMax; ++i) {
+    kept.See(Gold(++seq, held[0], 1));
+    kept.See(TakenBack(++seq, held[0]));
+  }
+  kept.See(Gold(++seq, held[1], 1));
+  EXPECT_LE(kept.places(), 2 * kGateGoldMax);
+  EXPECT_EQ(kept.labels().size(), 1U);
+  EXPECT_TRUE(kept.labels().contains(store::IdOf(held[1])));
+}
+
 }  // namespace
 }  // namespace pointsman::daemon
