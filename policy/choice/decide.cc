@@ -228,12 +228,29 @@ bool Auditable(const Candidate& candidate, const Pacing& pacing) {
   return pacing.pacer == nullptr || candidate.cost_usd <= kAuditBudgets * pacing.budget_usd;
 }
 
-std::vector<double> GreedyWithAudits(std::span<const Considered* const> eligible, double audit_rate,
+// What audits are shared out by.
+class AuditSet {
+ public:
+  explicit AuditSet(std::size_t count) : in_(std::make_unique<bool[]>(count)) { scores_.reserve(count); }
+  void Add(const Candidate& candidate, const Query& query, const Pacing& pacing) {
+    in_[scores_.size()] = Auditable(candidate, pacing);
+    scores_.push_back(
+        {.mean = candidate.utility, .standard_deviation = query.weights.quality * candidate.quality_deviation});
+  }
+  std::span<const Score> scores() const { return scores_; }
+  std::span<const bool> in() const { return {in_.get(), scores_.size()}; }
+
+ private:
+  std::vector<Score> scores_;
+  std::unique_ptr<bool[]> in_;
+};
+
+std::vector<double> GreedyWithAudits(const Query& query, std::span<const Considered* const> eligible, double audit_rate,
                                      const Pacing& pacing) {
-  const std::vector<Score> scores = Utilities(eligible);
-  const auto audited = std::make_unique<bool[]>(scores.size());
-  for (std::size_t i = 0; i < scores.size(); ++i) audited[i] = Auditable(eligible[i]->candidate, pacing);
-  return AuditDistribution(scores, std::span<const bool>(audited.get(), scores.size()), audit_rate);
+  if (audit_rate == 0) return GreedyDistribution(Utilities(eligible));
+  AuditSet audits(eligible.size());
+  for (const Considered* one : eligible) audits.Add(one->candidate, query, pacing);
+  return AuditDistribution(audits.scores(), audits.in(), audit_rate);
 }
 
 std::vector<double> SquareCb(const Snapshot& snapshot, std::span<const Considered* const> eligible) {
@@ -243,14 +260,14 @@ std::vector<double> SquareCb(const Snapshot& snapshot, std::span<const Considere
 
 std::vector<double> Distribution(const Snapshot& snapshot, const Query& query,
                                  std::span<const Considered* const> eligible, double audit_rate, const Pacing& pacing) {
-  if (query.no_explore) return GreedyWithAudits(eligible, 0, pacing);
+  if (query.no_explore) return GreedyDistribution(Utilities(eligible));
   switch (snapshot.options.exploration) {
     case Exploration::kThompson: return Thompson(snapshot, query, eligible);
     case Exploration::kEpsilon: return EpsilonDistribution(Utilities(eligible), snapshot.options.epsilon);
     case Exploration::kSquareCb: return SquareCb(snapshot, eligible);
     case Exploration::kGreedyAudits: break;
   }
-  return GreedyWithAudits(eligible, audit_rate, pacing);
+  return GreedyWithAudits(query, eligible, audit_rate, pacing);
 }
 
 // Orders the candidates by utility, keeping (name, epoch) order among equals.
@@ -270,20 +287,13 @@ void Rank(std::span<const Considered* const> eligible, std::span<const double> d
   }
 }
 
-std::size_t AuditSetSize(std::span<const Candidate> ranked, const Pacing& pacing) {
-  if (pacing.pacer == nullptr) return ranked.size();
-  return static_cast<std::size_t>(
-      std::count_if(ranked.begin(), ranked.end(), [&](const Candidate& one) { return Auditable(one, pacing); }));
-}
-
-// One of the audit set, each with the same probability.
-std::size_t DrawAudited(std::span<const Candidate> ranked, const Pacing& pacing, double unit) {
-  const std::size_t count = AuditSetSize(ranked, pacing);
-  std::size_t wanted = std::min(count - 1, static_cast<std::size_t>(unit * static_cast<double>(count)));
-  for (std::size_t i = 0; i < ranked.size(); ++i) {
-    if (Auditable(ranked[i], pacing) && wanted-- == 0) return i;
-  }
-  Unreachable("an audit set that is not empty");
+// One of the audit set, which is not empty.
+std::size_t DrawAudited(const Query& query, std::span<const Candidate> ranked, const Pacing& pacing, double unit) {
+  AuditSet audits(ranked.size());
+  for (const Candidate& one : ranked) audits.Add(one, query, pacing);
+  const auto draw = DrawArm(AuditShares(audits.scores(), audits.in()), unit);
+  ENSURE(draw.ok(), "shares of an audit set that is not empty are a distribution");
+  return draw->arm;
 }
 
 // An audit first tosses its own coin, so that it is known to be one; the mixture
@@ -293,7 +303,7 @@ void DrawModel(const Query& query, double audit_rate, const Pacing& pacing, cons
   decision.audit = audit_rate > 0 && UnitDraw(query.id, kDrawAudit) < audit_rate;
   const double unit = UnitDraw(query.id, kDrawArm);
   if (decision.audit) {
-    decision.chosen = DrawAudited(decision.ranked, pacing, unit);
+    decision.chosen = DrawAudited(query, decision.ranked, pacing, unit);
   } else if (!trials.arms.empty()) {
     decision.chosen = DrawTrial(trials, UnitDraw(query.id, kDrawTrial));
   } else if (audit_rate > 0) {

@@ -15,6 +15,7 @@ namespace {
 constexpr double kDeviationMin = 1e-6;
 constexpr double kReach = 6;            // standard deviations beyond which an arm's density is dropped
 constexpr double kPlausibleReach = 2;   // an arm within these of the best takes part
+constexpr double kFarthest = 1e6;       // z of an audit's share: a weight above 0, whatever the scores
 constexpr double kPanelMax = 1.0 / 16;  // of V
 constexpr int kDepthMax = 48;
 constexpr double kSumTolerance = 1e-9;
@@ -169,17 +170,38 @@ std::vector<double> GreedyDistribution(std::span<const Score> scores) {
   return distribution;
 }
 
+std::vector<double> AuditShares(std::span<const Score> scores, std::span<const bool> in_audit_set) {
+  REQUIRE(in_audit_set.size() == scores.size(), "one audit mark an arm");
+  const double best = scores[BestArm(scores)].mean;
+  std::vector<double> shares(scores.size(), 0.0);
+  double total = 0;
+  double audited = 0;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (!in_audit_set[i]) continue;
+    const double reach = kAuditReach * std::max(scores[i].standard_deviation, kDeviationMin);
+    const double z = std::min((best - scores[i].mean) / reach, kFarthest);
+    const double once = 1 + z * z / 16;
+    const double fourth = once * once * once * once;
+    shares[i] = 1 / (fourth * fourth);
+    total += shares[i];
+    ++audited;
+  }
+  if (audited == 0) return shares;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (in_audit_set[i]) shares[i] = (1 - kAuditEven) * shares[i] / total + kAuditEven / audited;
+  }
+  return shares;
+}
+
 std::vector<double> AuditDistribution(std::span<const Score> scores, std::span<const bool> in_audit_set,
                                       double audit_probability) {
-  REQUIRE(in_audit_set.size() == scores.size(), "one audit mark an arm");
   REQUIRE(audit_probability >= 0 && audit_probability <= 1, "audit probability");
-  std::size_t audited = 0;
-  for (const bool in : in_audit_set) audited += in ? 1 : 0;
   std::vector<double> distribution = GreedyDistribution(scores);
-  if (audited == 0 || audit_probability == 0) return distribution;
+  if (audit_probability == 0) return distribution;
+  const std::vector<double> shares = AuditShares(scores, in_audit_set);
+  if (std::all_of(shares.begin(), shares.end(), [](double share) { return share == 0; })) return distribution;
   for (std::size_t i = 0; i < scores.size(); ++i) {
-    distribution[i] *= 1 - audit_probability;
-    if (in_audit_set[i]) distribution[i] += audit_probability / static_cast<double>(audited);
+    distribution[i] = distribution[i] * (1 - audit_probability) + audit_probability * shares[i];
   }
   return distribution;
 }

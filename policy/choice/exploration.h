@@ -21,9 +21,16 @@ struct Score {
 // All mass on the best; ties to the first. `scores` not empty.
 std::vector<double> GreedyDistribution(std::span<const Score> scores);
 
-// Greedy with probability 1 - audit_probability, else uniform over the audit set
-// (online_learner 4b): 1 - a + a/|A| for the best if it is in A, else 1 - a;
-// a/|A| for the others in A; 0 outside. An empty audit set is plain greedy.
+// How audits are shared out among the audit set A (decisions/0034): a fifth evenly, the rest
+// among those that may be the best. With w = (1 + z^2/16)^-8, about exp(-z^2/2), and
+// z = (best mean - mean) / (kAuditReach standard deviation): (1 - kAuditEven) w / sum of w +
+// kAuditEven / |A| in A, 0 outside. Sums to 1; all 0 of an empty set.
+constexpr double kAuditEven = 0.2;
+constexpr double kAuditReach = 0.3;
+std::vector<double> AuditShares(std::span<const Score> scores, std::span<const bool> in_audit_set);
+
+// Greedy with probability 1 - audit_probability, else shared out as above. An empty audit
+// set is plain greedy.
 std::vector<double> AuditDistribution(std::span<const Score> scores, std::span<const bool> in_audit_set,
                                       double audit_probability);
 

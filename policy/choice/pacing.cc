@@ -1,6 +1,9 @@
 #include "policy/choice/pacing.h"
 
 #include <algorithm>
+#include <cmath>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "policy/belief/membership.h"
@@ -8,6 +11,7 @@
 #include "policy/belief/prior.h"
 #include "policy/belief/task_recogniser.h"
 #include "policy/belief/token_cost.h"
+#include "policy/choice/exploration.h"
 #include "policy/choice/utility.h"
 
 namespace pointsman::policy {
@@ -17,9 +21,10 @@ namespace {
 constexpr std::size_t kContextsMax = 300;
 constexpr int kBisections = 40;
 
-// One context: utility without the price, and cost, for every active model.
+// One context: utility without the price, its deviation, and cost, for every active model.
 struct Priced {
   double utility = 0;
+  double deviation = 0;
   double cost = 0;
 };
 
@@ -47,7 +52,9 @@ std::vector<std::vector<Priced>> Contexts(const Snapshot& snapshot, const Weight
       if (view.model.state != ModelState::kActive) continue;
       const double prior = PriorQuality(bundle, view.columns(), membership.clusters, tasks, head);
       const Estimate estimate = ReadPosterior(snapshot, view, membership.clusters, prior, prior - view.mean_prior);
-      contexts[c].push_back({Utility(weights, estimate.mean, costs[m], dearest), costs[m]});
+      contexts[c].push_back({.utility = Utility(weights, estimate.mean, costs[m], dearest),
+                             .deviation = weights.quality * std::sqrt(std::max(estimate.variance, 0.0)),
+                             .cost = costs[m]});
     }
   }
   return contexts;
@@ -56,24 +63,17 @@ std::vector<std::vector<Priced>> Contexts(const Snapshot& snapshot, const Weight
 double Spending(const std::vector<std::vector<Priced>>& contexts, double audit_rate, double budget, double lambda) {
   double total = 0;
   for (const std::vector<Priced>& context : contexts) {
-    const Priced* best = nullptr;
-    double best_utility = 0;
-    double audited = 0;
-    std::size_t audit_set = 0;
-    for (const Priced& model : context) {
-      const double utility = model.utility - lambda * model.cost / budget;
-      if (best == nullptr || utility > best_utility) {
-        best = &model;
-        best_utility = utility;
-      }
-      if (model.cost > kAuditBudgets * budget) continue;
-      audited += model.cost;
-      ++audit_set;
+    if (context.empty()) continue;
+    std::vector<Score> scores;
+    const auto audited = std::make_unique<bool[]>(context.size());
+    for (std::size_t i = 0; i < context.size(); ++i) {
+      const Priced& model = context[i];
+      scores.push_back({.mean = model.utility - lambda * model.cost / budget, .standard_deviation = model.deviation});
+      audited[i] = model.cost <= kAuditBudgets * budget;
     }
-    if (best == nullptr) continue;
-    const double rate = audit_set > 0 ? audit_rate : 0;
-    total += (1 - rate) * best->cost;
-    if (audit_set > 0) total += rate * audited / static_cast<double>(audit_set);
+    const std::vector<double> shares =
+        AuditDistribution(scores, std::span<const bool>(audited.get(), context.size()), audit_rate);
+    for (std::size_t i = 0; i < context.size(); ++i) total += shares[i] * context[i].cost;
   }
   return total / static_cast<double>(contexts.size());
 }

@@ -113,12 +113,40 @@ TEST(Thompson, KeepsAtMostTheWishedNumberOfPlausibleArms) {
   EXPECT_NEAR(Sum(p), 1, 1e-12);
 }
 
-TEST(Audits, GiveTheMixtureOfGreedyAndUniform) {
-  const std::vector<Score> scores = {{.2, 0}, {.6, 0}, {.4, 0}, {.6, 0}};
+// From a direct evaluation of the formula.
+TEST(Audits, GoToTheModelsThatMayBeTheBest) {
+  const std::vector<Score> scores = {{.2, .1}, {.6, .2}, {.5, .3}, {.59, .05}};
+  const std::array<bool, 4> all = {true, true, true, true};
+  ExpectNear(AuditShares(scores, all),
+             {0.050000000733903566, 0.3897120121336095, 0.2374422849200199, 0.32284570221246695}, 1e-14);
+  const std::array<bool, 4> two = {true, false, true, false};
+  ExpectNear(AuditShares(scores, two), {0.10000000313228602, 0, 0.8999999968677139, 0}, 1e-14);
+}
+
+TEST(Audits, KeepEveryModelTestable) {
+  const std::array<bool, 4> all = {true, true, true, true};
+  for (const double deviation : {0.0, 1e-12, .1, 1e9}) {
+    for (const double gap : {0.0, 1.0, 1e300}) {
+      const std::vector<Score> scores = {{1 - gap, deviation}, {1, deviation}, {1 - gap, 0}, {1 - gap, 1}};
+      const std::vector<double> shares = AuditShares(scores, all);
+      EXPECT_NEAR(Sum(shares), 1, 1e-12) << gap << " " << deviation;
+      for (const double share : shares) EXPECT_GE(share, kAuditEven / 4) << gap << " " << deviation;
+    }
+  }
+}
+
+TEST(Audits, AreSharedOutEvenlyWhereNothingIsKnown) {
+  const std::vector<Score> scores = {{.2, 1e9}, {.6, 1e9}, {.4, 1e9}};
+  const std::array<bool, 3> all = {true, true, true};
+  ExpectNear(AuditShares(scores, all), {1.0 / 3, 1.0 / 3, 1.0 / 3}, 1e-12);
+}
+
+TEST(Audits, AreMixedIntoGreedyChoice) {
+  const std::vector<Score> scores = {{.2, 1e9}, {.6, 1e9}, {.4, 1e9}, {.6, 1e9}};
   const std::array<bool, 4> audited = {true, true, false, true};
-  ExpectNear(AuditDistribution(scores, audited, .03), {.01, .98, 0, .01}, 1e-15);
+  ExpectNear(AuditDistribution(scores, audited, .03), {.01, .98, 0, .01}, 1e-12);
   const std::array<bool, 4> best_outside = {true, false, true, false};
-  ExpectNear(AuditDistribution(scores, best_outside, .03), {.015, .97, .015, 0}, 1e-15);
+  ExpectNear(AuditDistribution(scores, best_outside, .03), {.015, .97, .015, 0}, 1e-12);
   const std::array<bool, 4> none = {};
   EXPECT_EQ(AuditDistribution(scores, none, .03), GreedyDistribution(scores));
   EXPECT_EQ(AuditDistribution(scores, audited, 0), GreedyDistribution(scores));

@@ -4,9 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <vector>
 
 #include "base/unit_draw.h"
+#include "policy/choice/exploration.h"
 #include "policy/choice/probe.h"
 #include "policy/world/newcomer_prior.h"
 #include "tests/policy/choice/small_world.h"
@@ -45,6 +48,21 @@ const Candidate& Of(const Decision& decision, std::uint32_t model) {
   return decision.ranked[0];
 }
 
+// The part of `model`'s probability that audits are, at a rate of .05.
+double Audited(const Decision& decision, std::uint32_t model, double quality_weight = 1) {
+  std::vector<Score> scores;
+  for (const Candidate& one : decision.ranked) scores.push_back({one.utility, quality_weight * one.quality_deviation});
+  const std::array<bool, 4> all = {true, true, true, true};
+  const std::vector<double> shares = AuditShares(scores, all);
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    if (decision.ranked[i].model.value == model) return .05 * shares[i];
+  }
+  ADD_FAILURE() << "model " << model << " is not eligible";
+  return 0;
+}
+
+double AuditedBest(const Decision& decision) { return Audited(decision, decision.ranked[0].model.value); }
+
 TEST(Trials, ANewModelIsDrawnWithTheProbabilityThatItIsTheBetterOne) {
   const Snapshot snapshot = World();
   const Decision decision = Decide(snapshot, QualityQuery()).value();
@@ -53,9 +71,9 @@ TEST(Trials, ANewModelIsDrawnWithTheProbabilityThatItIsTheBetterOne) {
   const double deviation = std::sqrt(newcomer.predicted_variance + best.predicted_variance);
   const double better = .5 * std::erfc((best.utility - newcomer.utility) / deviation / std::sqrt(2.0));
   ASSERT_GT(better, kTrialFloor);
-  EXPECT_NEAR(newcomer.probability, .95 * better + .05 / 4, 1e-12);
-  EXPECT_NEAR(best.probability, .95 * (1 - better) + .05 / 4, 1e-12);
-  EXPECT_NEAR(Of(decision, 2).probability, .05 / 4, 1e-12) << "the others are audited only";
+  EXPECT_NEAR(newcomer.probability, .95 * better + Audited(decision, 4), 1e-12);
+  EXPECT_NEAR(best.probability, .95 * (1 - better) + AuditedBest(decision), 1e-12);
+  EXPECT_NEAR(Of(decision, 2).probability, Audited(decision, 2), 1e-12) << "the others are audited only";
 }
 
 TEST(Trials, WithoutThemNothingChangesByABit) {
@@ -63,23 +81,24 @@ TEST(Trials, WithoutThemNothingChangesByABit) {
   snapshot.models[3].model.state = ModelState::kActive;
   snapshot.trials.clear();
   const Decision decision = Decide(snapshot, QualityQuery()).value();
-  EXPECT_EQ(decision.ranked[0].probability, .95 + .05 / 4);
-  EXPECT_EQ(Of(decision, 4).probability, .05 / 4);
+  EXPECT_EQ(decision.ranked[0].probability, .95 + AuditedBest(decision));
+  EXPECT_EQ(Of(decision, 4).probability, Audited(decision, 4));
 }
 
 TEST(Trials, AHopelessNewModelKeepsTheFloorUntilItHasReports) {
   Snapshot snapshot = World();
   testing::SetLevels(snapshot, {.6, .5, .4, .05});
   snapshot.models[3].covariance[0] = 1e-6;
-  EXPECT_NEAR(Of(Decide(snapshot, QualityQuery()).value(), 4).probability, .95 * kTrialFloor + .05 / 4, 1e-12);
+  const Decision fresh = Decide(snapshot, QualityQuery()).value();
+  EXPECT_NEAR(Of(fresh, 4).probability, .95 * kTrialFloor + Audited(fresh, 4), 1e-12);
   snapshot.models[3].tally.ratings = 12;
   snapshot.models[3].newcomer.probes = kTrialReports - 12;
-  EXPECT_LT(Of(Decide(snapshot, QualityQuery()).value(), 4).probability, .95 * 1e-2 + .05 / 4);
+  EXPECT_LT(Of(Decide(snapshot, QualityQuery()).value(), 4).probability, .95 * 1e-2 + Audited(fresh, 4));
 }
 
 TEST(Trials, OnProbationHardlyAnyDecisionPlaysIt) {
   const Decision decision = Decide(World(ModelState::kProbation), QualityQuery()).value();
-  EXPECT_NEAR(Of(decision, 4).probability, .95 * kProbationShare + .05 / 4, 1e-12);
+  EXPECT_NEAR(Of(decision, 4).probability, .95 * kProbationShare + Audited(decision, 4), 1e-12);
 }
 
 TEST(Trials, TheBestGuessNeedsNone) {
@@ -87,7 +106,7 @@ TEST(Trials, TheBestGuessNeedsNone) {
   testing::SetLevels(snapshot, {.6, .5, .4, .7});
   const Decision decision = Decide(snapshot, QualityQuery()).value();
   EXPECT_EQ(decision.ranked[0].model.value, 4U);
-  EXPECT_EQ(decision.ranked[0].probability, .95 + .05 / 4);
+  EXPECT_NEAR(decision.ranked[0].probability, .95 + AuditedBest(decision), 1e-15);
 }
 
 TEST(Trials, ADrawThatTheAllowanceDoesNotPayForIsNotMade) {
@@ -102,7 +121,7 @@ TEST(Trials, ADrawThatTheAllowanceDoesNotPayForIsNotMade) {
   newcomer.spent = allowance - gap - 1e-9;
   EXPECT_GT(Of(Decide(snapshot, QualityQuery()).value(), 4).probability, .05);
   newcomer.spent = allowance - gap + 1e-9;
-  EXPECT_NEAR(Of(Decide(snapshot, QualityQuery()).value(), 4).probability, .05 / 4, 1e-12);
+  EXPECT_NEAR(Of(Decide(snapshot, QualityQuery()).value(), 4).probability, Audited(before, 4), 1e-12);
 }
 
 TEST(Trials, WithABudgetDollarsAreBoundedToo) {
@@ -113,7 +132,7 @@ TEST(Trials, WithABudgetDollarsAreBoundedToo) {
   ASSERT_GT(extra, 0);
   Newcomer& newcomer = snapshot.models[3].newcomer;
   newcomer.spent_usd = TrialAllowance(newcomer, 0) - extra / 2;
-  EXPECT_NEAR(Of(Decide(snapshot, QualityQuery()).value(), 4).probability, .05 / 4, 1e-12);
+  EXPECT_NEAR(Of(Decide(snapshot, QualityQuery()).value(), 4).probability, Audited(before, 4), 1e-12);
 }
 
 TEST(Trials, RequestsThatMustNotExploreGetNone) {
@@ -127,7 +146,8 @@ TEST(Trials, RequestsThatMustNotExploreGetNone) {
   EXPECT_EQ(Of(Decide(snapshot, query).value(), 4).probability, 0);
   query = QualityQuery();
   query.weights = {.quality = 0, .cost = 1};
-  EXPECT_NEAR(Of(Decide(snapshot, query).value(), 4).probability, .05 / 4, 1e-12) << "quality does not count";
+  const Decision cheap = Decide(snapshot, query).value();
+  EXPECT_NEAR(Of(cheap, 4).probability, Audited(cheap, 4, 0), 1e-12) << "quality does not count";
 }
 
 TEST(Trials, SeveralShareHalfOfTheDecisions) {
@@ -138,7 +158,7 @@ TEST(Trials, SeveralShareHalfOfTheDecisions) {
   }
   snapshot.trials = {1, 2, 3};
   const Decision decision = Decide(snapshot, QualityQuery()).value();
-  EXPECT_NEAR(decision.ranked[0].probability, .95 * (1 - kTrialsMost) + .05 / 4, 1e-12);
+  EXPECT_NEAR(decision.ranked[0].probability, .95 * (1 - kTrialsMost) + AuditedBest(decision), 1e-12);
   double sum = 0;
   for (const Candidate& candidate : decision.ranked) sum += candidate.probability;
   EXPECT_NEAR(sum, 1, 1e-12);
@@ -215,7 +235,7 @@ TEST(Trials, TheBestGuessIsLabelledAsOften) {
   }
   // Asked with the probability of the draw, on the decisions that are left.
   const Decision decision = Decide(snapshot, QualityQuery()).value();
-  const double drawn = (Of(decision, 4).probability - .05 / 4) / .95;
+  const double drawn = (Of(decision, 4).probability - Audited(decision, 4)) / .95;
   EXPECT_NEAR(of_newcomer / 20'000, .95 * drawn, .02);
   EXPECT_NEAR(of_best / 20'000, .95 * (1 - drawn) * drawn, .02);
 }
