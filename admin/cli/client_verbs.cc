@@ -204,7 +204,7 @@ Exit PrintRoute(Context& context, const wire::RouteReply& reply) {
   if (context.json) return context.Print(RouteJson(reply));
   context.out << "token  " << client::TokenToText(reply.token()) << "\n"
               << "model  " << Printable(reply.model());
-  if (reply.audit()) context.out << "  (audit: drawn uniformly)";
+  if (reply.audit()) context.out << "  (audit: drawn at random)";
   if (reply.forced()) context.out << "  (forced: no model was eligible)";
   if (reply.observed()) context.out << "  (observed; would have played " << Printable(reply.advised()) << ")";
   if (reply.followed()) context.out << "  (rollout: the incumbent is followed)";

@@ -9,7 +9,7 @@ function weights(title, list) {
 }
 
 function story(e) {
-  const how = e.observed ? `the caller’s own choice, which was only observed: the router would have played ${e.advised}` : e.audit ? 'a random audit: drawn uniformly, so that every model stays testable' : e.followed ? 'the incumbent: under the rollout it is followed' : e.forced ? 'forced: no model was eligible' : 'the policy’s choice';
+  const how = e.observed ? `the caller’s own choice, which was only observed: the router would have played ${e.advised}` : e.audit ? 'a random audit: drawn mostly among the models that may be the best, so that every one stays testable' : e.followed ? 'the incumbent: under the rollout it is followed' : e.forced ? 'forced: no model was eligible' : 'the policy’s choice';
   return el('p', {}, el('b', {}, e.chosen), ` answered; this was ${how}. It was drawn with probability ${fixed(e.propensity, 4)}. Its predicted quality was `
     + `${fixed(e.predicted_quality)} ± ${fixed(e.predicted_deviation)}, where the prior said ${fixed(e.prior)}.`
     + (e.gold_wanted ? ' A gold label was asked for.' : ''));

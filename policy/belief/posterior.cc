@@ -454,8 +454,8 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
     if (const auto tally = state.tallies.find(model.id); tally != state.tallies.end()) view.tally = tally->second;
     if (const auto newcomer = state.newcomers.find(model.id); newcomer != state.newcomers.end()) {
       view.newcomer = newcomer->second;
-      if (OnTrial(model.state)) snapshot->trials.push_back(snapshot->models.size() - 1);
     }
+    if (OnTrial(model.state) || view.changed) snapshot->trials.push_back(snapshot->models.size() - 1);
     const TokenStatistics offline =
         view.column >= 0 ? inputs.bundle->tokens[static_cast<std::size_t>(view.column)] : TokenStatistics{};
     TokenPosterior(offline, view.tally, &view.token_mean_log, &view.token_variance_log);

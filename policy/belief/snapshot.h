@@ -85,7 +85,7 @@ struct Snapshot {
   Widths widths;  // in force: options' or the bundle's, with model_width
   TreeLayout layout{0};
   std::vector<ModelView> models;                              // ascending (name, epoch), retired ones left out
-  std::vector<std::size_t> trials;                            // those of them that are on trial
+  std::vector<std::size_t> trials;                            // of them, those on trial or changed
   std::vector<std::shared_ptr<const ClusterBlock>> clusters;  // K + 1; null: untouched
   std::array<double, kSourcesMax> source_bias{};              // root c0 per source
   std::array<double, kSourcesMax> source_variance{};

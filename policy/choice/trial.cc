@@ -22,20 +22,32 @@ std::uint64_t Reports(const ModelView& view) { return view.tally.ratings + view.
 
 // Whether drawing it instead of the best may still be paid for.
 bool Affordable(const Snapshot& snapshot, const ModelView& view, const Candidate& drawn, const Candidate& best) {
+  const double budget = snapshot.options.budget_usd;
+  if (budget > 0 && drawn.cost_usd > kAuditBudgets * budget) return false;
+  if (!OnTrial(view.model.state)) return true;
   const double allowance = TrialAllowance(view.newcomer, snapshot.counters.decisions);
   if (view.newcomer.spent + (best.utility - drawn.utility) > allowance) return false;
-  const double budget = snapshot.options.budget_usd;
-  if (budget <= 0) return true;
   const double extra = std::max(0.0, drawn.cost_usd - best.cost_usd);
-  return drawn.cost_usd <= kAuditBudgets * budget && view.newcomer.spent_usd + extra <= allowance * budget;
+  return budget <= 0 || view.newcomer.spent_usd + extra <= allowance * budget;
+}
+
+// P(the difference of their utilities is above 0), its standard deviation as given.
+double Better(const Candidate& drawn, const Candidate& best, double deviation) {
+  return deviation > 0 ? 0.5 * std::erfc((best.utility - drawn.utility) / deviation / std::numbers::sqrt2) : 0;
+}
+
+double ShareOfChanged(const Weights& weights, const Candidate& drawn, const Candidate& best) {
+  const double beyond = std::max(drawn.predicted_variance - best.predicted_variance, 0.0);
+  return std::min(Better(drawn, best, weights.quality * std::sqrt(beyond)), kChangedMost);
 }
 
 double ShareOf(const ModelView& view, const Weights& weights, const Candidate& drawn, const Candidate& best) {
   if (view.model.state == ModelState::kProbation) return kProbationShare;
+  if (!OnTrial(view.model.state)) return ShareOfChanged(weights, drawn, best);
   const double variance = std::max(drawn.predicted_variance, 0.0) + std::max(best.predicted_variance, 0.0);
   const double deviation = weights.quality * std::sqrt(variance);
   if (!(deviation > 0)) return 0;
-  const double better = 0.5 * std::erfc((best.utility - drawn.utility) / deviation / std::numbers::sqrt2);
+  const double better = Better(drawn, best, deviation);
   return Reports(view) < kTrialReports ? std::max(better, kTrialFloor) : better;
 }
 
@@ -48,7 +60,7 @@ Trials PlanTrials(const Snapshot& snapshot, const Query& query, std::span<const 
     const ModelView* view = FindTrial(snapshot, ranked[arm].model);
     if (view == nullptr) continue;
     const bool affordable = Affordable(snapshot, *view, ranked[arm], ranked[0]);
-    if (!greedy && !affordable) trials.spent.push_back(arm);
+    if (!greedy && !affordable && OnTrial(view->model.state)) trials.spent.push_back(arm);
     if (!greedy || !affordable) continue;
     const double share = ShareOf(*view, query.weights, ranked[arm], ranked[0]);
     if (share > 0) trials.arms.push_back({arm, share});
@@ -98,7 +110,8 @@ double TrialGold(const Snapshot& snapshot, const Trials& trials, std::span<const
   if (snapshot.trials.empty() || snapshot.options.gold_rate <= 0) return 0;
   const auto unlabelled = [&](std::size_t of) {
     const ModelView* view = FindTrial(snapshot, ranked[of].model);
-    return view != nullptr && view->newcomer.gold_asked + view->newcomer.probes < kTrialGold;
+    return view != nullptr && OnTrial(view->model.state) &&
+           view->newcomer.gold_asked + view->newcomer.probes < kTrialGold;
   };
   if (unlabelled(arm)) return 1;
   double drawn = 0;

@@ -12,6 +12,12 @@
 // together. Other policies explore newcomers themselves; where the allowance of one is
 // used up, its part goes to the best.
 //
+// A model that an alarm has freed in this generation (ModelView::changed) is played
+// likewise, with p = Phi((u - u_best) / (mu_r sqrt(v - v_best))), at most kChangedMost: what
+// is shared by all turns no ranking, and so its trial ends by itself once it is known as
+// well as the best. It has no allowance and asks for no gold beyond the rate
+// (decisions/0035).
+//
 // Pure; any thread.
 #pragma once
 
@@ -27,6 +33,7 @@ namespace pointsman::policy {
 
 inline constexpr double kTrialFloor = 0.05;
 inline constexpr double kProbationShare = 0.002;
+inline constexpr double kChangedMost = 0.25;
 inline constexpr double kTrialsMost = 0.5;
 
 struct Trial {

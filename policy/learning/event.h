@@ -58,7 +58,7 @@ struct DecisionContext {
   double predicted_quality = 0;
   double predicted_variance = 0;
   double propensity = 1;
-  bool audit = false;           // drawn uniformly from the audit set, gold asked
+  bool audit = false;           // drawn from the audit set, gold asked
   double gold_probability = 0;  // with which gold was asked, exact
   bool operator==(const DecisionContext&) const = default;
 };

@@ -90,6 +90,7 @@ std::optional<ModelStateChanged> DueStateChange(const Snapshot& snapshot, const 
   const Comparison comparison(snapshot, typical);
   for (const std::size_t index : snapshot.trials) {
     const ModelView& view = snapshot.models[index];
+    if (!OnTrial(view.model.state)) continue;  // a model that changed: it stays what it is
     if (view.tally.ratings + view.tally.gold + view.newcomer.probes < kTrialReports) continue;
     const ModelState due = Judge(snapshot, comparison, view);
     if (due != view.model.state) return ModelStateChanged{view.model.id, due};

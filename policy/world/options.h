@@ -20,7 +20,7 @@ inline constexpr std::size_t kChannelsMax = kSourcesMax + 1;
 
 // How a model is drawn from the scores. Stored by number.
 enum class Exploration : std::uint8_t {
-  kGreedyAudits = 1,  // the best, with uniform audits that ask for gold (the default)
+  kGreedyAudits = 1,  // the best, with audits that ask for gold (the default)
   kThompson = 2,      // Thompson sampling by quadrature
   kEpsilon = 3,       // the best with probability 1 - epsilon, else uniform
   kSquareCb = 4,      // inverse-gap weighting

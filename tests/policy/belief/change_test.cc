@@ -7,6 +7,7 @@
 #include "base/unit_draw.h"
 #include "policy/choice/pacing.h"
 #include "policy/learning/change_detector.h"
+#include "policy/learning/life_cycle.h"
 #include "policy/learning/refit.h"
 #include "policy/learning/row_fold.h"
 #include "tests/policy/belief/harness.h"
@@ -117,6 +118,10 @@ TEST(Change, ALossThatRatingsShowFaintlyIsFoundAndBlamedOnTheModel) {
   const auto snapshot = world.Publish();
   const double fall = snapshot->models.at(0).mean[0] - snapshot->models.at(1).mean[0];
   EXPECT_LT(fall, -.05) << "against what nobody plays";
+  ASSERT_EQ(snapshot->trials, std::vector<std::size_t>{0})
+      << "it is played from time to time, in case the alarm was false";
+  EXPECT_EQ(snapshot->models[0].model.state, ModelState::kActive);
+  EXPECT_FALSE(DueStateChange(*snapshot, {1, 0}).has_value()) << "and stays active";
 }
 
 // decisions/0029: what is predicted follows the ratings down, and a comparison with it would

@@ -10,6 +10,7 @@
 
 #include "base/unit_draw.h"
 #include "policy/choice/exploration.h"
+#include "policy/choice/pacing.h"
 #include "policy/choice/probe.h"
 #include "policy/world/newcomer_prior.h"
 #include "tests/policy/choice/small_world.h"
@@ -174,6 +175,63 @@ TEST(Trials, OtherPoliciesStopWhereTheAllowanceIsUsedUp) {
   double sum = 0;
   for (const Candidate& candidate : decision.ranked) sum += candidate.probability;
   EXPECT_NEAR(sum, 1, 1e-12);
+}
+
+// An alarm has freed the last model.
+Snapshot Changed(double variance) {
+  Snapshot snapshot = World(ModelState::kActive);
+  snapshot.models[3].changed = true;
+  snapshot.models[3].covariance[0] = variance;
+  return snapshot;
+}
+
+TEST(Trials, AModelThatChangedIsPlayedAsItMayBeTheBetterOneForWhatIsKnownOfItAlone) {
+  const Snapshot snapshot = Changed(.05);
+  const Decision decision = Decide(snapshot, QualityQuery()).value();
+  const Candidate& best = decision.ranked[0];
+  const Candidate& changed = Of(decision, 4);
+  const double beyond = changed.predicted_variance - best.predicted_variance;
+  ASSERT_GT(beyond, 0);
+  const double better = .5 * std::erfc((best.utility - changed.utility) / std::sqrt(2 * beyond));
+  ASSERT_LT(better, kChangedMost);
+  ASSERT_GT(better, .01);
+  EXPECT_NEAR(changed.probability, .95 * better + Audited(decision, 4), 1e-12);
+  EXPECT_NEAR(best.probability, .95 * (1 - better) + AuditedBest(decision), 1e-12);
+  Query observed = QualityQuery();
+  observed.observed = "model-1003";
+  EXPECT_NEAR(Decide(snapshot, observed).value().gold_probability, .1, 1e-12) << "no gold beyond the rate";
+}
+
+TEST(Trials, AModelThatChangedHasAQuarterOfTheDecisionsAtMost) {
+  const Decision decision = Decide(Changed(100), QualityQuery()).value();
+  EXPECT_NEAR(Of(decision, 4).probability, .95 * kChangedMost + Audited(decision, 4), 1e-12);
+}
+
+TEST(Trials, AModelThatChangedIsPlayedNoMoreOnceItIsKnownAsWellAsTheBest) {
+  Snapshot snapshot = Changed(.05);
+  snapshot.models[3].covariance = snapshot.models[0].covariance;
+  const Decision decision = Decide(snapshot, QualityQuery()).value();
+  EXPECT_NEAR(Of(decision, 4).probability, Audited(decision, 4), 1e-12);
+}
+
+TEST(Trials, AModelThatChangedCostsNoMoreThanAnAuditMay) {
+  Snapshot snapshot = Changed(.05);
+  const double most = Of(Decide(snapshot, QualityQuery()).value(), 4).cost_usd;
+  snapshot.options.budget_usd = most / kAuditBudgets * 1.01;
+  EXPECT_GT(Of(Decide(snapshot, QualityQuery()).value(), 4).probability, .01);
+  snapshot.options.budget_usd = most / kAuditBudgets * .99;
+  const Decision dear = Decide(snapshot, QualityQuery()).value();
+  EXPECT_NEAR(Of(dear, 4).probability, Audited(dear, 4), 1e-12);
+}
+
+TEST(Trials, OtherPoliciesPlayAModelThatChangedAsTheyWould) {
+  Snapshot snapshot = Changed(.05);
+  snapshot.options.exploration = Exploration::kThompson;
+  const Decision with = Decide(snapshot, QualityQuery()).value();
+  snapshot.trials.clear();
+  const Decision without = Decide(snapshot, QualityQuery()).value();
+  EXPECT_EQ(Of(with, 4).probability, Of(without, 4).probability);
+  EXPECT_GT(Of(with, 4).probability, 0);
 }
 
 // 200,000 draws with audits and a canary beside the trial: counts of arms by chi-square,
