@@ -422,6 +422,7 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
   snapshot->bundle = inputs.bundle;
   snapshot->options = state.options;
   snapshot->widths = inputs.widths;
+  snapshot->shared_cell = kSharedCell * inputs.base.common;
   snapshot->layout = inputs.layout;
   snapshot->clusters = blocks;
   snapshot->counters = state.counters;
@@ -547,6 +548,21 @@ double Publisher::WidthEvidence(const std::vector<GoldMessage>& gold, double mod
   return evidence + RootEvidence(sums, impl.inputs.layout, all, shared_trust);
 }
 
+namespace {
+
+// Variance of what all models share in a cluster, where `untold` of it counts: evidence of
+// the cell has taken in all but the share of D that is still the prior's. What the cluster
+// adds to the mean over all traffic is part of the levels. The background is no kind of
+// query: its rows are as hard as others.
+double SharedIn(const Snapshot& snapshot, std::size_t cluster, double untold) {
+  const auto& sizes = snapshot.bundle->cluster_sizes;
+  if (cluster == 0 || cluster >= sizes.size() || sizes[0] == 0) return 0;
+  const double beyond = untold - static_cast<double>(sizes[cluster]) / static_cast<double>(sizes[0]);
+  return beyond * beyond * snapshot.shared_cell * snapshot.shared_cell;
+}
+
+}  // namespace
+
 Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, std::span<const ClusterWeight> clusters,
                        double prior, double prior_centred) {
   const std::size_t n = snapshot.layout.model_size();
@@ -558,6 +574,7 @@ Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, std::sp
     const std::size_t index = membership.cluster.value;
     const ClusterBlock* block = index < snapshot.clusters.size() ? snapshot.clusters[index].get() : nullptr;
     const CellReadout* cell = block != nullptr ? block->Find(model.model.id) : nullptr;
+    estimate.shared += SharedIn(snapshot, index, cell == nullptr ? w : w * cell->gain[0]);
     if (cell == nullptr) {
       load[0] += w;
       estimate.variance += w * w * snapshot.widths.cell * snapshot.widths.cell;
@@ -580,6 +597,8 @@ Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, std::sp
   estimate.variance += spread;
   return estimate;
 }
+
+double Estimate::Deviation() const { return std::sqrt(std::max(variance, 0.0) + shared); }
 
 const CellReadout* ClusterBlock::Find(ModelId model) const {
   const auto at = std::lower_bound(cells.begin(), cells.end(), model,
