@@ -5,16 +5,17 @@
 //
 // A store is filled with logged decisions until its files have --mib, a pointsmand is started
 // on it. Then, each for --seconds: quiet; `POST /v1/compact` again and again (which flushes,
-// and writes every file anew), reports and bare writes in turns of a second; quiet again.
-// Routes are open loop (each has its time; a late timer does not count), one client rates
-// every 5 ms and waits for the synced acknowledgement. The floor of feedback is what bare
-// RocksDB needs for a synced batch of the same keys and sizes on the same disk at the same
-// pace, under the same churn. --short: 256 MiB, 6 seconds.
+// and writes every file anew), a thread at idle priority that only copies memory; quiet again.
+// Routes are open loop (each has its time; a late timer does not count). Every 5 ms, in
+// turn, one client rates and waits for the synced acknowledgement, and bare RocksDB writes a
+// synced batch of the same keys and sizes on the same disk: the floor of feedback, under the
+// same churn. --short: 256 MiB, 6 seconds.
 // Prints a line for people and one line of JSON a figure. Exit: 0; 1 when anything failed or
 // no compaction was on its way all the time; 2 usage; 71 no daemon.
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
@@ -48,7 +49,7 @@ struct Arguments {
   double routes = 500;  // a second
 };
 
-constexpr std::int64_t kRatesApart = 5'000'000;  // nanoseconds
+constexpr std::int64_t kWritesApart = 5'000'000;  // nanoseconds
 
 std::atomic<bool> failed{false};
 void Fail(const std::string& what) {
@@ -140,45 +141,44 @@ void RouteUntil(const DaemonProcess& daemon, double rate, std::int64_t end, std:
   }
 }
 
-void RateUntil(const DaemonProcess& daemon, std::int64_t end, std::vector<std::int64_t>* nanos) {
-  auto client = daemon.Connect();
-  if (!client.ok()) return Fail(client.failure().message);
-  for (std::int64_t due = Now(); due < end && !failed; due = std::max(due + kRatesApart, Now())) {
-    const auto routed = client->Call(SomeRoute());
-    if (!routed.ok()) return Fail("a route failed: " + routed.failure().message);
-    wire::Rate rate;
-    rate.set_token(routed->token());
-    rate.set_source("thumbs");
-    rate.set_value(1);
-    SleepUntil(due);
-    const std::int64_t start = Now();
-    const auto rated = client->Call(rate);
-    if (!rated.ok()) return Fail("a rating failed: " + rated.failure().message);
-    nanos->push_back(Now() - start);
-  }
+// The latency of one synced rating, in nanoseconds, from `due` or now, whichever is later.
+std::int64_t Rating(client::Client& client, std::int64_t due) {
+  const auto routed = client.Call(SomeRoute());
+  if (!routed.ok()) return Fail("a route failed: " + routed.failure().message), 0;
+  wire::Rate rate;
+  rate.set_token(routed->token());
+  rate.set_source("thumbs");
+  rate.set_value(1);
+  SleepUntil(due);
+  const std::int64_t start = Now();
+  const auto rated = client.Call(rate);
+  if (!rated.ok()) Fail("a rating failed: " + rated.failure().message);
+  return Now() - start;
 }
 
-void WriteUntil(BareWriter& bare, std::int64_t end, std::vector<std::int64_t>* nanos) {
-  for (std::int64_t due = Now(); due < end && !failed; due = std::max(due + kRatesApart, Now())) {
-    SleepUntil(due);
-    const std::int64_t start = Now();
-    bare.Write();
-    nanos->push_back(Now() - start);
-  }
+std::int64_t BareWrite(BareWriter& bare, std::int64_t due) {
+  SleepUntil(due);
+  const std::int64_t start = Now();
+  bare.Write();
+  return Now() - start;
 }
 
-// Routes all the time; reports and bare writes in turns.
+// Routes all the time; ratings and bare writes in turn, one by one: what passes in a moment
+// meets both alike.
 Latencies Traffic(const Arguments& arguments, const DaemonProcess& daemon, BareWriter& bare) {
   Latencies all;
   const std::int64_t end = Now() + static_cast<std::int64_t>(arguments.seconds * 1e9);
   std::jthread router([&] { RouteUntil(daemon, arguments.routes, end, &all.route); });
-  for (bool ours = true; Now() < end && !failed; ours = !ours) {
-    const std::int64_t turn = std::min(end, Now() + 1'000'000'000);
+  auto client = daemon.Connect();
+  if (!client.ok()) Fail(client.failure().message);
+  bool ours = true;
+  for (std::int64_t due = Now(); due < end && !failed; due = std::max(due + kWritesApart, Now())) {
     if (ours) {
-      RateUntil(daemon, turn, &all.feedback);
+      all.feedback.push_back(Rating(*client, due));
     } else {
-      WriteUntil(bare, turn, &all.bare);
+      all.bare.push_back(BareWrite(bare, due));
     }
+    ours = !ours;
   }
   router.join();
   return all;
@@ -213,6 +213,32 @@ class Churn {
   std::thread thread_;
 };
 
+// A thread at idle priority that copies memory and touches no disk, from construction to
+// End: what any work beside the daemon costs on this machine.
+class Neighbour {
+ public:
+  Neighbour() : thread_([this] { Run(); }) {}
+  ~Neighbour() { End(); }
+  void End() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  void Run() {
+    const sched_param none{};
+    if (::sched_setscheduler(0, SCHED_IDLE, &none) != 0) return Fail("no idle priority");
+    std::vector<char> from(8 << 20, 'a');
+    std::vector<char> to(from.size());
+    while (!stop_) {
+      std::copy(from.begin(), from.end(), to.begin());
+      std::swap(from, to);
+    }
+  }
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
 int Measure(const Arguments& arguments) {
   const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   ::setenv("POINTSMAN_BIN", beside.c_str(), 0);
@@ -235,6 +261,9 @@ int Measure(const Arguments& arguments) {
   Sleep(.2);
   const Latencies busy = Traffic(arguments, daemon, bare);
   churn.End();
+  Neighbour neighbour;
+  const Latencies copying = Traffic(arguments, daemon, bare);
+  neighbour.End();
   quiet.Add(Traffic(arguments, daemon, bare));
   if (failed) return 1;
   fmt::print(
@@ -247,6 +276,7 @@ int Measure(const Arguments& arguments) {
       Micros(busy.feedback, 1), Micros(quiet.bare, .5), Micros(quiet.bare, .99), Micros(busy.bare, .5),
       Micros(busy.bare, .99), Micros(busy.bare, 1));
   Row("compaction/route_p99", Micros(busy.route, .99), Micros(quiet.route, .99));
+  Row("compaction/route_p99_beside_copying", Micros(copying.route, .99), Micros(quiet.route, .99));
   Row("compaction/feedback_p99", Micros(busy.feedback, .99), Micros(busy.bare, .99));
   return 0;
 }

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "store/compaction_pace.h"
 #include "store/log_merger.h"
 
 namespace pointsman::store {
@@ -67,6 +68,7 @@ rocksdb::Options MakeOptions(std::uint64_t write_buffer_bytes) {
   options.compression = rocksdb::kLZ4Compression;
   // Files go to the disk as they are written, so that no sync of the log waits for one as a whole.
   options.bytes_per_sync = 1 << 20;
+  options.rate_limiter = std::make_shared<CompactionPace>();
   // Compaction only takes what others leave. On a machine that leaves nothing for minutes a
   // read has more files to look into; writes shall not wait for it.
   options.level0_slowdown_writes_trigger = 64;

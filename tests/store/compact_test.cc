@@ -3,10 +3,13 @@
 #include <rocksdb/db.h>
 
 #include <atomic>
+#include <chrono>
 
 #include "policy/learning/learner.h"
+#include "store/compaction_pace.h"
 #include "store/keys.h"
 #include "store/log_merger.h"
+#include "store/rocks_support.h"
 #include "tests/store/samples.h"
 
 namespace pointsman::store {
@@ -75,6 +78,34 @@ TEST_F(Compaction, IsRefusedOnAStoreThatIsOpenForReading) {
   ASSERT_TRUE(reading.ok());
   std::atomic<bool> stop{false};
   EXPECT_EQ((*reading)->Compact(stop).error().reason, "read_only");
+}
+
+TEST(CompactionPaceTest, HoldsUpACompactionAndNothingElse) {
+  CompactionPace pace(1 << 20);
+  const std::int64_t portion = pace.GetSingleBurstBytes();
+  const auto start = std::chrono::steady_clock::now();
+  for (std::int64_t bytes = 0; bytes < 200 << 10; bytes += portion) {
+    pace.Request(portion, rocksdb::Env::IO_LOW, nullptr);
+  }
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(150)) << "200 of 1,024 KiB a second";
+  // An hour's worth each: at a pace this test would not end.
+  for (const auto priority : {rocksdb::Env::IO_HIGH, rocksdb::Env::IO_USER}) {
+    for (int i = 0; i < 50 * 3600; ++i) pace.Request(portion, priority, nullptr);
+    EXPECT_EQ(pace.GetTotalBytesThrough(priority), 0);
+  }
+}
+
+TEST_F(Compaction, OfAStoreKeepsToThePace) {
+  Fill(*Open(), 100);
+  auto database = Database::Open(scratch_ / "s", 64 << 10, Database::Mode::kExisting);
+  ASSERT_TRUE(database.ok()) << database.error().message;
+  const auto pace = (*database)->GetDBOptions().rate_limiter;
+  ASSERT_NE(pace, nullptr);
+  EXPECT_EQ(pace->GetBytesPerSecond(), kCompactionPace);
+  rocksdb::CompactRangeOptions anew;
+  anew.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  ASSERT_TRUE((*database)->CompactRange(anew, database->family(Family::kLog), nullptr, nullptr).ok());
+  EXPECT_GT(pace->GetTotalBytesThrough(rocksdb::Env::IO_LOW), 0);
 }
 
 // A database whose files RocksDB would leave as small as they were flushed.
