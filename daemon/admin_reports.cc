@@ -23,7 +23,7 @@ admin::CellReport ReportOfCell(const policy::Snapshot& snapshot, const policy::M
   const policy::Estimate estimate =
       policy::ReadPosterior(snapshot, view, only, report.prior, report.prior - view.mean_prior);
   report.quality = std::clamp(estimate.mean, 0.0, 1.0);
-  report.quality_deviation = std::sqrt(std::max(estimate.variance, 0.0));
+  report.quality_deviation = estimate.Deviation();
   const auto& block = number < snapshot.clusters.size() ? snapshot.clusters[number] : nullptr;
   const policy::CellReadout* readout = block == nullptr ? nullptr : block->Find(view.model.id);
   if (readout != nullptr) {

@@ -75,9 +75,10 @@ Held Judge(const policy::Snapshot& snapshot, const policy::ModelView& view, cons
   const double spread = std::max(0.0, sums.squares / region.weight - truth * truth);
   const policy::Estimate estimate = policy::ReadPosterior(snapshot, view, membership, prior, prior - view.mean_prior);
   const double answers = spread / region.Answers();
-  return {.holds = std::abs(truth - estimate.mean) <= kNormal95 * std::sqrt(estimate.variance + answers),
+  const double deviation = estimate.Deviation();
+  return {.holds = std::abs(truth - estimate.mean) <= kNormal95 * std::sqrt(deviation * deviation + answers),
           .mean = estimate.mean,
-          .half_width = kNormal95 * std::sqrt(estimate.variance)};
+          .half_width = kNormal95 * deviation};
 }
 
 void Count(Coverage::Count& count, const Held& held) {

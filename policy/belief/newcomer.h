@@ -23,7 +23,7 @@ inline constexpr double kTrialLaterShare = 0.002;  // of every decision
 // Reports (ratings, gold, probes) after which a newcomer is judged.
 inline constexpr std::uint64_t kTrialReports = 20;
 // Gold is asked on each draw of a newcomer until so many labels were asked for.
-inline constexpr std::uint64_t kTrialGold = 20;
+inline constexpr std::uint64_t kTrialGold = 40;
 
 struct Newcomer {
   double level_width = 0;        // of its level about its prior (world/newcomer_prior.h)

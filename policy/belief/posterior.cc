@@ -422,6 +422,7 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
   snapshot->bundle = inputs.bundle;
   snapshot->options = state.options;
   snapshot->widths = inputs.widths;
+  snapshot->shared_cell = kSharedCell * inputs.base.common;
   snapshot->layout = inputs.layout;
   snapshot->clusters = blocks;
   snapshot->counters = state.counters;
@@ -545,53 +546,6 @@ double Publisher::WidthEvidence(const std::vector<GoldMessage>& gold, double mod
               impl.inputs.layout);
   }
   return evidence + RootEvidence(sums, impl.inputs.layout, all, shared_trust);
-}
-
-Estimate ReadPosterior(const Snapshot& snapshot, const ModelView& model, std::span<const ClusterWeight> clusters,
-                       double prior, double prior_centred) {
-  const std::size_t n = snapshot.layout.model_size();
-  std::array<double, kModelStateMax> load{};  // L
-  Estimate estimate;
-  double shift = 0;
-  for (const ClusterWeight& membership : clusters) {
-    const double w = membership.weight;
-    const std::size_t index = membership.cluster.value;
-    const ClusterBlock* block = index < snapshot.clusters.size() ? snapshot.clusters[index].get() : nullptr;
-    const CellReadout* cell = block != nullptr ? block->Find(model.model.id) : nullptr;
-    if (cell == nullptr) {
-      load[0] += w;
-      estimate.variance += w * w * snapshot.widths.cell * snapshot.widths.cell;
-      continue;
-    }
-    shift += w * cell->shift;
-    estimate.variance += w * w * cell->variance;
-    for (std::size_t i = 0; i < n; ++i) load[i] += w * cell->gain[i];
-  }
-  load[n - 1] += prior_centred;
-  double lifted = 0;
-  double spread = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    lifted += load[i] * model.mean[i];
-    double row = 0;
-    for (std::size_t j = 0; j < n; ++j) row += model.covariance[i * kModelStateMax + j] * load[j];
-    spread += load[i] * row;
-  }
-  estimate.mean = prior + shift + lifted;
-  estimate.variance += spread;
-  return estimate;
-}
-
-const CellReadout* ClusterBlock::Find(ModelId model) const {
-  const auto at = std::lower_bound(cells.begin(), cells.end(), model,
-                                   [](const CellReadout& cell, ModelId wanted) { return cell.model < wanted; });
-  return at != cells.end() && at->model == model ? &*at : nullptr;
-}
-
-const ModelView* Snapshot::FindLive(std::string_view name) const {
-  for (const ModelView& view : models) {
-    if (view.model.name == name) return &view;
-  }
-  return nullptr;
 }
 
 }  // namespace pointsman::policy

@@ -57,8 +57,14 @@ class Publisher {
 
 // Predicted gold quality of one answer.
 struct Estimate {
-  double mean = 0;      // not clipped
-  double variance = 0;  // of the expected quality; noise of one answer is not in it
+  double mean = 0;  // not clipped
+  // Of the expected quality as it is compared with other models'; noise of one answer is not in it.
+  double variance = 0;
+  // What comes on top where the quality itself is meant: variance of what all models share
+  // in the query's clusters, as far as evidence of the cell has not told it.
+  double shared = 0;
+  // Of the expected quality.
+  double Deviation() const;
 };
 
 // Reads r-hat and v of online_learner 1.5 for a model at a query.

@@ -82,7 +82,8 @@ struct Snapshot {
   Generation generation;
   std::shared_ptr<const Bundle> bundle;
   Options options;
-  Widths widths;  // in force: options' or the bundle's, with model_width
+  Widths widths;           // in force: options' or the bundle's, with model_width
+  double shared_cell = 0;  // width of what all models share in one cluster
   TreeLayout layout{0};
   std::vector<ModelView> models;                              // ascending (name, epoch), retired ones left out
   std::vector<std::size_t> trials;                            // of them, those on trial or changed

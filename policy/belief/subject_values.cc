@@ -35,7 +35,8 @@ std::string EncodeSubjectRecord(const SubjectRecord& record) {
   out.F64(record.weight);
   out.U8(record.channel);
   for (const double value :
-       {record.residual, record.residuals, record.pairs, record.disagreement, record.expected, record.variance}) {
+       {record.residual, record.residuals, record.likened, record.likeness, record.likeness_squares, record.pairs,
+        record.disagreement, record.expected, record.variance}) {
     out.F64(value);
   }
   return out.Take();
@@ -47,7 +48,8 @@ void DecodeSubjectRecord(ByteReader& in, SubjectRecord& record) {
   record.weight = in.F64();
   record.channel = in.U8();
   for (double* value :
-       {&record.residual, &record.residuals, &record.pairs, &record.disagreement, &record.expected, &record.variance}) {
+       {&record.residual, &record.residuals, &record.likened, &record.likeness, &record.likeness_squares, &record.pairs,
+        &record.disagreement, &record.expected, &record.variance}) {
     *value = in.F64();
   }
 }

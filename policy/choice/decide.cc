@@ -127,7 +127,7 @@ class Forecast {
     candidate.predicted_mean = estimate.mean;
     candidate.predicted_variance = estimate.variance;
     candidate.quality = std::clamp(estimate.mean, 0.0, 1.0);
-    candidate.quality_deviation = std::sqrt(std::max(estimate.variance, 0.0));
+    candidate.quality_deviation = estimate.Deviation();
   }
 
   // A gain that equals the cost is no reason to switch: the next smaller number loses the tie.
@@ -206,9 +206,10 @@ std::vector<double> Thompson(const Snapshot& snapshot, const Query& query,
   std::vector<Score> scores;
   scores.reserve(eligible.size());
   for (const Considered* one : eligible) {
-    scores.push_back({.mean = one->candidate.utility,
-                      .standard_deviation =
-                          query.weights.quality * one->candidate.quality_deviation * snapshot.options.thompson_scale});
+    scores.push_back(
+        {.mean = one->candidate.utility,
+         .standard_deviation = query.weights.quality * std::sqrt(std::max(one->candidate.predicted_variance, 0.0)) *
+                               snapshot.options.thompson_scale});
   }
   const std::vector<double> best = ThompsonDistribution(scores, kThompsonEpsilon, kThompsonArms);
   const auto plausible = std::make_unique<bool[]>(scores.size());

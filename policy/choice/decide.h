@@ -41,8 +41,8 @@ struct Candidate {
   double probability = 0;  // of being chosen
   double prior = 0;        // f_m(q)
   double prior_centred = 0;
-  double predicted_mean = 0;  // not clipped
-  double predicted_variance = 0;
+  double predicted_mean = 0;      // not clipped
+  double predicted_variance = 0;  // against other models' (Estimate::variance)
 };
 
 struct Decision {

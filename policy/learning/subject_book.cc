@@ -192,7 +192,7 @@ class Fold {
     book_.records.erase(oldest);
   }
 
-  void Liken(std::uint8_t channel, SubjectHash subject, double residual, const SubjectRecord& record) {
+  void Liken(std::uint8_t channel, SubjectHash subject, double residual, SubjectRecord& record) {
     SubjectTotals& totals = Totals();
     SourceSubjects& source = totals.sources[channel - 1U];
     const std::size_t other = source.subject[0] == subject ? 1 : 0;
@@ -201,6 +201,9 @@ class Fold {
       totals.rows = kLikenessMemory * totals.rows + 1;
       totals.sum = kLikenessMemory * totals.sum + product;
       totals.squares = kLikenessMemory * totals.squares + product * product;
+      record.likened = kPairMemory * record.likened + 1;
+      record.likeness = kPairMemory * record.likeness + product;
+      record.likeness_squares = kPairMemory * record.likeness_squares + product * product;
     }
     if (other == 0) {
       source.subject[1] = source.subject[0];
@@ -238,6 +241,12 @@ class Fold {
   const LogSeq seq_;
   DirtyRows* const dirty_;
 };
+
+// Of what `rows` ratings show, what is beyond chance and beyond what people may have.
+double Excess(double rows, double sum, double squares) {
+  const double least = (sum - kExcessDeviations * std::sqrt(squares)) / rows - kGroupEnded;
+  return std::min(kExcessMost, std::max(0.0, least));
+}
 
 }  // namespace
 
@@ -300,9 +309,12 @@ double TrustOf(const SubjectBook& book, SubjectHash subject) {
 double LikenessOf(const SubjectTotals& totals) { return totals.rows > 0 ? totals.sum / totals.rows : 0; }
 
 double ExcessLikeness(const SubjectTotals& totals) {
-  if (totals.rows < kGroupRows) return 0;
-  const double least = (totals.sum - kExcessDeviations * std::sqrt(totals.squares)) / totals.rows - kGroupEnded;
-  return std::min(kExcessMost, std::max(0.0, least));
+  return totals.rows < kGroupRows ? 0 : Excess(totals.rows, totals.sum, totals.squares);
+}
+
+double ExcessLikeness(const SubjectRecord& record) {
+  if (record.likened < kOwnLikenessRows) return 0;
+  return Excess(record.likened, record.likeness, record.likeness_squares);
 }
 
 void FoldSubjects(SubjectBook& book, const Event& event, DirtyRows* dirty) {
@@ -336,10 +348,12 @@ double SubjectScales::Weigh(const DecisionContext& context, std::uint8_t channel
                             std::int64_t now_us) const {
   if (!book_.capped || channel == 0 || subject.value == 0) return 1;
   const TimeWeight now = WeightAt(now_us, book_.half_life_days);
-  const double likeness = ExcessLikeness(book_.totals);
   // A crowded table counts who is not in it too high; the record does not.
   const auto record = book_.records.find(subject);
-  const double reports = record == book_.records.end() ? 0 : static_cast<double>(record->second.reports);
+  const bool known = record != book_.records.end();
+  const double reports = known ? static_cast<double>(record->second.reports) : 0;
+  const double own = known ? ExcessLikeness(record->second) : 0;
+  const double likeness = std::max(ExcessLikeness(book_.totals), own);
   double weight = 1;
   ForEachCell(book_, context, [&](const CellKey& key, double) {
     const SubjectTable* table = Find(key);

@@ -1,7 +1,7 @@
 // Who rated how often, and what that does to the weight of what comes next.
 //
 // Source: spec online_learner 8. A rating or preference of subject u weighs on arrival
-//   q = min(1, (.05 N + 5) / (n_u + 1)) / (1 + n_u l / (1 - l))^2 * trust_u
+//   q = min(1, (.05 N + 5) / (n_u + 1)) / (1 + n_u l_u / (1 - l_u))^2 * trust_u
 // where N and n_u are the decayed counts of its cell, of all subjects and of u, before
 // it; of a row that lies in several cells the smallest q is taken, so that the bound
 // holds in each. The counts of u come from a space-saving table of 32 subjects a cell
@@ -27,10 +27,12 @@
 // group that always says the same f of the time gives about 2 f (1 - f), however many
 // subjects share the work; the alarm is raised at kGroupRaised and ends at kGroupEnded.
 // People differ too, so the alarm asks for a look and changes no weight. What does is the
-// excess l: the likeness less kExcessDeviations standard errors and less kGroupEnded, the
+// excess l_u: the likeness less kExcessDeviations standard errors and less kGroupEnded, the
 // likeness that people may have. Of words that are correlated by l within a subject the
 // nth adds (1 - l) / (1 + (n - 1) l)^2 to what is known, so repeating oneself buys next to
-// nothing while a group does so, and a first word counts as ever.
+// nothing while a group does so, and a first word counts as ever. l_u is that of all or the
+// subject's own, whichever is more: of four who say the same whatever the answer, each is
+// known by some ten words, long before they show among everybody's (decisions/0033).
 //
 // The book is part of the fold's state. The commit thread keeps a copy, folded from the
 // same events, because weights are given before an event is written.
@@ -64,6 +66,7 @@ inline constexpr double kGroupRaised = 0.25;
 inline constexpr double kGroupEnded = 0.12;
 inline constexpr double kGroupDeviations = 5;
 inline constexpr double kGroupRows = 150;
+inline constexpr double kOwnLikenessRows = 8;
 inline constexpr double kExcessDeviations = 2;
 inline constexpr double kExcessMost = 0.9;
 
@@ -91,6 +94,11 @@ struct SubjectRecord {
   std::uint8_t channel = 0;
   double residual = 0;
   double residuals = 0;  // sum over its ratings
+  // Its own likeness: ratings that could resemble an earlier one, the sum of the products
+  // and of their squares. The newest 256 or so count.
+  double likened = 0;
+  double likeness = 0;
+  double likeness_squares = 0;
   // Answers with gold: how many, squared differences, and what was usual of them.
   double pairs = 0;
   double disagreement = 0;
@@ -150,6 +158,8 @@ double TrustOf(const SubjectBook& book, SubjectHash subject);
 double LikenessOf(const SubjectTotals& totals);
 // l: [0, kExcessMost]; 0 before kGroupRows ratings that could resemble another.
 double ExcessLikeness(const SubjectTotals& totals);
+// The same of one subject's own ratings; 0 before kOwnLikenessRows of them.
+double ExcessLikeness(const SubjectRecord& record);
 
 // Adds `weight` of one word at `time`. `subject` 0: to N alone.
 void CountSubject(SubjectTable& table, SubjectHash subject, double weight, const TimeWeight& time);

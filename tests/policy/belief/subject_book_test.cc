@@ -341,6 +341,7 @@ TEST_F(Raters, AGroupThatAlwaysSaysTheSameRaisesTheAlarmHoweverManyShareTheWork)
 TEST_F(Raters, WhileAGroupSaysTheSameARepeatedWordWeighsLittleAndAFirstOneAsEver) {
   Crowd(world, .3, 4, 2000, 6);
   SubjectBook book = Book();
+  book.records.at(Subject(1)).likened = 0;  // as if nothing were known of it alone
   const double likeness = ExcessLikeness(book.totals);
   EXPECT_NEAR(likeness, .42 - kGroupEnded, .15);
   const DecisionContext& context = world.Context(1'000'001);
@@ -358,6 +359,39 @@ TEST_F(Raters, WhileAGroupSaysTheSameARepeatedWordWeighsLittleAndAFirstOneAsEver
   EXPECT_EQ(SubjectScales(book).Weigh(context, 1, Subject(1), now_us), capped);
   book.totals.rows = book.totals.sum = book.totals.squares = kGroupRows - 1;
   EXPECT_EQ(ExcessLikeness(book.totals), 0) << "too few";
+}
+
+TEST_F(Raters, WhoAlwaysSaysTheSameIsKnownByItsOwnWordsLongBeforeTheGroupIs) {
+  Crowd(world, .3, 2, 145, 6);
+  const SubjectBook& book = Book();
+  ASSERT_EQ(ExcessLikeness(book.totals), 0) << "too few words of all";
+  const DecisionContext& context = world.Context(1'000'001);
+  const std::int64_t now_us = world.learner->state().now_us;
+  const TimeWeight now = MakeTimeWeight(now_us, kHalfLife);
+  const SubjectTable& table = book.tables.at({ModelId{1}, ClusterId{1}});
+  for (std::uint64_t attacker = 1; attacker <= 2; ++attacker) {
+    const SubjectRecord& record = book.records.at(Subject(attacker));
+    ASSERT_LT(record.reports, 40u);
+    const double own = ExcessLikeness(record);
+    EXPECT_GT(own, .1) << attacker;
+    const double repeated = 1 + CountOf(table, Subject(attacker), now) * own / (1 - own);
+    EXPECT_NEAR(SubjectScales(book).Weigh(context, 1, Subject(attacker), now_us),
+                SubjectCap(table, Subject(attacker), now) / (repeated * repeated), 1e-12);
+  }
+  for (const auto& [subject, record] : book.records) {
+    EXPECT_TRUE(subject.value <= 2 || ExcessLikeness(record) == 0) << subject.value;
+  }
+}
+
+TEST_F(Raters, WhoDiffersAsPeopleDoKeepsItsWeight) {
+  SubjectRecord record;
+  record.likened = record.likeness_squares = 200;  // products of standard deviation 1
+  record.likeness = 200 * kGroupEnded;
+  EXPECT_EQ(ExcessLikeness(record), 0);
+  record.likeness = 200 * (kGroupEnded + .1) + 2 * std::sqrt(200.0);
+  EXPECT_NEAR(ExcessLikeness(record), .1, 1e-12) << "beyond people and chance";
+  record.likened = kOwnLikenessRows - 1;
+  EXPECT_EQ(ExcessLikeness(record), 0) << "too few";
 }
 
 TEST_F(Raters, TheAlarmEndsWhenTheGroupIsExcludedAndItsWordsAreNotHeardAnyMore) {

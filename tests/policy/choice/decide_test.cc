@@ -166,6 +166,25 @@ TEST_F(DecideTest, ThompsonDrawsFollowTheLoggedPropensities) {
   EXPECT_LT(chi_square, 16.27);
 }
 
+// It is the same for all of them, so it says how sure a quality is and nothing of who is better.
+TEST_F(DecideTest, WhatAllModelsShareInAClusterWidensQualitiesAndMovesNoDraw) {
+  for (const auto policy : {Exploration::kGreedyAudits, Exploration::kThompson}) {
+    snapshot_.options.exploration = policy;
+    for (auto& view : snapshot_.models) view.covariance[0] = .04;
+    bundle_->cluster_sizes[0] = 120;  // of twelve clusters of ten
+    snapshot_.shared_cell = 0;
+    const Decision without = Must(query_);
+    snapshot_.shared_cell = .5;
+    const Decision with = Must(query_);
+    ASSERT_EQ(with.ranked.size(), without.ranked.size());
+    for (std::size_t i = 0; i < with.ranked.size(); ++i) {
+      EXPECT_EQ(with.ranked[i].probability, without.ranked[i].probability);
+      EXPECT_EQ(with.ranked[i].predicted_variance, without.ranked[i].predicted_variance);
+      EXPECT_GT(with.ranked[i].quality_deviation, without.ranked[i].quality_deviation + .01);
+    }
+  }
+}
+
 TEST_F(DecideTest, AuditsThinOutAfterTheStartAndEndWithoutGold) {
   for (auto& view : snapshot_.models) view.covariance[0] = 1e12;  // audits are shared out evenly
   EXPECT_NEAR(Must(query_).ranked[3].probability, .01 / 4, 1e-12);

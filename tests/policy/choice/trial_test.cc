@@ -272,6 +272,7 @@ TEST(Trials, TheFirstLabelsAreAskedOnEachDecisionForIt) {
   query.observed = "model-1003";
   EXPECT_EQ(Decide(snapshot, query).value().gold_probability, 1);
   snapshot.models[3].newcomer.gold_asked = 15;
+  EXPECT_EQ(Decide(snapshot, query).value().gold_probability, 1) << "a score is not known by fifteen";
   snapshot.models[3].newcomer.probes = kTrialGold - 15;
   EXPECT_NEAR(Decide(snapshot, query).value().gold_probability, .1, 1e-12) << "probes count as labels";
   snapshot.models[3].newcomer = Newcomer{};
