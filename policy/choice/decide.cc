@@ -236,7 +236,8 @@ class AuditSet {
   void Add(const Candidate& candidate, const Query& query, const Pacing& pacing) {
     in_[scores_.size()] = Auditable(candidate, pacing);
     scores_.push_back(
-        {.mean = candidate.utility, .standard_deviation = query.weights.quality * candidate.quality_deviation});
+        {.mean = candidate.utility,
+         .standard_deviation = query.weights.quality * std::sqrt(std::max(candidate.predicted_variance, 0.0))});
   }
   std::span<const Score> scores() const { return scores_; }
   std::span<const bool> in() const { return {in_.get(), scores_.size()}; }
