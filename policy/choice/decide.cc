@@ -232,26 +232,35 @@ bool Auditable(const Candidate& candidate, const Pacing& pacing) {
 // What audits are shared out by.
 class AuditSet {
  public:
-  explicit AuditSet(std::size_t count) : in_(std::make_unique<bool[]>(count)) { scores_.reserve(count); }
-  void Add(const Candidate& candidate, const Query& query, const Pacing& pacing) {
-    in_[scores_.size()] = Auditable(candidate, pacing);
-    scores_.push_back(
-        {.mean = candidate.utility,
-         .standard_deviation = query.weights.quality * std::sqrt(std::max(candidate.predicted_variance, 0.0))});
+  AuditSet(const Snapshot& snapshot, const Query& query, const Pacing& pacing, std::size_t count)
+      : pacing_(pacing),
+        quality_(query.weights.quality),
+        own_width_(std::hypot(snapshot.widths.model, snapshot.widths.cell)),
+        in_(std::make_unique<bool[]>(count)) {
+    scores_.reserve(count);
+  }
+  void Add(const Candidate& candidate) {
+    in_[scores_.size()] = Auditable(candidate, pacing_);
+    const double deviation = std::sqrt(std::max(candidate.predicted_variance, 0.0));
+    scores_.push_back({.mean = candidate.utility, .standard_deviation = quality_ * AuditReach(deviation, own_width_)});
   }
   std::span<const Score> scores() const { return scores_; }
   std::span<const bool> in() const { return {in_.get(), scores_.size()}; }
 
  private:
+  const Pacing& pacing_;
+  double quality_;
+  double own_width_;
   std::vector<Score> scores_;
   std::unique_ptr<bool[]> in_;
 };
 
-std::vector<double> GreedyWithAudits(const Query& query, std::span<const Considered* const> eligible, double audit_rate,
+std::vector<double> GreedyWithAudits(const Snapshot& snapshot, const Query& query,
+                                     std::span<const Considered* const> eligible, double audit_rate,
                                      const Pacing& pacing) {
   if (audit_rate == 0) return GreedyDistribution(Utilities(eligible));
-  AuditSet audits(eligible.size());
-  for (const Considered* one : eligible) audits.Add(one->candidate, query, pacing);
+  AuditSet audits(snapshot, query, pacing, eligible.size());
+  for (const Considered* one : eligible) audits.Add(one->candidate);
   return AuditDistribution(audits.scores(), audits.in(), audit_rate);
 }
 
@@ -269,7 +278,7 @@ std::vector<double> Distribution(const Snapshot& snapshot, const Query& query,
     case Exploration::kSquareCb: return SquareCb(snapshot, eligible);
     case Exploration::kGreedyAudits: break;
   }
-  return GreedyWithAudits(query, eligible, audit_rate, pacing);
+  return GreedyWithAudits(snapshot, query, eligible, audit_rate, pacing);
 }
 
 // Orders the candidates by utility, keeping (name, epoch) order among equals.
@@ -290,9 +299,10 @@ void Rank(std::span<const Considered* const> eligible, std::span<const double> d
 }
 
 // One of the audit set, which is not empty.
-std::size_t DrawAudited(const Query& query, std::span<const Candidate> ranked, const Pacing& pacing, double unit) {
-  AuditSet audits(ranked.size());
-  for (const Candidate& one : ranked) audits.Add(one, query, pacing);
+std::size_t DrawAudited(const Snapshot& snapshot, const Query& query, std::span<const Candidate> ranked,
+                        const Pacing& pacing, double unit) {
+  AuditSet audits(snapshot, query, pacing, ranked.size());
+  for (const Candidate& one : ranked) audits.Add(one);
   const auto draw = DrawArm(AuditShares(audits.scores(), audits.in()), unit);
   ENSURE(draw.ok(), "shares of an audit set that is not empty are a distribution");
   return draw->arm;
@@ -300,12 +310,13 @@ std::size_t DrawAudited(const Query& query, std::span<const Candidate> ranked, c
 
 // An audit first tosses its own coin, so that it is known to be one; the mixture
 // over both coins is the logged distribution.
-void DrawModel(const Query& query, double audit_rate, const Pacing& pacing, const Trials& trials, Decision& decision) {
+void DrawModel(const Snapshot& snapshot, const Query& query, double audit_rate, const Pacing& pacing,
+               const Trials& trials, Decision& decision) {
   const std::size_t count = decision.ranked.size();
   decision.audit = audit_rate > 0 && UnitDraw(query.id, kDrawAudit) < audit_rate;
   const double unit = UnitDraw(query.id, kDrawArm);
   if (decision.audit) {
-    decision.chosen = DrawAudited(query, decision.ranked, pacing, unit);
+    decision.chosen = DrawAudited(snapshot, query, decision.ranked, pacing, unit);
   } else if (!trials.arms.empty()) {
     decision.chosen = DrawTrial(trials, UnitDraw(query.id, kDrawTrial));
   } else if (audit_rate > 0) {
@@ -439,7 +450,7 @@ Result<Decision> Decide(const Snapshot& snapshot, const Query& query, const Sear
     trials = PlanTrials(snapshot, query, decision.ranked);
     MixTrials(trials, audit_rate, decision.ranked);
   }
-  DrawModel(query, audit_rate, pacing, trials, decision);
+  DrawModel(snapshot, query, audit_rate, pacing, trials, decision);
   const double not_audited = ChosenWithoutAudit(decision, trials, decision.chosen, audit_rate);
   decision.not_audit = std::min(1.0, not_audited / decision.propensity);
   RollOut(snapshot, query, audit_rate, trials, decision);

@@ -170,6 +170,10 @@ std::vector<double> GreedyDistribution(std::span<const Score> scores) {
   return distribution;
 }
 
+double AuditReach(double deviation, double own_width) {
+  return std::max(kAuditReach * deviation, std::min(deviation, own_width));
+}
+
 std::vector<double> AuditShares(std::span<const Score> scores, std::span<const bool> in_audit_set) {
   REQUIRE(in_audit_set.size() == scores.size(), "one audit mark an arm");
   const double best = scores[BestArm(scores)].mean;
@@ -178,8 +182,8 @@ std::vector<double> AuditShares(std::span<const Score> scores, std::span<const b
   double audited = 0;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     if (!in_audit_set[i]) continue;
-    const double reach = kAuditReach * std::max(scores[i].standard_deviation, kDeviationMin);
-    const double z = std::min((best - scores[i].mean) / reach, kFarthest);
+    const double z =
+        std::min((best - scores[i].mean) / std::max(scores[i].standard_deviation, kDeviationMin), kFarthest);
     const double once = 1 + z * z / 16;
     const double fourth = once * once * once * once;
     shares[i] = 1 / (fourth * fourth);

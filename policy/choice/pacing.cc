@@ -21,10 +21,10 @@ namespace {
 constexpr std::size_t kContextsMax = 300;
 constexpr int kBisections = 40;
 
-// One context: utility without the price, its deviation, and cost, for every active model.
+// One context: utility without the price, what of it may turn a ranking, and cost, for every active model.
 struct Priced {
   double utility = 0;
-  double deviation = 0;
+  double reach = 0;
   double cost = 0;
 };
 
@@ -36,6 +36,7 @@ std::vector<std::vector<Priced>> Contexts(const Snapshot& snapshot, const Weight
     costs.push_back(ExpectedCost(view, 0));
     dearest = std::max(dearest, costs.back());
   }
+  const double own_width = std::hypot(snapshot.widths.model, snapshot.widths.cell);
   const std::size_t anchors = bundle.anchor_count();
   const std::size_t count = anchors == 0 ? 1 : std::min(anchors, kContextsMax);
   std::vector<std::vector<Priced>> contexts(count);
@@ -52,9 +53,10 @@ std::vector<std::vector<Priced>> Contexts(const Snapshot& snapshot, const Weight
       if (view.model.state != ModelState::kActive) continue;
       const double prior = PriorQuality(bundle, view.columns(), membership.clusters, tasks, head);
       const Estimate estimate = ReadPosterior(snapshot, view, membership.clusters, prior, prior - view.mean_prior);
-      contexts[c].push_back({.utility = Utility(weights, estimate.mean, costs[m], dearest),
-                             .deviation = weights.quality * std::sqrt(std::max(estimate.variance, 0.0)),
-                             .cost = costs[m]});
+      contexts[c].push_back(
+          {.utility = Utility(weights, estimate.mean, costs[m], dearest),
+           .reach = weights.quality * AuditReach(std::sqrt(std::max(estimate.variance, 0.0)), own_width),
+           .cost = costs[m]});
     }
   }
   return contexts;
@@ -68,7 +70,7 @@ double Spending(const std::vector<std::vector<Priced>>& contexts, double audit_r
     const auto audited = std::make_unique<bool[]>(context.size());
     for (std::size_t i = 0; i < context.size(); ++i) {
       const Priced& model = context[i];
-      scores.push_back({.mean = model.utility - lambda * model.cost / budget, .standard_deviation = model.deviation});
+      scores.push_back({.mean = model.utility - lambda * model.cost / budget, .standard_deviation = model.reach});
       audited[i] = model.cost <= kAuditBudgets * budget;
     }
     const std::vector<double> shares =

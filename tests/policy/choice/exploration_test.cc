@@ -115,12 +115,19 @@ TEST(Thompson, KeepsAtMostTheWishedNumberOfPlausibleArms) {
 
 // From a direct evaluation of the formula.
 TEST(Audits, GoToTheModelsThatMayBeTheBest) {
-  const std::vector<Score> scores = {{.2, .1}, {.6, .2}, {.5, .3}, {.59, .05}};
+  const std::vector<Score> scores = {{.2, .1}, {.6, .2}, {.5, .1}, {.59, .05}};
   const std::array<bool, 4> all = {true, true, true, true};
   ExpectNear(AuditShares(scores, all),
-             {0.050000000733903566, 0.3897120121336095, 0.2374422849200199, 0.32284570221246695}, 1e-14);
+             {0.051202002387188805, 0.3577126111203323, 0.23945836527526038, 0.3516270212172185}, 1e-14);
   const std::array<bool, 4> two = {true, false, true, false};
-  ExpectNear(AuditShares(scores, two), {0.10000000313228602, 0, 0.8999999968677139, 0}, 1e-14);
+  ExpectNear(AuditShares(scores, two), {0.10504353328140796, 0, 0.8949564667185921, 0}, 1e-14);
+}
+
+TEST(Audits, ReachAsFarAsWhatMayTurnARanking) {
+  EXPECT_DOUBLE_EQ(AuditReach(.16, .036), .048) << "most of it is common to all models";
+  EXPECT_DOUBLE_EQ(AuditReach(.11, .112), .11) << "nothing is";
+  EXPECT_DOUBLE_EQ(AuditReach(.06, .036), .036);
+  EXPECT_DOUBLE_EQ(AuditReach(.02, .036), .02) << "known better than the prior says";
 }
 
 TEST(Audits, KeepEveryModelTestable) {

@@ -51,9 +51,12 @@ const Candidate& Of(const Decision& decision, std::uint32_t model) {
 
 // The part of `model`'s probability that audits are, at a rate of .05.
 double Audited(const Decision& decision, std::uint32_t model, double quality_weight = 1) {
+  const Widths widths = World().widths;
+  const double own_width = std::sqrt(widths.model * widths.model + widths.cell * widths.cell);
   std::vector<Score> scores;
-  for (const Candidate& one : decision.ranked)
-    scores.push_back({one.utility, quality_weight * std::sqrt(one.predicted_variance)});
+  for (const Candidate& one : decision.ranked) {
+    scores.push_back({one.utility, quality_weight * AuditReach(std::sqrt(one.predicted_variance), own_width)});
+  }
   const std::array<bool, 4> all = {true, true, true, true};
   const std::vector<double> shares = AuditShares(scores, all);
   for (std::size_t i = 0; i < shares.size(); ++i) {
