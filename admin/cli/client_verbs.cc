@@ -225,8 +225,8 @@ Exit PrintRoute(Context& context, const wire::RouteReply& reply) {
   PrintWhy(context, "clusters  ", reply.clusters());
   PrintWhy(context, "tasks     ", reply.tasks());
   context.out << "generation " << reply.generation() << ", propensity " << Fixed(reply.propensity(), 4)
-              << (reply.durability() == 0 ? ", being logged" : ", logged") << (reply.gold_wanted() ? ", gold wanted" : "")
-              << "\n";
+              << (reply.durability() == 0 ? ", being logged" : ", logged")
+              << (reply.gold_wanted() ? ", gold wanted" : "") << "\n";
   return Exit::kOk;
 }
 
@@ -432,8 +432,8 @@ struct VoteArguments {
 Result<wire::Vote> MakeVote(const VoteArguments& arguments) {
   wire::Vote vote;
   if (Status token = TakeToken(arguments.token, vote.mutable_token()); !token.ok()) return token.error();
-  for (const auto& [name, count] : {std::pair{"--models", arguments.models.size()},
-                                    std::pair{"--confidence", arguments.confidence.size()}}) {
+  for (const auto& [name, count] :
+       {std::pair{"--models", arguments.models.size()}, std::pair{"--confidence", arguments.confidence.size()}}) {
     if (count == 0 || count == arguments.answers.size()) continue;
     return MakeError(Code::kInvalidArgument, "vote_lists",
                      std::string(name) + " has " + std::to_string(count) + " entries for " +
