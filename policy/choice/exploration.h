@@ -21,16 +21,18 @@ struct Score {
 // All mass on the best; ties to the first. `scores` not empty.
 std::vector<double> GreedyDistribution(std::span<const Score> scores);
 
-// How audits are shared out among the audit set A (decisions/0034): a fifth evenly, the rest
-// among those that may be the best. With w = (1 + z^2/16)^-8, about exp(-z^2/2), and
-// z = (best mean - mean) / standard deviation, of AuditReach: (1 - kAuditEven) w / sum of w +
-// kAuditEven / |A| in A, 0 outside. Sums to 1; all 0 of an empty set.
 constexpr double kAuditEven = 0.2;
 constexpr double kAuditReach = 0.3;
 // What of a prediction's `deviation` may turn a ranking: the part of it that is not common
 // to all models is kAuditReach of it with a prior by consensus, and not below what a model's
 // level and its cell may deviate by (`own_width`), where it is as uncertain as that.
 double AuditReach(double deviation, double own_width);
+
+// How audits are shared out among the audit set A (decisions/0034): a fifth evenly, the rest
+// among those that may be the best. With w = (1 + z^2/16)^-8, about exp(-z^2/2), and
+// z = (best mean - mean) / standard deviation, here weights.quality times AuditReach:
+// (1 - kAuditEven) w / sum of w + kAuditEven / |A| in A, 0 outside. Sums to 1; all 0 of an
+// empty set.
 std::vector<double> AuditShares(std::span<const Score> scores, std::span<const bool> in_audit_set);
 
 // Greedy with probability 1 - audit_probability, else shared out as above. An empty audit
