@@ -35,13 +35,14 @@ constexpr std::array kSchemas = {
         "Status",
         "version:text generation:int bundle:text bundle_made_from:text embedder:text dimension:int last_sequence:big "
         "synced_sequence:big learned_sequence:big checkpoint_sequence:big base_sequence:big state_hash:text "
-        "open_decisions:big disk_bytes:big decisions:big audits:big outcomes:big ratings:big gold:big "
+        "open_decisions:big disk_bytes:big memory:Memory decisions:big audits:big outcomes:big ratings:big gold:big "
         "preferences:big retractions:big expired:big not_folded:big quarantined_cells:big lost_unsynced:big "
         "refused:big commit_waiting:big commit_refused:big connections:big frozen:bool audited_gold:big "
         "audited_rmse:real audited_z_squared:real uptime_seconds:real sources:[Source] alarms:big cell_alarms:big "
         "judge_alarms:big guard_z_squared:real guard_bias_factor:real guard_steps:big model_width:real "
         "trust_width:real budgets:[Budget] subjects:Subjects rollout:Rollout warnings:[text]",
         true},
+    Schema{"Memory", "resident_bytes:big allocated_bytes:big memtable_bytes:big read_cache_bytes:big"},
     Schema{"Source",
            "name:text reports:big bias:real bias_deviation:real quarantine:text quarantined_since:big "
            "answers_with_gold:real"},

@@ -67,6 +67,13 @@ struct StatusReport {
   std::uint64_t state_hash = 0;  // at learned_sequence
   std::uint64_t open_decisions = 0;
   std::uint64_t disk_bytes = 0;
+  struct Memory {                  // bytes
+    std::uint64_t resident = 0;    // of the process, with its program and libraries
+    std::uint64_t allocated = 0;   // of it, what malloc has handed out
+    std::uint64_t memtables = 0;   // of that, rows not in a table file yet: up and down
+    std::uint64_t read_cache = 0;  // of that, blocks of table files: fills up to its bound
+  };
+  Memory memory;
   std::uint64_t decisions = 0, audits = 0, outcomes = 0, ratings = 0, gold = 0, preferences = 0;
   std::uint64_t retractions = 0, expired = 0, not_folded = 0, quarantined_cells = 0, lost_unsynced = 0;
   std::uint64_t refused = 0;  // requests answered with an error since the start

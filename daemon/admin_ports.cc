@@ -12,6 +12,7 @@
 
 #include "daemon/hex.h"
 #include "daemon/job_diff.h"
+#include "daemon/process_memory.h"
 #include "daemon/subject_report.h"
 #include "daemon/transport_metrics.h"
 #include "daemon/version.h"
@@ -239,6 +240,8 @@ admin::StatusReport AdminPorts::GetStatus() const {
   report.base_sequence = log.base_seq.value;
   report.open_decisions = log.open_decisions;
   report.disk_bytes = log.disk_bytes;
+  const ProcessMemory memory = MeasureProcessMemory();
+  report.memory = {memory.resident_bytes, memory.allocated_bytes, log.memtable_bytes, log.read_cache_bytes};
   report.lost_unsynced = log.lost_unsynced;
   report.quarantined_cells = snapshot.quarantined_cells;
   report.refused = context_.metrics.refused();

@@ -96,6 +96,12 @@ void AddGauges(Exposition& out, const admin::StatusReport& status) {
   out.Gauge("checkpoint_sequence", "Last event of the checkpoint.", static_cast<double>(status.checkpoint_sequence));
   out.Gauge("open_decisions", "Decisions that still take feedback.", static_cast<double>(status.open_decisions));
   out.Gauge("disk_bytes", "Bytes of the store on disk.", static_cast<double>(status.disk_bytes));
+  out.Gauge("memory_resident_bytes", "Memory of the process.", static_cast<double>(status.memory.resident));
+  out.Gauge("memory_allocated_bytes", "Of it, handed out by malloc.", static_cast<double>(status.memory.allocated));
+  out.Gauge("memory_memtable_bytes", "Of that, rows that are in no table file yet.",
+            static_cast<double>(status.memory.memtables));
+  out.Gauge("memory_read_cache_bytes", "Of that, blocks of table files.",
+            static_cast<double>(status.memory.read_cache));
   out.Gauge("commit_waiting", "Requests waiting for the commit thread.", static_cast<double>(status.commit_waiting));
   out.Gauge("connections", "Open connections of the route socket.", static_cast<double>(status.connections));
   out.Gauge("quarantined_cells", "Cells read as untouched because a number went bad.",

@@ -390,6 +390,8 @@ StoreStatistics RocksStore::Statistics() const {
   statistics.checkpoint_seq = LogSeq{checkpoint_seq_.load()};
   statistics.open_decisions = open_decisions_.load();
   statistics.disk_bytes = BytesIn(options_.directory);
+  statistics.memtable_bytes = database_.MemtableBytes();
+  statistics.read_cache_bytes = database_.ReadCacheBytes();
   statistics.lost_unsynced = lost_unsynced_;
   statistics.state_hash = state_hash_.load();
   statistics.base_seq = LogSeq{base_seq_.load()};

@@ -157,6 +157,21 @@ Database::~Database() {
   for (auto* handle : handles_) static_cast<void>(db_->DestroyColumnFamilyHandle(handle));
 }
 
+std::uint64_t Database::MemtableBytes() const {
+  std::uint64_t sum = 0;
+  for (auto* handle : handles_) {
+    std::uint64_t bytes = 0;
+    if (db_->GetIntProperty(handle, rocksdb::DB::Properties::kSizeAllMemTables, &bytes)) sum += bytes;
+  }
+  return sum;
+}
+
+std::uint64_t Database::ReadCacheBytes() const {
+  std::uint64_t bytes = 0;
+  db_->GetIntProperty(family(Family::kLog), rocksdb::DB::Properties::kBlockCacheUsage, &bytes);
+  return bytes;
+}
+
 Database::Database(Database&& other) noexcept : db_(std::move(other.db_)), handles_(std::move(other.handles_)) {
   other.handles_.clear();
 }

@@ -37,6 +37,9 @@ class Database {
   // Errors: NOT_FOUND, DATA_LOSS, UNAVAILABLE.
   Result<std::string> Get(Family family, std::string_view key, const rocksdb::Snapshot* snapshot = nullptr) const;
   std::unique_ptr<rocksdb::Iterator> Scan(Family family, const rocksdb::Snapshot* snapshot = nullptr) const;
+  // Of all families: tables of rows in memory, and of the cache that all share. Any thread.
+  std::uint64_t MemtableBytes() const;
+  std::uint64_t ReadCacheBytes() const;
 
  private:
   std::unique_ptr<rocksdb::DB> db_;

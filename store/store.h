@@ -77,8 +77,10 @@ struct StoreStatistics {
   std::uint64_t log_bytes = 0;
   std::uint64_t open_decisions = 0;
   std::uint64_t disk_bytes = 0;
-  std::uint64_t lost_unsynced = 0;  // numbers of the unsynced tail lost in the last crash
-  std::uint64_t state_hash = 0;     // of the last checkpoint
+  std::uint64_t memtable_bytes = 0;    // rows in memory that are not in a table file yet
+  std::uint64_t read_cache_bytes = 0;  // blocks of table files in memory
+  std::uint64_t lost_unsynced = 0;     // numbers of the unsynced tail lost in the last crash
+  std::uint64_t state_hash = 0;        // of the last checkpoint
 };
 
 class Store : public policy::BundleCatalogue, public policy::History {

@@ -36,6 +36,12 @@ std::string Number(const json& object, const char* name, int decimals) {
   return Fixed(FieldNumber(object, name), decimals);
 }
 
+std::string MemoryLine(const json& memory) {
+  const auto megabytes = [&](const char* name) { return Fixed(FieldNumber(memory, name) / 1048576.0, 1); };
+  return megabytes("resident_bytes") + " MiB, " + megabytes("allocated_bytes") + " allocated; memtables " +
+         megabytes("memtable_bytes") + ", read cache " + megabytes("read_cache_bytes");
+}
+
 Table ModelTable() {
   return Table({{"MODEL"},
                 {"EPOCH", Align::kRight},
@@ -168,6 +174,7 @@ void ShowStatus(Context& context, const json& status) {
                             FieldText(status, "quarantined_cells") + " cells in quarantine, " +
                             FieldText(status, "lost_unsynced") + " lost unsynced"});
   table.Row({"disk", Fixed(FieldNumber(status, "disk_bytes") / 1048576.0, 1) + " MiB"});
+  table.Row({"memory", MemoryLine(status.value("memory", json::object()))});
   table.Row({"connections", FieldText(status, "connections") + ", " + FieldText(status, "commit_waiting") +
                                 " requests waiting for the disk"});
   table.Print(context.out, context.colour);

@@ -107,8 +107,7 @@ StatusReport FakePorts::GetStatus() const {
   StatusReport report;
   report.version = "0.1.0";
   report.generation = 3;
-  report.bundle = "00ff";
-  report.bundle_made_from = "table t (12 rows)";
+  report.bundle = "00ff", report.bundle_made_from = "table t (12 rows)";
   report.embedder = "lsa";
   report.dimension = 256;
   report.last_sequence = (1ULL << 53) + 1;
@@ -140,6 +139,7 @@ StatusReport FakePorts::GetStatus() const {
   report.subjects = FakeSubjects();
   report.open_decisions = 5;
   report.disk_bytes = 123456;
+  report.memory = {.resident = 48000000, .allocated = 12000000, .memtables = 6000000, .read_cache = 3000000};
   report.decisions = 7;
   report.audits = 1;
   report.outcomes = 6;

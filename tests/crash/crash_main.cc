@@ -59,7 +59,7 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
       arguments->soaks = true;
       arguments->soak.progress = true;
       arguments->soak.minutes = std::atof(argv[i]);
-      arguments->soak.warm_minutes = arguments->soak.minutes / 4;
+      arguments->soak.warm_minutes = arguments->soak.minutes / 3;  // until caches are full
     } else if (flag == "--rate") {
       arguments->soak.routes_per_second = std::atoi(argv[i]);
     } else if (flag == "--first") {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
 
@@ -85,6 +86,21 @@ double ResidentMb(pid_t process) {
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1e6;
 }
 
+// What the daemon says of itself.
+struct Memory {
+  double allocated_mb = 0;
+  double memtables_mb = 0;
+  double read_cache_mb = 0;
+};
+
+Memory MemoryOf(const std::string& status) {
+  const auto parsed = nlohmann::json::parse(status, nullptr, false);
+  if (!parsed.is_object() || !parsed.contains("memory")) return {};
+  const auto& memory = parsed["memory"];
+  const auto megabytes = [&](const char* name) { return memory.value(name, 0.0) / 1e6; };
+  return {megabytes("allocated_bytes"), megabytes("memtable_bytes"), megabytes("read_cache_bytes")};
+}
+
 struct Descriptors {
   std::int64_t others = 0;
   std::int64_t table_files = 0;
@@ -119,22 +135,6 @@ double Slope(const std::vector<std::pair<double, double>>& points) {
   return below > 0 ? above / below : 0;
 }
 
-// The highest point of each kPeakHours, with its time.
-std::vector<std::pair<double, double>> Peaks(const std::vector<std::pair<double, double>>& points) {
-  constexpr double kPeakHours = 5.0 / 60;
-  std::vector<std::pair<double, double>> peaks;
-  double end = 0;
-  for (const auto& point : points) {
-    if (peaks.empty() || point.first >= end) {
-      end = point.first + kPeakHours;
-      peaks.push_back(point);
-    } else if (point.second > peaks.back().second) {
-      peaks.back() = point;
-    }
-  }
-  return peaks;
-}
-
 bool HoldsText(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::stringstream whole;
@@ -156,6 +156,7 @@ void Watch(const SoakOptions& options, const Folder& folder, DaemonProcess& daem
   std::vector<std::pair<double, double>> memory;  // hours, MB
   std::uint64_t bootstraps = 0;
   double told_minutes = 0;
+  std::vector<std::pair<double, double>> settled;  // hours, MB: without the memtables
   for (;;) {
     const double minutes = std::chrono::duration<double>(SteadyClock::now() - start).count() / 60;
     report->minutes = minutes;
@@ -165,9 +166,13 @@ void Watch(const SoakOptions& options, const Folder& folder, DaemonProcess& daem
       return;
     }
     const Descriptors descriptors = DescriptorsOf(daemon.pid());
+    const auto status = Http(daemon.admin_path(), "GET", "/status");
+    if (status.status != 200) report->fault = "no status";
+    const Memory parts = MemoryOf(status.body);
     report->memory_mb = ResidentMb(daemon.pid());
     if (minutes >= options.warm_minutes) {
       memory.emplace_back(minutes / 60, report->memory_mb);
+      settled.emplace_back(minutes / 60, report->memory_mb - parts.memtables_mb);
       if (memory.size() == 1) {
         report->descriptors_least = report->descriptors_most = descriptors.others;
         report->table_files_least = report->table_files_most = descriptors.table_files;
@@ -181,16 +186,18 @@ void Watch(const SoakOptions& options, const Folder& folder, DaemonProcess& daem
         minutes >= options.bootstrap_minutes * (static_cast<double>(bootstraps) + 0.5)) {
       StartBootstrap(daemon, folder, ++bootstraps, report);
     }
-    if (Http(daemon.admin_path(), "GET", "/status").status != 200) report->fault = "no status";
     if (options.progress && minutes >= told_minutes + 1) {
       told_minutes = minutes;
-      std::fprintf(stderr, "minute %.0f: %.1f MB, %lld descriptors and %lld table files\n", minutes, report->memory_mb,
+      std::fprintf(stderr,
+                   "minute %.0f: %.1f MB, %.1f of them memtables, %.1f read cache, %.1f allocated in all; %lld "
+                   "descriptors and %lld table files\n",
+                   minutes, report->memory_mb, parts.memtables_mb, parts.read_cache_mb, parts.allocated_mb,
                    static_cast<long long>(descriptors.others), static_cast<long long>(descriptors.table_files));
     }
     ::poll(nullptr, 0, 1000);
   }
   report->memory_mb_per_hour = Slope(memory);
-  report->peak_mb_per_hour = Slope(Peaks(memory));
+  report->settled_mb_per_hour = Slope(settled);
 }
 
 void Audit(const Folder& folder, const Oracle& oracle, SoakReport* report) {
@@ -220,11 +227,11 @@ std::string SoakReport::Line() const {
   std::snprintf(line.data(), line.size(),
                 "{\"minutes\": %.1f, \"routes\": %llu, \"acknowledged\": %llu, \"lost\": %llu, \"doubled\": %llu, "
                 "\"replay_equal\": %s, \"generations\": %u, \"memory_mb\": %.1f, \"memory_mb_per_hour\": %.2f, "
-                "\"peak_mb_per_hour\": %.2f, "
+                "\"settled_mb_per_hour\": %.2f, "
                 "\"descriptors\": [%lld, %lld], \"table_files\": [%lld, %lld], \"text_found\": %s, \"sound\": %s}",
                 minutes, static_cast<unsigned long long>(routes), static_cast<unsigned long long>(acknowledged),
                 static_cast<unsigned long long>(lost), static_cast<unsigned long long>(doubled),
-                replay_equal ? "true" : "false", generations, memory_mb, memory_mb_per_hour, peak_mb_per_hour,
+                replay_equal ? "true" : "false", generations, memory_mb, memory_mb_per_hour, settled_mb_per_hour,
                 static_cast<long long>(descriptors_least), static_cast<long long>(descriptors_most),
                 static_cast<long long>(table_files_least), static_cast<long long>(table_files_most),
                 text_found ? "true" : "false", fault.empty() ? "true" : "false");

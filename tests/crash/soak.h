@@ -13,7 +13,7 @@ namespace pointsman::testing {
 
 struct SoakOptions {
   double minutes = 10;
-  double warm_minutes = 2;  // not counted for the slope
+  double warm_minutes = 10;  // not counted for the slope: until caches are full
   int routes_per_second = 100;
   double bootstrap_minutes = 5;  // between two generations; 0: none
   std::uint64_t seed = 1;
@@ -30,9 +30,9 @@ struct SoakReport {
   std::uint32_t generations = 0;
   double memory_mb = 0;           // resident, at the end
   double memory_mb_per_hour = 0;  // least squares after the warm-up
-  // The same over the highest of each five minutes: memtables fill and are flushed in
-  // between, and where such a cycle begins and ends is most of the figure above.
-  double peak_mb_per_hour = 0;
+  // The same without the memtables: they fill and are flushed every few minutes, and where
+  // such a cycle begins and ends is most of the figure above.
+  double settled_mb_per_hour = 0;
   std::int64_t descriptors_least = 0;
   std::int64_t descriptors_most = 0;  // after the warm-up, without table files
   std::int64_t table_files_least = 0;

@@ -118,6 +118,20 @@ TEST_F(Api, TheGoldQueueGivesWhatAsksForALabelAndTakesIt) {
   EXPECT_EQ(traffic["dearest"]["model"], "large");
 }
 
+TEST_F(Api, StatusTellsHowMuchMemoryTheDaemonHasAsTheSystemDoes) {
+  const json memory = Admin("GET", "/status")["memory"];
+  std::ifstream statm("/proc/" + std::to_string(daemon_->pid()) + "/statm");
+  double size = 0;
+  double resident = 0;
+  ASSERT_TRUE(statm >> size >> resident);
+  resident *= static_cast<double>(::sysconf(_SC_PAGESIZE));
+  EXPECT_NEAR(memory["resident_bytes"].get<double>(), resident, 0.2 * resident);
+  EXPECT_GT(memory["memtable_bytes"], 0);
+  EXPECT_LT(memory["memtable_bytes"], memory["resident_bytes"]);
+  const std::string metrics = Http(folder_.File("a.sock"), "GET", "/metrics").body;
+  EXPECT_NE(metrics.find("\npointsman_memory_resident_bytes "), std::string::npos);
+}
+
 TEST_F(Api, UndoReversesTheLastChangeOfAnOperatorAndItself) {
   const std::string admin = folder_.File("a.sock");
   EXPECT_EQ(Reason(Http(admin, "POST", "/v1/undo", "{}")), "nothing_to_undo");

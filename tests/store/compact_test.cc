@@ -42,6 +42,21 @@ class Compaction : public ::testing::Test {
   ScratchDirectory scratch_;
 };
 
+TEST_F(Compaction, MemtablesAreEmptiedIntoFilesWhoseBlocksAreCachedWithinABound) {
+  constexpr std::uint64_t kReadCacheMax = 4 << 20;
+  auto store = Open();
+  const std::uint64_t empty = store->Statistics().memtable_bytes;
+  Fill(*store, 20);
+  const std::uint64_t filled = store->Statistics().memtable_bytes;
+  EXPECT_GT(filled, empty);
+  std::atomic<bool> stop{false};
+  ASSERT_TRUE(store->Compact(stop).ok());
+  EXPECT_LT(store->Statistics().memtable_bytes, filled);
+  EXPECT_EQ(Hash(*store), Hash(*store));
+  EXPECT_GT(store->Statistics().read_cache_bytes, 0U);
+  EXPECT_LE(store->Statistics().read_cache_bytes, kReadCacheMax);
+}
+
 TEST_F(Compaction, LeavesEveryEventAndEveryRowAndTakesLessRoom) {
   auto store = Open();
   Fill(*store, 4000);
