@@ -96,6 +96,7 @@ class Blend {
       const double error = in_.consensus_error * in_.consensus_error;
       report.differences = explained_ > error ? std::max(1 - error / explained_, kDifferencesLeast) : kDifferencesLeast;
     }
+    bundle_.differences = report.differences;
     if (report.differences < 1) PullTables(report.differences);
     if (bundle_.head_share > 0) FillHead(choice.ridge, report.differences);
     return report;

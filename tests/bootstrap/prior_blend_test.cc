@@ -173,6 +173,8 @@ TEST(PriorBlend, ConsensusPullsTheDifferencesBetweenModelsInAndKeepsTheirMeans) 
   Fill(world, 0, labelled);
   const BlendReport report = Fill(world, 1, crowd);  // an error larger than anything explained
   EXPECT_EQ(report.differences, kDifferencesLeast);
+  EXPECT_EQ(crowd.differences, report.differences) << "whoever routes may let them out again";
+  EXPECT_EQ(labelled.differences, 1);
   double difference[2] = {0, 0};
   double mean[2] = {0, 0};
   for (std::size_t i = 0; i < 800; ++i) {
