@@ -70,9 +70,9 @@ Result<std::vector<std::string>> FilesOf(const std::vector<std::string>& given) 
       if (entry.path().extension() == ".toml") inside.push_back(entry.path().string());
     }
     if (inside.empty()) {
-      return MakeError(Code::kNotFound, "no_scenario",
-                       one + " is no file, no folder with .toml files and no scenario in " +
-                           Shared("scenarios").string());
+      return MakeError(
+          Code::kNotFound, "no_scenario",
+          one + " is no file, no folder with .toml files and no scenario in " + Shared("scenarios").string());
     }
     std::sort(inside.begin(), inside.end());
     files.insert(files.end(), inside.begin(), inside.end());
