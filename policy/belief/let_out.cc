@@ -19,7 +19,10 @@ double LetOutShare(const Snapshot& snapshot) {
   for (const ModelView& view : snapshot.models) {
     if (view.column >= 0 && (best == nullptr || level(view) > level(*best))) best = &view;
   }
-  const double untold_all = kUntold * snapshot.widths.model * snapshot.widths.model;
+  // Where levels are widened the prior is in doubt: that makes nobody better known.
+  const Widths& base = snapshot.options.widths_overridden ? snapshot.options.widths : snapshot.bundle->widths;
+  const double width = std::min(snapshot.widths.model, base.model);
+  const double untold_all = kUntold * width * width;
   if (best == nullptr || !(untold_all > 0)) return 0;
   const double untold = best->covariance[0] / untold_all;
   const double trust = std::clamp(1 + best->mean[snapshot.layout.trust()], 0.0, 1.0);

@@ -4,7 +4,7 @@
 // overturn a lead that is too small: so the bundle has its differences multiplied by
 // Bundle::differences (decisions/0006). When evidence has told the level of the best model, the
 // reason is gone and the differences are too small (decisions/0036). With d their factor, v the
-// variance of the best model's level, w the width of levels and rho its trust in the prior
+// variance of the best model's level, w the width of levels (not widened) and rho its trust in the prior
 //
 //   f_m(q) + lambda (1/d - 1) (x_m(q) - mean over models of x(q)),   x_m = f_m - f-bar_m,
 //   lambda = clamp(1 - v / (.3 w^2)) clamp(1 + rho),   clamp to [0,1]

@@ -22,6 +22,7 @@ Snapshot World(double differences, double level_variance) {
   Snapshot snapshot = testing::FreshSnapshot(testing::RandomBundle({}, 5));
   auto bundle = std::make_shared<Bundle>(*snapshot.bundle);
   bundle->differences = differences;
+  bundle->widths.model = kWidth;
   snapshot.bundle = bundle;
   snapshot.widths.model = kWidth;
   for (ModelView& view : snapshot.models) view.covariance[0] = level_variance;
@@ -49,6 +50,15 @@ TEST(LetOut, GrowsAsTheLevelOfTheBestModelBecomesKnownAndWithTheTrustInThePrior)
   EXPECT_DOUBLE_EQ(LetOutShare(doubted), 0.25);
   for (ModelView& view : doubted.models) view.mean[doubted.layout.trust()] = -2;
   EXPECT_EQ(LetOutShare(doubted), 0) << "a prior that is upside down is not stretched";
+}
+
+TEST(LetOut, IsNotEasierWhereTheLevelsAreWidened) {
+  Snapshot snapshot = World(0.5, 0.15 * kWidth * kWidth);
+  snapshot.widths.model = 5 * kWidth;
+  EXPECT_DOUBLE_EQ(LetOutShare(snapshot), 0.5);
+  snapshot.options.widths_overridden = true;
+  snapshot.options.widths.model = kWidth / 2;
+  EXPECT_EQ(LetOutShare(snapshot), 0);
 }
 
 TEST(LetOut, OnlyTheBestModelByMeanPriorAndLevelMustBeKnown) {
