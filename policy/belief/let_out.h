@@ -9,7 +9,9 @@
 //   f_m(q) + lambda (1/d - 1) (x_m(q) - mean over models of x(q)),   x_m = f_m - f-bar_m,
 //   lambda = clamp(1 - v / (.3 w^2)) clamp(1 + rho),   clamp to [0,1]
 //
-// is the prior of a decision. Its record keeps that prior, so what it teaches is about what is left.
+// is the prior of a decision. The mean is over the models that the request allows: it moves all
+// alike and no choice between them. The record keeps that prior, so what an answer teaches is
+// about what is left.
 #pragma once
 
 #include "policy/belief/snapshot.h"
