@@ -348,6 +348,9 @@ Status LearnerLoop::Inspect(bool with_hash, std::function<void(const policy::Sta
     return MakeError(Code::kResourceExhausted, "too_many_inspections",
                      "too many status requests wait; try again later");
   }
+  // The commit thread answers before it wakes this loop; whoever has the answer must
+  // find what it acknowledged.
+  impl_->committed = std::max(impl_->committed, impl_->store.LastSeq());
   impl_->inspections.push_back({with_hash, std::move(look)});
   impl_->work.notify_one();
   return {};

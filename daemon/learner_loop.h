@@ -57,7 +57,9 @@ class LearnerLoop {
   Status WaitUntilLearned(LogSeq seq, std::chrono::milliseconds limit);
 
   // Runs `look` on the learner thread between two batches, with the state and its
-  // hash when `with_hash`. At most 256 wait. Must not block.
+  // hash when `with_hash`. The state has folded whatever was in the log when this was
+  // called: who has an acknowledgement sees its effect. At most 256 wait. Must not
+  // block.
   // Errors: RESOURCE_EXHAUSTED, UNAVAILABLE after Stop: `look` is then never run.
   Status Inspect(bool with_hash, std::function<void(const policy::State&, std::uint64_t hash)> look);
 

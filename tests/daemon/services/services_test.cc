@@ -353,6 +353,29 @@ TEST(Mutations, ABundleOfAnotherEmbedderIsRefusedUnlessItIsMeant) {
   EXPECT_EQ(services.cell().Load()->snapshot->bundle->dimension(), 2U);
 }
 
+// The commit thread answers first and wakes the loop after it: between the two the
+// loop has been told of nothing. Here it never is.
+TEST(LearnerLoop, ALookSeesWhatWasCommittedBeforeItWasAskedForAlthoughNobodyWokeTheLoop) {
+  const auto store = store::MakeMemoryStore();
+  ManualClock clock(1'700'000'000'000'000);
+  SnapshotCell cell;
+  auto loop = LearnerLoop::Create(*store, clock, cell, {}, {});
+  ASSERT_TRUE(loop.ok()) << loop.error().message;
+  store::CommitQueue unused(*store, clock, {}, {});
+  loop.value()->Start(unused);
+  std::vector<store::Request> requests(1);
+  requests[0].what = policy::Payload{policy::Tick{}};
+  std::vector<Result<store::Receipt>> receipts;
+  ASSERT_TRUE(store->Commit(requests, clock.WallMicros(), true, &receipts).ok());
+  ASSERT_TRUE(receipts.at(0).ok()) << receipts[0].error().message;
+  const auto learnt =
+      loop.value()->Query<std::uint64_t>(kPatience, [](const policy::State& state) { return state.last_seq.value; });
+  ASSERT_TRUE(learnt.ok()) << learnt.error().message;
+  EXPECT_EQ(*learnt, receipts[0]->seq.value);
+  unused.Stop();
+  EXPECT_TRUE(loop.value()->Stop().ok());
+}
+
 TEST(LearnerLoop, ARestartedLoopComesToTheSameHash) {
   Services services;
   services.ActivateTwoClusters();
