@@ -43,8 +43,13 @@ RowTranslator::RowTranslator(const BundleCatalogue& bundles, BundleHash live_has
     : bundles_(bundles), live_hash_(live_hash), live_(std::move(live)) {}
 
 Result<RowTranslator::Origin*> RowTranslator::FindOrigin(const BundleHash& hash) {
-  if (const auto at = origins_.find(hash); at != origins_.end()) return &at->second;
+  ++uses_;
+  if (const auto at = origins_.find(hash); at != origins_.end()) {
+    at->second.used = uses_;
+    return &at->second;
+  }
   Origin origin;
+  origin.used = uses_;
   if (hash.IsZero()) {
     origin.bundle = ColdBundle();
   } else {
@@ -59,6 +64,9 @@ Result<RowTranslator::Origin*> RowTranslator::FindOrigin(const BundleHash& hash)
     origin.images = live_->bridge;
   }
   origin.tabulated.resize(origin.images.empty() ? 0 : origin.bundle->anchor_count());
+  if (origins_.size() >= kOriginsMax) {
+    origins_.erase(std::ranges::min_element(origins_, {}, [](const auto& entry) { return entry.second.used; }));
+  }
   return &origins_.emplace(hash, std::move(origin)).first->second;
 }
 

@@ -36,12 +36,18 @@ struct LiveRow {
 
 class RowTranslator {
  public:
+  // Bundles of earlier generations that are kept at hand, each of megabytes. The log has a
+  // generation after the other; one that returns is read from the catalogue again.
+  static constexpr std::size_t kOriginsMax = 4;
+
   // `live_hash` is the log's name of `live`: zero for the cold bundle.
   RowTranslator(const BundleCatalogue& bundles, BundleHash live_hash, std::shared_ptr<const Bundle> live);
 
   // Errors: NOT_FOUND or DATA_LOSS from the catalogue; INVALID_ARGUMENT for an
   // anchor that the origin bundle does not have.
   Result<LiveRow> Translate(const DecisionContext& context, const Pool& pool);
+
+  std::size_t origins() const { return origins_.size(); }
 
  private:
   struct AnchorImage {
@@ -50,6 +56,7 @@ class RowTranslator {
     HeadFeatures head;
   };
   struct Origin {
+    std::uint64_t used = 0;  // when, in translations
     std::shared_ptr<const Bundle> bundle;
     std::span<const float> images;  // anchors x dimension of the live bundle; empty: none
     std::vector<std::optional<AnchorImage>> tabulated;
@@ -60,7 +67,8 @@ class RowTranslator {
   const BundleCatalogue& bundles_;
   BundleHash live_hash_;
   std::shared_ptr<const Bundle> live_;
-  std::map<BundleHash, Origin> origins_;
+  std::map<BundleHash, Origin> origins_;  // those used last, kOriginsMax at most
+  std::uint64_t uses_ = 0;
 };
 
 }  // namespace pointsman::policy

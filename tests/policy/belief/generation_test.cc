@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "policy/belief/prior.h"
+#include "policy/learning/row_translation.h"
 #include "tests/policy/belief/harness.h"
 
 namespace pointsman::policy {
@@ -81,6 +82,33 @@ TEST(Generations, ARowGoesWhereItsAnchorLies) {
     EXPECT_NEAR(m.residual[1], entry.weight * (1 - prior), 1e-15);
     EXPECT_NEAR(m.prior, entry.weight * (prior - .6), 1e-15);
   }
+}
+
+// Rows of many generations: only the last few bundles stay at hand, and no answer changes.
+TEST(Generations, ATranslatorHoldsFewOldBundlesAndTranslatesAsIfItHeldAll) {
+  TestBundles catalogue;
+  for (std::uint8_t number = 1; number <= 12; ++number) {
+    catalogue.bundles[HashOf(number)] = std::make_shared<const Bundle>(VectorBundle(number, 1, 4, 9));
+  }
+  const auto live = std::make_shared<const Bundle>(VectorBundle(20, 1, 7, 5));
+  RowTranslator translator(catalogue, HashOf(20), live);
+  SplitMix64 random(5);
+  for (int i = 0; i < 300; ++i) {
+    DecisionContext context;
+    context.bundle = HashOf(static_cast<std::uint8_t>(1 + random.Below(12)));
+    context.anchors = {{static_cast<std::uint32_t>(random.Below(9)), 1}};
+    const auto row = translator.Translate(context, {});
+    const auto alone = RowTranslator(catalogue, HashOf(20), live).Translate(context, {});
+    ASSERT_TRUE(row.ok() && alone.ok());
+    ASSERT_EQ(row->prior, alone->prior) << i;
+    ASSERT_EQ(row->clusters.size(), alone->clusters.size()) << i;
+    ASSERT_EQ(row->clusters[0].weight, alone->clusters[0].weight) << i;
+    long held = 0;
+    for (const auto& [hash, bundle] : catalogue.bundles) held += bundle.use_count() - 1;
+    ASSERT_LE(held, static_cast<long>(RowTranslator::kOriginsMax)) << i;
+    ASSERT_EQ(translator.origins(), static_cast<std::size_t>(held)) << i;
+  }
+  EXPECT_EQ(translator.origins(), RowTranslator::kOriginsMax);
 }
 
 TEST(Generations, FeedbackAfterAnActivationIsAsIfItHadComeBefore) {
