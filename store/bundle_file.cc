@@ -90,7 +90,6 @@ std::string EncodeModels(const policy::Bundle& bundle) {
   }
   PutWidths(bundle.widths, section.mutable_widths());
   section.set_task_share(bundle.task_share);
-  if (bundle.differences != 1) section.set_differences(bundle.differences);
   return section.SerializeAsString();
 }
 
@@ -169,7 +168,6 @@ bool Take(const record::ModelsSection& section, policy::Bundle* bundle) {
     bundle->tokens.push_back({section.token_mean_log(i), section.token_variance_log(i), section.token_rows(i)});
   }
   bundle->task_share = section.task_share();
-  bundle->differences = section.differences() == 0 ? 1 : section.differences();
   return true;
 }
 

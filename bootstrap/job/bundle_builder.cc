@@ -9,6 +9,7 @@
 #include "bootstrap/fit/kmeans.h"
 #include "bootstrap/job/cascal_clusters.h"
 #include "bootstrap/job/cluster_terms.h"
+#include "bootstrap/job/lead.h"
 #include "bootstrap/job/prior_blend.h"
 #include "bootstrap/job/report.h"
 #include "bootstrap/job/row_scores.h"
@@ -57,6 +58,10 @@ class BundleBuilder {
     FillBlend();
     Report("prior", 0);
     FillMeanPrior();
+    if (options_.labels != Labels::kScores) {
+      StretchLead(bundle_);
+      FillMeanPrior();
+    }
     FillAnchors();
     FillTokens();
     FillWidthsAndProvenance();
@@ -258,7 +263,6 @@ void BundleBuilder::FillBlend() {
   inputs.latent_types = options_.latent_types && !options_.task_types;
   inputs.recogniser = inputs.latent_types ? TaskRecogniser::kDual : options_.recogniser;
   inputs.seed = options_.seed;
-  inputs.consensus_error = options_.labels == Labels::kScores ? 0 : kConsensusError;
   FillPriorBlend(inputs, bundle_);
 }
 

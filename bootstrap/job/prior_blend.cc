@@ -82,7 +82,7 @@ class Blend {
     has_head_ = in_.embeddings.dimension <= kHeadDimensionMax && in_.embeddings.count() >= kRowsMin;
   }
 
-  BlendReport Fill() {
+  void Fill() {
     AssignFolds();
     if (has_head_) moments_ = std::make_unique<RidgeMoments>(in_.embeddings, scores_, fold_, kFolds, scores_.weight);
     const Choice choice = in_.embeddings.count() >= kRowsMin ? CrossValidate() : Choice{};
@@ -91,15 +91,7 @@ class Blend {
     }
     bundle_.task_share = choice.share[kTask];
     bundle_.head_share = choice.share[kHead];
-    BlendReport report{choice.ridge, explained_, 1};
-    if (in_.consensus_error > 0) {
-      const double error = in_.consensus_error * in_.consensus_error;
-      report.differences = explained_ > error ? std::max(1 - error / explained_, kDifferencesLeast) : kDifferencesLeast;
-    }
-    bundle_.differences = report.differences;
-    if (report.differences < 1) PullTables(report.differences);
-    if (bundle_.head_share > 0) FillHead(choice.ridge, report.differences);
-    return report;
+    if (bundle_.head_share > 0) FillHead(choice.ridge);
   }
 
  private:
@@ -115,8 +107,7 @@ class Blend {
 
   Choice CrossValidate() {
     std::array<BlendMoments, kRidges.size()> blends;
-    BlendMoments levels;  // the models' means in place of the head: what no part explains
-    for (std::size_t f = 0; f < kFolds; ++f) TestFold(f, blends, levels);
+    for (std::size_t f = 0; f < kFolds; ++f) TestFold(f, blends);
     Choice best;
     for (std::size_t l = 0; l < kRidges.size(); ++l) {
       for (int h = 0; h <= (has_head_ ? kShareSteps : 0); ++h) {
@@ -130,11 +121,10 @@ class Blend {
         }
       }
     }
-    explained_ = std::max(levels.Error({0, 0, 1}) - best.error, 0.0);
     return best;
   }
 
-  void TestFold(std::size_t fold, std::array<BlendMoments, kRidges.size()>& blends, BlendMoments& levels) {
+  void TestFold(std::size_t fold, std::array<BlendMoments, kRidges.size()>& blends) {
     std::vector<std::size_t> train;
     std::vector<std::size_t> test;
     for (const std::size_t i : order_) (fold_[i] == fold ? test : train).push_back(i);
@@ -154,19 +144,17 @@ class Blend {
       const auto row = in_.embeddings.row(i);
       const std::vector<double> cluster = ByCluster(by_cluster, row);
       const std::vector<double> task = tasks ? ByTask(*tasks, row) : cluster;
-      // heads.size() blends, and one of the levels.
-      for (std::size_t l = 0; l <= kRidges.size(); ++l) {
+      for (std::size_t l = 0; l < kRidges.size(); ++l) {
         for (auto& part : parts) part.clear();
         score.clear();
         for (std::size_t m = 0; m < scores_.models; ++m) {
           if (std::isnan(scores_.at(i, m))) continue;
           parts[kCluster].push_back(cluster[m]);
           parts[kTask].push_back(task[m]);
-          const bool level = l == kRidges.size() || !has_head_;
-          parts[kHead].push_back(level ? by_cluster.overall[m] : heads[l].At(row, m));
+          parts[kHead].push_back(has_head_ ? heads[l].At(row, m) : by_cluster.overall[m]);
           score.push_back(scores_.at(i, m));
         }
-        if (!score.empty()) (l == kRidges.size() ? levels : blends[l]).Add(parts, score, scores_.weight_of(i));
+        if (!score.empty()) blends[l].Add(parts, score, scores_.weight_of(i));
       }
     }
   }
@@ -212,50 +200,8 @@ class Blend {
     return prior;
   }
 
-  // Cells of the cluster and task tables: what differs between models beyond their
-  // overall means is multiplied, what a cell does to all models stays.
-  void PullTables(double factor) {
-    const std::size_t models = scores_.models;
-    const std::vector<double> overall(bundle_.skills.begin(),
-                                      bundle_.skills.begin() + static_cast<std::ptrdiff_t>(models));
-    const auto pull = [&](std::span<double> cell) {
-      double common = 0;
-      for (std::size_t m = 0; m < models; ++m) common += cell[m] - overall[m];
-      common /= static_cast<double>(models);
-      for (std::size_t m = 0; m < models; ++m) {
-        const double own = cell[m] - overall[m] - common;
-        cell[m] = std::clamp(overall[m] + common + factor * own, 0.0, 1.0);
-      }
-    };
-    for (std::size_t at = models; at < bundle_.skills.size(); at += models) {
-      pull(std::span(bundle_.skills).subspan(at, models));
-    }
-    for (std::size_t at = 0; at < bundle_.task_quality.size(); at += models) {
-      pull(std::span(bundle_.task_quality).subspan(at, models));
-    }
-  }
-
-  void FillHead(double ridge, double factor) {
-    RidgeHead head = FitHead(ridge, kFolds);
-    const std::size_t d = head.dimension;
-    std::vector<double> mean(d, 0);
-    for (std::size_t i = 0; i < in_.embeddings.count(); ++i) {
-      const auto row = in_.embeddings.row(i);
-      for (std::size_t j = 0; j < d; ++j) mean[j] += static_cast<double>(row[j]);
-    }
-    for (double& x : mean) x /= static_cast<double>(in_.embeddings.count());
-    std::vector<double> common(d, 0);
-    for (std::size_t m = 0; m < head.models; ++m) {
-      for (std::size_t j = 0; j < d; ++j) common[j] += head.weights[m * d + j] / static_cast<double>(head.models);
-    }
-    for (std::size_t m = 0; m < head.models; ++m) {
-      for (std::size_t j = 0; j < d; ++j) {  // the value at the mean query stays
-        double& weight = head.weights[m * d + j];
-        const double pulled = common[j] + factor * (weight - common[j]);
-        head.bias[m] += (weight - pulled) * mean[j];
-        weight = pulled;
-      }
-    }
+  void FillHead(double ridge) {
+    const RidgeHead head = FitHead(ridge, kFolds);
     FactorisedHead factorised = Factorise(head, policy::kHeadRankMax);
     bundle_.head_basis = std::move(factorised.basis);
     bundle_.head_loadings = std::move(factorised.loadings);
@@ -271,17 +217,16 @@ class Blend {
   std::vector<std::size_t> order_;
   std::vector<std::uint32_t> fold_;
   std::unique_ptr<RidgeMoments> moments_;
-  double explained_ = 0;
 };
 
 }  // namespace
 
-BlendReport FillPriorBlend(const BlendInputs& inputs, policy::Bundle& bundle) {
+void FillPriorBlend(const BlendInputs& inputs, policy::Bundle& bundle) {
   REQUIRE(inputs.scores != nullptr && inputs.scores->items == inputs.embeddings.count() &&
               inputs.cluster.size() == inputs.scores->items,
           "one score row and cluster per row");
   REQUIRE(bundle.skills.size() == (bundle.cluster_count() + 1) * inputs.scores->models, "skills are there");
-  return Blend(inputs, bundle).Fill();
+  Blend(inputs, bundle).Fill();
 }
 
 }  // namespace pointsman::bootstrap

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "policy/belief/leaf.h"
-#include "policy/belief/let_out.h"
 #include "policy/belief/prior.h"
 #include "policy/belief/token_cost.h"
 #include "policy/belief/tree.h"
@@ -465,7 +464,6 @@ std::shared_ptr<const Snapshot> Publisher::Impl::MakeSnapshot(const State& state
     view.latency_median_ms = latency.median_ms;
     view.latency_high_ms = latency.high_ms;
   }
-  snapshot->let_out = LetOutShare(*snapshot);
   return snapshot;
 }
 

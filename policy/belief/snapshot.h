@@ -84,7 +84,6 @@ struct Snapshot {
   Options options;
   Widths widths;           // in force: options' or the bundle's, with model_width
   double shared_cell = 0;  // width of what all models share in one cluster
-  double let_out = 0;      // share of the differences between priors that is added again (belief/let_out.h)
   TreeLayout layout{0};
   std::vector<ModelView> models;                              // ascending (name, epoch), retired ones left out
   std::vector<std::size_t> trials;                            // of them, those on trial or changed

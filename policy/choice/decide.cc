@@ -104,7 +104,6 @@ class Forecast {
       reference_cost = std::max(reference_cost, cost);
       if (Allows(query_, view.model.name)) Predict(view, cost, considered.emplace_back());
     }
-    if (snapshot_.let_out > 0) LetOutDifferences(considered);
     const Pacing pacing = PacingOf(snapshot_, query_);
     for (Considered& one : considered) {
       Candidate& candidate = one.candidate;
@@ -129,24 +128,6 @@ class Forecast {
     candidate.predicted_variance = estimate.variance;
     candidate.quality = std::clamp(estimate.mean, 0.0, 1.0);
     candidate.quality_deviation = estimate.Deviation();
-  }
-
-  // Differences between the models that the bundle knows (belief/let_out.h). What is learnt
-  // of the trust is about the differences as they lie in the bundle: prior_centred stays.
-  void LetOutDifferences(std::vector<Considered>& considered) const {
-    const auto known = [](const Considered& one) { return one.view->column >= 0; };
-    double common = 0;
-    for (const Considered& one : considered) common += known(one) ? one.candidate.prior_centred : 0;
-    common /= static_cast<double>(std::max<std::ptrdiff_t>(std::ranges::count_if(considered, known), 1));
-    for (Considered& one : considered) {
-      if (!known(one)) continue;
-      Candidate& candidate = one.candidate;
-      const double let_out = snapshot_.let_out * (candidate.prior_centred - common);
-      const double prior = std::clamp(candidate.prior + let_out, 0.0, 1.0);
-      candidate.predicted_mean += prior - candidate.prior;
-      candidate.quality = std::clamp(candidate.predicted_mean, 0.0, 1.0);
-      candidate.prior = prior;
-    }
   }
 
   // A gain that equals the cost is no reason to switch: the next smaller number loses the tie.

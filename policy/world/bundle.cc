@@ -117,7 +117,6 @@ Status CheckTasks(const Bundle& bundle) {
 Status CheckHead(const Bundle& bundle) {
   if (!(bundle.task_share >= 0 && bundle.task_share <= 1)) return Bad("task_share must lie in [0,1]");
   if (!(bundle.head_share >= 0 && bundle.head_share <= 1)) return Bad("head_share must lie in [0,1]");
-  if (!(bundle.differences > 0 && bundle.differences <= 1)) return Bad("differences must lie in (0,1]");
   if (bundle.task_share + bundle.head_share > 1 + 1e-9) return Bad("task_share and head_share exceed 1 together");
   if (bundle.head_basis.empty()) {
     if (bundle.head_share > 0) return Bad("head_share without a head_basis");

@@ -78,9 +78,6 @@ struct Bundle {
   // clusters have the rest, 1 - task_share - head_share. Each in [0,1], sum <= 1.
   double task_share = 0.5;  // omega
   double head_share = 0;
-  // What the differences between models, beyond their overall means, were multiplied by when
-  // they were pulled in (decisions/0006); 1: they were not. In (0,1].
-  double differences = 1;
   std::vector<double> mean_prior;       // M: mean over the bootstrap queries of f_m(q)
   std::vector<TokenStatistics> tokens;  // M
   Widths widths;

@@ -49,19 +49,6 @@ TEST(BundleFile, ComesBackEqualAndUnderTheSameHash) {
   EXPECT_EQ(back->widths, bundle.widths);
 }
 
-TEST(BundleFile, DifferencesThatWerePulledInAreSaidAndElseTheBytesAreThoseOfBefore) {
-  policy::Bundle bundle = SmallBundle();
-  const std::string plain = EncodeBundle(bundle);
-  EXPECT_EQ(DecodeBundle(plain)->differences, 1);
-  bundle.differences = 0.5;
-  const std::string pulled = EncodeBundle(bundle);
-  EXPECT_NE(pulled, plain);
-  EXPECT_EQ(pulled[8], plain[8]) << "a daemon of before reads it, and lets nothing out";
-  EXPECT_EQ(DecodeBundle(pulled)->differences, 0.5);
-  bundle.differences = 0;
-  EXPECT_FALSE(ValidateBundle(bundle).ok());
-}
-
 TEST(BundleFile, AnotherContentHasAnotherHash) {
   policy::Bundle bundle = SmallBundle();
   const auto first = DecodeBundle(EncodeBundle(bundle));
