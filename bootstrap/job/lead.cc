@@ -8,6 +8,10 @@
 
 namespace pointsman::bootstrap {
 
+double FurtherBehind(double gap) {
+  return std::min((kLeadStretch - 1) * std::min(gap, kLeadReach), std::max(0.0, (kLeadEnd - gap) / 2));
+}
+
 void StretchLead(policy::Bundle& bundle) {
   const std::size_t models = bundle.models.size();
   REQUIRE(models > 0 && bundle.mean_prior.size() == models && bundle.skills.size() >= models,
@@ -17,8 +21,7 @@ void StretchLead(policy::Bundle& bundle) {
   for (std::size_t m = 1; m < models; ++m) best = std::max(best, level(m));
   std::vector<double> shift;
   for (std::size_t m = 0; m < models; ++m) {
-    const double gap = (kLeadStretch - 1) * std::min(best - level(m), kLeadReach);
-    shift.push_back(level(m) - bundle.mean_prior[m] - gap);
+    shift.push_back(level(m) - bundle.mean_prior[m] - FurtherBehind(best - level(m)));
   }
   for (std::vector<double>* table : {&bundle.skills, &bundle.task_quality}) {
     for (std::size_t i = 0; i < table->size(); ++i) {

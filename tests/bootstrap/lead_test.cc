@@ -14,20 +14,33 @@
 namespace pointsman::bootstrap {
 namespace {
 
-TEST(Lead, LevelsAreTheModelsOwnAndGapsToTheBestThreeTimesAsWideAsFarAsTheReach) {
+TEST(Lead, LevelsAreTheModelsOwnAndThoseNearTheBestFallFurtherBehind) {
   policy::Bundle bundle;
   bundle.models = {"next", "best", "behind", "last"};
-  bundle.mean_prior = {.70, .69, .6, .04};              // what the parts give: "next" would lead
-  bundle.skills = {.69, .7, .6, .04, .8, .5, .9, .03};  // what the crowd gives, and one cluster
+  bundle.mean_prior = {.70, .69, .66, .04};              // what the parts give: "next" would lead
+  bundle.skills = {.69, .7, .64, .04, .8, .5, .9, .03};  // what the crowd gives, and one cluster
   bundle.task_quality = {.5, .4, .3, .2};
   bundle.head_bias = {.1, .2, .3, .4};
   StretchLead(bundle);
-  const std::vector<double> skills = {.66, .71, .56, 0, .77, .51, .86, 0};
-  const std::vector<double> tasks = {.47, .41, .26, .16};
-  const std::vector<double> head = {.07, .21, .26, .36};
+  const std::vector<double> skills = {.66, .71, .59, .04, .77, .51, .85, .03};
+  const std::vector<double> tasks = {.47, .41, .25, .2};
+  const std::vector<double> head = {.07, .21, .25, .4};
   for (std::size_t i = 0; i < skills.size(); ++i) EXPECT_NEAR(bundle.skills[i], skills[i], 1e-12) << i;
   for (std::size_t i = 0; i < tasks.size(); ++i) EXPECT_NEAR(bundle.task_quality[i], tasks[i], 1e-12) << i;
   for (std::size_t i = 0; i < head.size(); ++i) EXPECT_NEAR(bundle.head_bias[i], head[i], 1e-12) << i;
+}
+
+TEST(Lead, AGapGrowsToThreeTimesAtTheReachAndNotAtAllAtTheEndAndRanksStay) {
+  EXPECT_EQ(FurtherBehind(0), 0);
+  EXPECT_NEAR(FurtherBehind(.01), .02, 1e-12);
+  EXPECT_NEAR(FurtherBehind(.02), .04, 1e-12);
+  EXPECT_NEAR(FurtherBehind(.04), .04, 1e-12);
+  EXPECT_NEAR(FurtherBehind(.1), .01, 1e-12);
+  EXPECT_EQ(FurtherBehind(.12), 0);
+  EXPECT_EQ(FurtherBehind(.9), 0);
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_LT(.001 * i + FurtherBehind(.001 * i), .001 * (i + 1) + FurtherBehind(.001 * (i + 1)));
+  }
 }
 
 TEST(Lead, OneModelOrEqualOnesStayWhereTheyAre) {
@@ -81,7 +94,7 @@ TEST(Lead, ABundleFromConsensusHasTheCrowdsLevelsWithTheLeadStretched) {
   }
   const double best = *std::max_element(levels.begin(), levels.end());
   for (std::size_t m = 0; m < levels.size(); ++m) {
-    const double expected = levels[m] - (kLeadStretch - 1) * std::min(best - levels[m], kLeadReach);
+    const double expected = levels[m] - FurtherBehind(best - levels[m]);
     EXPECT_NEAR(consensus->mean_prior[m], expected, .002) << "the mean of what is routed with, model " << m;
   }
 }
