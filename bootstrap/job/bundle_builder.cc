@@ -320,8 +320,7 @@ void BundleBuilder::FillWidthsAndProvenance() {
   const bool good_crowd = row_scores_.used == Consensus::kCrowd && columns_.size() >= kNarrowModels;
   if ((labelled || good_crowd) && rows_.size() >= kNarrowRows) {
     bundle_.widths.model = 0.03;
-    // A misled crowd's differences are wrong as a whole, and they are not small.
-    bundle_.widths.trust = labelled ? 0.1 : 0.07;
+    bundle_.widths.trust = 0.1;
     bundle_.widths.cell = 0.02;
     bundle_.widths.source_model = 0.15;
     bundle_.widths.source_cell = 0.05;
