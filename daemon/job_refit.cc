@@ -9,7 +9,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
-#include <system_error>
+
+#include "base/file_error.h"
 
 namespace pointsman::daemon {
 namespace {
@@ -63,8 +64,7 @@ Status WriteRefitRows(const std::string& path, std::span<const bootstrap::RefitR
     written = std::fputc('\n', file.get()) != EOF;
   }
   if (written && std::fflush(file.get()) == 0 && std::ferror(file.get()) == 0) return {};
-  return MakeError(Code::kUnavailable, "storage_io",
-                   fmt::format("{} cannot be written: {}", path, std::generic_category().message(errno)));
+  return FileError("write", path, errno);
 }
 
 Result<RefitFile> ReadRefitRows(const std::string& path) {

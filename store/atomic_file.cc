@@ -9,6 +9,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/file_error.h"
+
 namespace pointsman::store {
 
 namespace {
@@ -55,12 +57,6 @@ FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
 void FileDescriptor::Close() {
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
-}
-
-Error FileError(const std::string& action, const std::string& path, int error_number) {
-  const bool full = error_number == ENOSPC || error_number == EDQUOT;
-  return MakeError(Code::kUnavailable, full ? "storage_full" : "storage_io",
-                   "cannot " + action + " " + path + ": " + std::strerror(error_number));
 }
 
 Status SyncDirectory(const std::string& directory) {

@@ -38,7 +38,4 @@ Result<std::string> ReadFileBounded(const std::string& path, std::uint64_t bytes
 // Makes the names in a directory durable. Errors: UNAVAILABLE storage_io.
 Status SyncDirectory(const std::string& directory);
 
-// An error out of errno; ENOSPC and EDQUOT are storage_full.
-Error FileError(const std::string& action, const std::string& path, int error_number);
-
 }  // namespace pointsman::store

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/file_error.h"
 #include "store/folder_copy.h"
 #include "store/high_water.h"
 #include "store/rocks_store.h"

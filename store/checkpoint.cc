@@ -12,7 +12,8 @@ std::uint64_t RowHash(std::string_view key, std::string_view value) {
 
 std::uint64_t StateHash(const policy::State& state) {
   std::uint64_t hash = 0;
-  policy::ForEachStateRow(state, [&hash](std::string_view key, std::string_view value) { hash ^= RowHash(key, value); });
+  policy::ForEachStateRow(state,
+                          [&hash](std::string_view key, std::string_view value) { hash ^= RowHash(key, value); });
   return hash;
 }
 
@@ -61,8 +62,9 @@ Result<policy::State> StateLoader::Finish(const CheckpointMark& mark) {
   }
   // Held against the codec as well: what was read must be written the same again.
   if (StateHash(state_) != mark.state_hash || state_.last_seq != mark.seq) {
-    return MakeError(Code::kDataLoss, "state_not_canonical",
-                     "the checkpoint's state rows do not come back as they were written; restore the store from a backup");
+    return MakeError(
+        Code::kDataLoss, "state_not_canonical",
+        "the checkpoint's state rows do not come back as they were written; restore the store from a backup");
   }
   state_.dirty_rows.clear();
   return std::move(state_);

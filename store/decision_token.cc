@@ -10,6 +10,7 @@
 #include <limits>
 #include <optional>
 
+#include "base/file_error.h"
 #include "store/atomic_file.h"
 #include "store/little_endian.h"
 

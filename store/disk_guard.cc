@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <limits>
 
+#include "base/file_error.h"
 #include "store/atomic_file.h"
 
 namespace pointsman::store {

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <vector>
 
+#include "base/file_error.h"
 #include "store/atomic_file.h"
 
 namespace pointsman::store {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <string_view>
 
+#include "base/file_error.h"
 #include "store/little_endian.h"
 
 namespace pointsman::store {
@@ -68,8 +69,9 @@ Result<Numbered> ReadNewest(int fd, const std::string& path) {
   }
   if (newest) return *newest;
   return MakeError(Code::kDataLoss, "high_water_damaged",
-                   path + " cannot be read, so nobody can tell whether acknowledged events are missing; restore the "
-                          "store from a backup");
+                   path +
+                       " cannot be read, so nobody can tell whether acknowledged events are missing; restore the "
+                       "store from a backup");
 }
 
 std::string PathIn(const std::string& directory) { return directory + "/" + HighWaterFile::kName; }

@@ -163,16 +163,15 @@ std::string_view FaultOfOutcome(const policy::OutcomeReported& outcome) {
 
 void PutWidths(const policy::Widths& from, record::Widths* to) {
   for (const double number :
-       {from.model, from.trust, from.cell, from.source, from.source_model, from.source_cell,
-        from.common}) {
+       {from.model, from.trust, from.cell, from.source, from.source_model, from.source_cell, from.common}) {
     to->add_numbers(number);
   }
 }
 
 bool GetWidths(const record::Widths& from, policy::Widths* to) {
   if (from.numbers_size() != kWidthNumbers) return false;
-  *to = policy::Widths{from.numbers(0), from.numbers(1), from.numbers(2),
-                       from.numbers(3), from.numbers(4), from.numbers(5), from.numbers(6)};
+  *to = policy::Widths{from.numbers(0), from.numbers(1), from.numbers(2), from.numbers(3),
+                       from.numbers(4), from.numbers(5), from.numbers(6)};
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/file_error.h"
 #include "base/log.h"
 #include "record.pb.h"
 #include "store/codec.h"

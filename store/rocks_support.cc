@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/file_error.h"
 #include "base/log.h"
 #include "store/compaction_pace.h"
 #include "store/log_merger.h"

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/file_error.h"
 #include "store/bundle_file.h"
 #include "store/codec.h"
 #include "store/folder_copy.h"

@@ -9,8 +9,8 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <system_error>
 
+#include "base/file_error.h"
 #include "base/json_text.h"
 
 namespace pointsman::bootstrap {
@@ -29,12 +29,6 @@ std::string CellJson(const TableCell& cell) {
   AppendNumber("logprob", cell.log_probability, &json);
   if (!cell.label.empty()) json += ",\"label\":" + JsonText(cell.label);
   return json + "}";
-}
-
-Error FileFault(const std::string& path, int number) {
-  const bool full = number == ENOSPC || number == EDQUOT;
-  return MakeError(Code::kUnavailable, full ? "storage_full" : "storage_io",
-                   fmt::format("cannot write {}: {}", path, std::generic_category().message(number)));
 }
 
 }  // namespace
@@ -58,7 +52,7 @@ std::string TableLine(const Table& table, const TableRow& row) {
 Status WriteTable(const std::string& path, const Table& table) {
   const std::string temporary = path + ".tmp";
   const int descriptor = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (descriptor < 0) return FileFault(temporary, errno);
+  if (descriptor < 0) return FileError("write", temporary, errno);
   std::FILE* file = fdopen(descriptor, "w");
   int fault = 0;
   for (const TableRow& row : table.rows) {
@@ -72,7 +66,7 @@ Status WriteTable(const std::string& path, const Table& table) {
   if (fault == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) fault = errno;
   if (fault == 0) return {};
   unlink(temporary.c_str());
-  return FileFault(path, fault);
+  return FileError("write", path, fault);
 }
 
 }  // namespace pointsman::bootstrap

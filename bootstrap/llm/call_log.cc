@@ -15,9 +15,9 @@
 #include <map>
 #include <mutex>
 #include <span>
-#include <system_error>
 
 #include "base/fault_point.h"
+#include "base/file_error.h"
 #include "base/json_text.h"
 #include "base/unit_draw.h"
 
@@ -25,13 +25,6 @@ namespace pointsman::bootstrap {
 namespace {
 
 constexpr std::size_t kCrcDigits = 8;
-
-Error FileFault(const std::string& what, const std::string& path, int number) {
-  const bool full = number == ENOSPC || number == EDQUOT || number == EFBIG;
-  return MakeError(Code::kUnavailable, full ? "storage_full" : "storage_io",
-                   fmt::format("cannot {} {}: {}{}", what, path, std::generic_category().message(number),
-                               full ? "; make space and run again, nothing that was paid is lost" : ""));
-}
 
 std::string Crc(std::string_view text) {
   const auto* bytes = reinterpret_cast<const Bytef*>(text.data());
@@ -119,7 +112,7 @@ Status CallLog::Impl::Load() {
   for (std::uint64_t at = 0;;) {
     const ssize_t got = pread(file, buffer.data(), buffer.size(), static_cast<off_t>(at));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return FileFault("read", path, errno);
+    if (got < 0) return FileError("read", path, errno);
     if (got == 0) break;
     at += static_cast<std::uint64_t>(got);
     pending.append(buffer.data(), static_cast<std::size_t>(got));
@@ -140,8 +133,8 @@ Status CallLog::Impl::Load() {
   }
   statistics.torn_bytes = pending.size();
   statistics.calls = calls.size();
-  if (!pending.empty() && ftruncate(file, static_cast<off_t>(good_end)) != 0) return FileFault("repair", path, errno);
-  if (lseek(file, 0, SEEK_END) < 0) return FileFault("read", path, errno);
+  if (!pending.empty() && ftruncate(file, static_cast<off_t>(good_end)) != 0) return FileError("repair", path, errno);
+  if (lseek(file, 0, SEEK_END) < 0) return FileError("read", path, errno);
   written = synced = good_end;
   return {};
 }
@@ -151,13 +144,13 @@ Result<std::unique_ptr<CallLog>> CallLog::Open(const std::string& path, std::uin
   impl->path = path;
   impl->bytes_max = bytes_max;
   impl->file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (impl->file < 0) return FileFault("open", path, errno);
+  if (impl->file < 0) return FileError("open", path, errno);
   if (flock(impl->file, LOCK_EX | LOCK_NB) != 0) {
     return MakeError(Code::kBusy, "call_log_busy", "another job writes " + path + "; wait for it or cancel it");
   }
   struct stat facts {};
-  if (fstat(impl->file, &facts) != 0) return FileFault("read", path, errno);
-  if (!S_ISREG(facts.st_mode)) return FileFault("use", path, EINVAL);
+  if (fstat(impl->file, &facts) != 0) return FileError("read", path, errno);
+  if (!S_ISREG(facts.st_mode)) return FileError("use", path, EINVAL);
   if (static_cast<std::uint64_t>(facts.st_size) > bytes_max) {
     return MakeError(Code::kResourceExhausted, "call_log_full",
                      fmt::format("{} holds more than {} bytes; use another name for this plan", path, bytes_max));
@@ -181,7 +174,7 @@ Status CallLog::Impl::WriteAll(std::string_view line) {
   while (!line.empty()) {
     const ssize_t put = ::write(file, line.data(), line.size());
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return FileFault("write", path, errno);
+    if (put < 0) return FileError("write", path, errno);
     line.remove_prefix(static_cast<std::size_t>(put));
   }
   return {};
@@ -200,7 +193,7 @@ Status CallLog::Impl::SyncTo(std::uint64_t end, std::unique_lock<std::mutex>& lo
     const int fault = fdatasync(file) == 0 ? 0 : errno;
     lock.lock();
     syncing = false;
-    if (fault != 0) failed = FileFault("sync", path, fault);
+    if (fault != 0) failed = FileError("sync", path, fault);
     if (fault == 0) synced = reached;
     synced_more.notify_all();
   }

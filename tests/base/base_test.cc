@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <cmath>
 #include <numeric>
 #include <set>
@@ -7,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file_error.h"
 #include "base/inline_vector.h"
 #include "base/log.h"
 #include "base/result.h"
@@ -121,6 +123,18 @@ TEST(Shuffle, GivesTheSamePermutationForTheSameSeed) {
   EXPECT_EQ(first, second);
   std::sort(first.begin(), first.end());
   EXPECT_EQ(first[42], 42);
+}
+
+TEST(FileError, OfAFullDiskSaysToMakeSpaceAndOfAllElseWhatTheSystemSaid) {
+  for (const int full : {ENOSPC, EDQUOT, EFBIG}) {
+    const Error error = FileError("write", "/store/table.jsonl", full);
+    EXPECT_EQ(error.reason, "storage_full");
+    EXPECT_NE(error.message.find("cannot write /store/table.jsonl: "), std::string::npos) << error.message;
+    EXPECT_NE(error.message.find("make space"), std::string::npos) << error.message;
+  }
+  const Error other = FileError("open", "/store/LOCK", EACCES);
+  EXPECT_EQ(other.reason, "storage_io");
+  EXPECT_EQ(other.message, "cannot open /store/LOCK: Permission denied");
 }
 
 TEST(Log, EscapeKeepsOutsideBytesHarmlessAndShort) {

@@ -37,9 +37,11 @@ TEST_F(JobOnAFullDisk, ThatBuysStopsKeepsWhatItPaidForAndGoesOnWhenThereIsSpace)
   DaemonProcess daemon(folder_, BasicConfig(folder_, Pool() + std::string(kSmallDiskLimits)), kKey);
   ASSERT_TRUE(daemon.Ready()) << daemon.Log();
   const json plan = {{"plan_path", folder_.File("p.toml")}};
+  server.HoldAfter(60);
   Start(daemon, plan);
   ASSERT_TRUE(Eventually([&] { return server.counts().answered >= 60; }));
   disk_.TakeAllBut(0);
+  server.LetGo();
   const json stopped = WaitForEnd(daemon);
   EXPECT_EQ(stopped["state"], "failed") << stopped.dump(1);
   EXPECT_NE(stopped["message"].get<std::string>().find("make space"), std::string::npos) << stopped.dump(1);

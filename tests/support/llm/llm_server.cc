@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -67,6 +68,7 @@ struct LlmServer::Impl {
   mutable std::mutex mutex;
   std::condition_variable stopped;
   bool stopping = false;
+  std::uint64_t held_from = std::numeric_limits<std::uint64_t>::max();  // answers
   LlmCounts counts;
   std::uint64_t at_once = 0;
   struct Planned {
@@ -79,6 +81,7 @@ struct LlmServer::Impl {
   std::map<std::string, std::string> replies;  // by Idempotency-Key
 
   void Index();
+  void WaitWhileHeld();
   LlmFault TakeFault(const std::string& model);
   bool Break(LlmFault fault, httplib::Response& response);
   void Chat(const httplib::Request& request, httplib::Response& response);
@@ -97,6 +100,11 @@ void LlmServer::Impl::Index() {
     row_of.emplace(row.query, r);
     if (row.query.rfind("\nA. ") != std::string::npos) rows_of_task[row.task].push_back(r);
   }
+}
+
+void LlmServer::Impl::WaitWhileHeld() {
+  std::unique_lock lock(mutex);
+  stopped.wait(lock, [this] { return stopping || counts.answered < held_from; });
 }
 
 LlmFault LlmServer::Impl::TakeFault(const std::string& model) {
@@ -220,6 +228,7 @@ void LlmServer::Impl::Count(const std::string& model, const std::string& identit
 void LlmServer::Impl::Chat(const httplib::Request& request, httplib::Response& response) {
   const json body = json::parse(request.body, nullptr, false);
   const std::string model = body.is_object() ? body.value("model", "") : "";
+  WaitWhileHeld();
   if (Break(TakeFault(model), response)) return;
   const bool allowed = options.key.empty() || request.get_header_value("Authorization") == "Bearer " + options.key;
   if (!allowed) {
@@ -363,6 +372,16 @@ std::string LlmServer::base_url() const {
 void LlmServer::Fail(const std::string& model, LlmFault fault, int times) {
   const std::lock_guard lock(impl_->mutex);
   impl_->faults.push_back({model, fault, times});
+}
+
+void LlmServer::HoldAfter(std::uint64_t answers) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->held_from = answers;
+}
+
+void LlmServer::LetGo() {
+  HoldAfter(std::numeric_limits<std::uint64_t>::max());
+  impl_->stopped.notify_all();
 }
 
 LlmCounts LlmServer::counts() const {

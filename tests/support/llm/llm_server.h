@@ -52,6 +52,10 @@ class LlmServer {
   std::string base_url() const;  // http://127.0.0.1:PORT/v1
   // The next `times` requests for `model` (empty: any) fail so.
   void Fail(const std::string& model, LlmFault fault, int times);
+  // Once `answers` have been sent, requests wait until LetGo: for what has to happen in
+  // the midst of a job, however fast this machine is.
+  void HoldAfter(std::uint64_t answers);
+  void LetGo();
   LlmCounts counts() const;
   void Stop();
 
