@@ -151,7 +151,7 @@ class DaemonProcess {
   client::Outcome<client::Client> Connect() const {
     client::Options options;
     options.socket_path = route_path_;
-    options.timeout_ms = 30'000;
+    options.timeout_ms = 120'000;
     return client::Client::Connect(options);
   }
   std::string Log() const {

@@ -20,7 +20,7 @@
 
 namespace pointsman::daemon::testing {
 
-inline constexpr std::chrono::seconds kPatience{30};
+inline constexpr std::chrono::seconds kPatience{120};
 
 // What a request was answered with, whenever it came.
 class Answer {
