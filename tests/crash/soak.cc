@@ -142,12 +142,17 @@ bool HoldsText(const std::string& path) {
   return whole.str().find(kCanary) != std::string::npos;
 }
 
-void StartBootstrap(const DaemonProcess& daemon, const Folder& folder, std::uint64_t number, SoakReport* report) {
+// False while the last one still runs: on a busy machine it may take longer than the pause
+// between two, and the next has to wait.
+bool StartBootstrap(const DaemonProcess& daemon, const Folder& folder, std::uint64_t number, SoakReport* report) {
+  constexpr int kConflict = 409;
   const std::string request = "{\"table_path\":\"" + folder.File("t.jsonl") +
                               "\",\"labels\":\"scores\",\"seed\":" + std::to_string(number) + "}";
   const int status = Http(daemon.admin_path(), "POST", "/v1/bootstrap", request).status;
+  if (status == kConflict) return false;
   if (status / 100 != 2 && report->fault.empty())
     report->fault = "a bootstrap was refused with " + std::to_string(status);
+  return true;
 }
 
 // Watches until the time is over, or something is wrong.
@@ -183,8 +188,9 @@ void Watch(const SoakOptions& options, const Folder& folder, DaemonProcess& daem
       report->table_files_most = std::max(report->table_files_most, descriptors.table_files);
     }
     if (options.bootstrap_minutes > 0 &&
-        minutes >= options.bootstrap_minutes * (static_cast<double>(bootstraps) + 0.5)) {
-      StartBootstrap(daemon, folder, ++bootstraps, report);
+        minutes >= options.bootstrap_minutes * (static_cast<double>(bootstraps) + 0.5) &&
+        StartBootstrap(daemon, folder, bootstraps + 1, report)) {
+      ++bootstraps;
     }
     if (options.progress && minutes >= told_minutes + 1) {
       told_minutes = minutes;
