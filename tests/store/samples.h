@@ -205,6 +205,7 @@ inline std::vector<policy::Event> EventOfEachKind() {
   OptionsChanged options;
   options.options.sources = {"thumbs", "judge"};
   options.options.exploration = Exploration::kThompson;
+  options.options.audit_rate = .002;  // the bytes are kept, whatever is shipped
   options.options.widths_overridden = true;
   options.options.fallback_model = "small";
   RatingGiven rating;
