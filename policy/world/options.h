@@ -55,7 +55,7 @@ struct Options {
   double gold_half_life_days = 60;    // > 0; also of rows that hold both
   double gold_rate = 0.02;            // share of decisions that ask for gold, [0,1]; 0: no audits
   double audit_rate_start = 0.01;     // audits for the first `audit_start_decisions`, [0,1]
-  double audit_rate = 0.005;          // audits afterwards, [0,1]; decisions/0038
+  double audit_rate = 0.003;          // audits afterwards, [0,1]; decisions/0038
   std::uint64_t audit_start_decisions = 4000;
   Exploration exploration = Exploration::kGreedyAudits;
   double thompson_scale = 0.5;       // multiplies the standard deviations, >= 0

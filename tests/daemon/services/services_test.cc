@@ -48,6 +48,52 @@ TEST(RouteService, AnswersWithTokenRankingAndReasons) {
   EXPECT_EQ(reply.clusters(0).name(), "east");
 }
 
+// Another generation goes live while a request is in the midst of being answered: when it
+// asks what time it is, which it does once it has its snapshot.
+class ActivatesMeanwhile final : public Clock {
+ public:
+  explicit ActivatesMeanwhile(SnapshotCell& cell) : cell_(cell) {}
+  std::int64_t MonotonicNanos() const override { return 0; }
+  std::int64_t WallMicros() const override {
+    LiveView later = *cell_.Load();
+    auto snapshot = std::make_shared<policy::Snapshot>(*later.snapshot);
+    ++snapshot->generation.value;
+    later.snapshot = std::move(snapshot);
+    cell_.Store(std::make_shared<const LiveView>(std::move(later)));
+    return 1'700'000'000'000'000;
+  }
+
+ private:
+  SnapshotCell& cell_;
+};
+
+TEST(RouteService, NamesTheGenerationThatItsAnswerIsFromThoughALaterOneIsLiveByThen) {
+  Services services;
+  services.ActivateTwoClusters();
+  const ServiceContext& usual = services.context();
+  SnapshotCell cell;
+  cell.Store(services.cell().Load());
+  const ActivatesMeanwhile clock(cell);
+  ServiceContext context{.clock = clock,
+                         .cell = cell,
+                         .store = usual.store,
+                         .queue = usual.queue,
+                         .mint = usual.mint,
+                         .subject_key = usual.subject_key,
+                         .metrics = usual.metrics,
+                         .not_logged = usual.not_logged,
+                         .rules = {},
+                         .default_weights = {},
+                         .decision_ttl_us = usual.decision_ttl_us};
+  ServiceDispatcher dispatcher(context, services.learner());
+  auto answer = std::make_shared<Answer>();
+  TestChannel channel(answer);
+  dispatcher.Handle(Peer{::getuid(), 0, 1}, {FrameKind::kRoute, 1, VectorRoute({2, 0}).SerializeAsString()}, channel);
+  ASSERT_TRUE(answer->Wait());
+  EXPECT_EQ(answer->As<wire::RouteReply>().generation(), 1U);
+  EXPECT_EQ(cell.Load()->snapshot->generation.value, 2U);
+}
+
 TEST(RouteService, RefusesWhatIsNotAQueryAndSaysWhy) {
   Services services;
   services.ActivateTwoClusters();

@@ -189,8 +189,8 @@ TEST_F(DecideTest, AuditsThinOutAfterTheStartAndEndWithoutGold) {
   for (auto& view : snapshot_.models) view.covariance[0] = 1e12;  // audits are shared out evenly
   EXPECT_NEAR(Must(query_).ranked[3].probability, .01 / 4, 1e-12);
   snapshot_.counters.decisions = 4000;
-  EXPECT_NEAR(Must(query_).ranked[3].probability, .005 / 4, 1e-12);
-  EXPECT_NEAR(Must(query_).ranked[0].probability, 1 - .005 + .005 / 4, 1e-12);
+  EXPECT_NEAR(Must(query_).ranked[3].probability, .003 / 4, 1e-12);
+  EXPECT_NEAR(Must(query_).ranked[0].probability, 1 - .003 + .003 / 4, 1e-12);
   snapshot_.options.gold_rate = .001;
   EXPECT_NEAR(Must(query_).ranked[3].probability, .001 / 4, 1e-12);
   snapshot_.options.gold_rate = 0;
