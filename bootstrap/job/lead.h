@@ -1,8 +1,8 @@
 // Levels of a prior from consensus: each model's own mean, and the lead of the best stretched.
 //
 // What the best model knows and the others do not, a consensus counts as its error: the lead
-// over the next is seen too small (on `mmlupro_dev` .012, in truth .059) while what a query
-// does to the differences between models is seen right. So the gap of each model to the best
+// over the next is seen too small (on `mmlupro_dev` .012, in truth .059) while of what a
+// query does to the differences between models half or more is true. So the gap of each model to the best
 // is widened near the top. And a lead so small drowns in what cross-validated parts are wrong
 // on average (.002 to .005), so levels are those of the consensus itself. With a bundle's prior
 // f_m(q), its means f-bar, and s_m the mean of the model's consensus scores,
