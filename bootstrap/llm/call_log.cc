@@ -26,6 +26,12 @@ namespace {
 
 constexpr std::size_t kCrcDigits = 8;
 
+Error LogError(std::string_view what, std::string_view path, int number) {
+  Error error = FileError(what, path, number);
+  if (error.reason == "storage_full") error.message += ", nothing that was paid is lost";
+  return error;
+}
+
 std::string Crc(std::string_view text) {
   const auto* bytes = reinterpret_cast<const Bytef*>(text.data());
   return fmt::format("{:08x}", crc32(0, bytes, static_cast<uInt>(text.size())));
@@ -112,7 +118,7 @@ Status CallLog::Impl::Load() {
   for (std::uint64_t at = 0;;) {
     const ssize_t got = pread(file, buffer.data(), buffer.size(), static_cast<off_t>(at));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return FileError("read", path, errno);
+    if (got < 0) return LogError("read", path, errno);
     if (got == 0) break;
     at += static_cast<std::uint64_t>(got);
     pending.append(buffer.data(), static_cast<std::size_t>(got));
@@ -133,8 +139,8 @@ Status CallLog::Impl::Load() {
   }
   statistics.torn_bytes = pending.size();
   statistics.calls = calls.size();
-  if (!pending.empty() && ftruncate(file, static_cast<off_t>(good_end)) != 0) return FileError("repair", path, errno);
-  if (lseek(file, 0, SEEK_END) < 0) return FileError("read", path, errno);
+  if (!pending.empty() && ftruncate(file, static_cast<off_t>(good_end)) != 0) return LogError("repair", path, errno);
+  if (lseek(file, 0, SEEK_END) < 0) return LogError("read", path, errno);
   written = synced = good_end;
   return {};
 }
@@ -144,13 +150,13 @@ Result<std::unique_ptr<CallLog>> CallLog::Open(const std::string& path, std::uin
   impl->path = path;
   impl->bytes_max = bytes_max;
   impl->file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (impl->file < 0) return FileError("open", path, errno);
+  if (impl->file < 0) return LogError("open", path, errno);
   if (flock(impl->file, LOCK_EX | LOCK_NB) != 0) {
     return MakeError(Code::kBusy, "call_log_busy", "another job writes " + path + "; wait for it or cancel it");
   }
   struct stat facts {};
-  if (fstat(impl->file, &facts) != 0) return FileError("read", path, errno);
-  if (!S_ISREG(facts.st_mode)) return FileError("use", path, EINVAL);
+  if (fstat(impl->file, &facts) != 0) return LogError("read", path, errno);
+  if (!S_ISREG(facts.st_mode)) return LogError("use", path, EINVAL);
   if (static_cast<std::uint64_t>(facts.st_size) > bytes_max) {
     return MakeError(Code::kResourceExhausted, "call_log_full",
                      fmt::format("{} holds more than {} bytes; use another name for this plan", path, bytes_max));
@@ -174,7 +180,7 @@ Status CallLog::Impl::WriteAll(std::string_view line) {
   while (!line.empty()) {
     const ssize_t put = ::write(file, line.data(), line.size());
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return FileError("write", path, errno);
+    if (put < 0) return LogError("write", path, errno);
     line.remove_prefix(static_cast<std::size_t>(put));
   }
   return {};
@@ -193,7 +199,7 @@ Status CallLog::Impl::SyncTo(std::uint64_t end, std::unique_lock<std::mutex>& lo
     const int fault = fdatasync(file) == 0 ? 0 : errno;
     lock.lock();
     syncing = false;
-    if (fault != 0) failed = FileError("sync", path, fault);
+    if (fault != 0) failed = LogError("sync", path, fault);
     if (fault == 0) synced = reached;
     synced_more.notify_all();
   }

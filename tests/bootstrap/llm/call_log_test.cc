@@ -107,6 +107,7 @@ TEST(CallLog, SaysThatTheDiskIsFullAndTakesNoMore) {
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
   ASSERT_FALSE(full.ok());
   EXPECT_EQ(full.error().reason, "storage_full");
+  EXPECT_NE(full.error().message.find("make space and try again, nothing that was paid is lost"), std::string::npos);
   EXPECT_FALSE((*log)->Put(KeyOf("c"), Call("c")).ok()) << "half a line may be there: nothing is put behind it";
   EXPECT_FALSE((*log)->Find(KeyOf("b")).has_value());
   log.value().reset();
