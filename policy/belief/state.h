@@ -306,7 +306,7 @@ struct State {
 // Version of the fold and of the rows it leaves. It grows with every change by
 // which the same log gives other bytes: a checkpoint of another version is no
 // prefix of what the fold does now, so a store folds its log anew instead.
-inline constexpr std::uint8_t kFoldVersion = 11;
+inline constexpr std::uint8_t kFoldVersion = 12;
 
 // Visits every persisted row in ascending key order.
 void ForEachStateRow(const State& state,

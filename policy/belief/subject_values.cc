@@ -33,9 +33,8 @@ std::string EncodeSubjectRecord(const SubjectRecord& record) {
   out.U64(record.last.value);
   out.U64(record.reports);
   out.F64(record.weight);
-  out.U8(record.channel);
   for (const double value :
-       {record.residual, record.residuals, record.likened, record.likeness, record.likeness_squares, record.pairs,
+       {record.residuals, record.centred_count, record.centred_sum, record.likened, record.likeness, record.likeness_squares, record.pairs,
         record.disagreement, record.expected, record.variance}) {
     out.F64(value);
   }
@@ -46,9 +45,8 @@ void DecodeSubjectRecord(ByteReader& in, SubjectRecord& record) {
   record.last.value = in.U64();
   record.reports = in.U64();
   record.weight = in.F64();
-  record.channel = in.U8();
   for (double* value :
-       {&record.residual, &record.residuals, &record.likened, &record.likeness, &record.likeness_squares, &record.pairs,
+       {&record.residuals, &record.centred_count, &record.centred_sum, &record.likened, &record.likeness, &record.likeness_squares, &record.pairs,
         &record.disagreement, &record.expected, &record.variance}) {
     *value = in.F64();
   }

@@ -13,6 +13,7 @@ constexpr std::int32_t kRebaseAfter = 64;
 constexpr double kPairMemory = 1 - 1.0 / 256;
 constexpr double kSourceMemory = 1 - 1.0 / 512;
 constexpr double kLikenessMemory = 1 - 1.0 / 1024;
+constexpr double kCentredMemory = 1 - 1.0 / 16;
 // What raters and gold usually differ by before anything is known, and for how many pairs that counts.
 constexpr double kUsualDisagreement = 0.25;
 constexpr double kUsualPairs = 10;
@@ -90,9 +91,7 @@ class Fold {
     const double predicted = std::min(0.95, std::max(0.05, context.predicted_quality));
     const double residual =
         (rating.value - predicted) / std::sqrt(predicted * (1 - predicted) + context.predicted_variance);
-    Liken(rating.channel, subject, residual, record);
-    record.channel = rating.channel;
-    record.residual = residual;
+    Liken(Totals().sources[rating.channel - 1U], subject, residual, record);
     record.residuals += residual;
     for (const ChannelValue& value : rating.after) {
       if (value.channel == 0) Compare({rating.channel, subject, rating.value}, value.value);
@@ -192,32 +191,36 @@ class Fold {
     book_.records.erase(oldest);
   }
 
-  void Liken(std::uint8_t channel, SubjectHash subject, double residual, SubjectRecord& record) {
-    SubjectTotals& totals = Totals();
-    SourceSubjects& source = totals.sources[channel - 1U];
-    const std::size_t other = source.subject[0] == subject ? 1 : 0;
-    if (record.channel == channel && source.subject[other].value != 0) {
-      const double product = residual * (record.residual - source.residual[other]);
-      totals.rows = kLikenessMemory * totals.rows + 1;
-      totals.sum = kLikenessMemory * totals.sum + product;
-      totals.squares = kLikenessMemory * totals.squares + product * product;
-      record.likened = kPairMemory * record.likened + 1;
-      record.likeness = kPairMemory * record.likeness + product;
-      record.likeness_squares = kPairMemory * record.likeness_squares + product * product;
+  void Liken(SourceSubjects& source, SubjectHash subject, double residual, SubjectRecord& record) {
+    double others = 0;
+    double count = 0;
+    for (std::size_t i = 0; i < kRecentSubjects; ++i) {
+      if (source.subject[i].value == 0 || source.subject[i] == subject) continue;
+      others += source.residual[i];
+      ++count;
     }
-    if (other == 0) {
-      source.subject[1] = source.subject[0];
-      source.residual[1] = source.residual[0];
+    if (count > 0) {
+      if (record.centred_count > 0) Resemble(residual * record.centred_sum / record.centred_count, record);
+      record.centred_count = kCentredMemory * record.centred_count + 1;
+      record.centred_sum = kCentredMemory * record.centred_sum + (residual - others / count);
     }
-    source.subject[0] = subject;
+    if (source.subject[0] != subject) {
+      std::shift_right(source.subject.begin(), source.subject.end(), 1);
+      std::shift_right(source.residual.begin(), source.residual.end(), 1);
+      source.subject[0] = subject;
+    }
     source.residual[0] = residual;
-    Judge(totals);
   }
 
-  void Judge(SubjectTotals& totals) const {
-    const double likeness = LikenessOf(totals);
-    const bool certain = totals.rows >= kGroupRows && totals.sum >= kGroupDeviations * std::sqrt(totals.squares);
-    const bool now = totals.alarm ? likeness >= kGroupEnded : certain && likeness >= kGroupRaised;
+  void Resemble(double product, SubjectRecord& record) {
+    SubjectTotals& totals = Totals();
+    totals.rows = kLikenessMemory * totals.rows + 1;
+    totals.sum = kLikenessMemory * totals.sum + product;
+    totals.squares = kLikenessMemory * totals.squares + product * product;
+    record.likened = kPairMemory * record.likened + 1;
+    record.likeness = kPairMemory * record.likeness + product;
+    record.likeness_squares = kPairMemory * record.likeness_squares + product * product;
+    const bool now = totals.alarm ? LikenessOf(totals) >= kPeopleLikeness : ExcessLikeness(totals) > 0;
     if (now == totals.alarm) return;
     totals.alarm = now;
     totals.since = seq_;
@@ -244,7 +247,7 @@ class Fold {
 
 // Of what `rows` ratings show, what is beyond chance and beyond what people may have.
 double Excess(double rows, double sum, double squares) {
-  const double least = (sum - kExcessDeviations * std::sqrt(squares)) / rows - kGroupEnded;
+  const double least = (sum - kExcessDeviations * std::sqrt(squares)) / rows - kPeopleLikeness;
   return std::min(kExcessMost, std::max(0.0, least));
 }
 

@@ -21,18 +21,22 @@
 //   z = (sum d - sum D) / sqrt(sum D (1 - D)),  trust = min(1, 4 / z^2) for z > 2,
 // never below 1/64. The newest 256 or so pairs of a subject count, 512 of a source.
 //
-// Homogeneity: people who each answer for themselves resemble their own last rating as
-// little as anyone else's, once quality is accounted for. With r = (value - predicted) /
-// sd the mean of r (r_own_last - r_others_last) is the correlation within subjects. A
-// group that always says the same f of the time gives about 2 f (1 - f), however many
-// subjects share the work; the alarm is raised at kGroupRaised and ends at kGroupEnded.
-// People differ too, so the alarm asks for a look and changes no weight. What does is the
-// excess l_u: the likeness less kExcessDeviations standard errors and less kGroupEnded, the
-// likeness that people may have. Of words that are correlated by l within a subject the
-// nth adds (1 - l) / (1 + (n - 1) l)^2 to what is known, so repeating oneself buys next to
-// nothing while a group does so, and a first word counts as ever. l_u is that of all or the
-// subject's own, whichever is more: of four who say the same whatever the answer, each is
-// known by some ten words, long before they show among everybody's (decisions/0033).
+// Homogeneity: people who each answer for themselves resemble their own earlier ratings as
+// little as anyone else's, once quality is accounted for. With r = (value - predicted) / sd,
+// and c the mean of the subject's newest r (16 or so), each less the mean r of the latest
+// other subjects at that time, the mean of r c is the correlation within subjects: what
+// all share at a time (a source's bias, a model that got worse) is in no c. A group that
+// always says the same f of the time gives about 2 f (1 - f), however many subjects share
+// the work. r c has mean 0 given all before it where nobody resembles himself, so its
+// squares give the standard error (decisions/0039).
+// The excess l_u is what of the likeness lies kExcessDeviations standard errors beyond
+// kPeopleLikeness, the likeness that people may have. Of words that are correlated by l
+// within a subject the nth adds (1 - l) / (1 + (n - 1) l)^2 to what is known, so repeating
+// oneself buys next to nothing while a group does so, and a first word counts as ever. l_u
+// is that of all or the subject's own, whichever is more: of four who say the same whatever
+// the answer, each is known by some ten words, long before they show among everybody's
+// (decisions/0033). The alarm is raised while all show an excess and ends where their
+// likeness is people's again; it asks for a look and changes no weight of its own.
 //
 // The book is part of the fold's state. The commit thread keeps a copy, folded from the
 // same events, because weights are given before an event is written.
@@ -62,13 +66,13 @@ inline constexpr double kSubjectStart = 5;
 // heard long ago go.
 inline constexpr std::size_t kSubjectRecordsMax = 512;
 inline constexpr double kTrustLeast = 1.0 / 64;
-inline constexpr double kGroupRaised = 0.25;
-inline constexpr double kGroupEnded = 0.12;
-inline constexpr double kGroupDeviations = 5;
+inline constexpr double kPeopleLikeness = 0.12;
 inline constexpr double kGroupRows = 150;
 inline constexpr double kOwnLikenessRows = 8;
-inline constexpr double kExcessDeviations = 2;
+inline constexpr double kExcessDeviations = 3;
 inline constexpr double kExcessMost = 0.9;
+// Latest raters of a source that one is compared with, whoever rates several times in a row once.
+inline constexpr std::size_t kRecentSubjects = 8;
 
 struct SubjectCount {
   SubjectHash subject;
@@ -90,10 +94,10 @@ struct SubjectRecord {
   LogSeq last;                // of its latest word
   std::uint64_t reports = 0;  // first words
   double weight = 0;          // they were given, in all
-  // Its latest rating, standardised, and by which channel; 0: none.
-  std::uint8_t channel = 0;
-  double residual = 0;
-  double residuals = 0;  // sum over its ratings
+  double residuals = 0;       // of its ratings, standardised: their sum
+  // The newest 16 or so of them, each less the others' mean at that time.
+  double centred_count = 0;
+  double centred_sum = 0;
   // Its own likeness: ratings that could resemble an earlier one, the sum of the products
   // and of their squares. The newest 256 or so count.
   double likened = 0;
@@ -112,9 +116,9 @@ struct SubjectRecord {
 struct SourceSubjects {
   double pairs = 0;  // with gold, and their squared differences
   double disagreement = 0;
-  // The latest rating, and the latest one by another subject than that.
-  std::array<SubjectHash, 2> subject{};
-  std::array<double, 2> residual{};
+  // Its latest raters and the latest rating of each, newest first, no two in a row the same.
+  std::array<SubjectHash, kRecentSubjects> subject{};
+  std::array<double, kRecentSubjects> residual{};
   bool operator==(const SourceSubjects&) const = default;
 };
 

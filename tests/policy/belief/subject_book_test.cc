@@ -295,9 +295,23 @@ TEST_F(Raters, TrustAwaitsFourPairsAndNeverReachesZero) {
   EXPECT_DOUBLE_EQ(trust(16, 9, 4, 3), 12.0 / 25);  // z = 5 / sqrt(3)
 }
 
+// Each of 200 honest subjects is harsher or kinder by its own N(0, people^2), in standard deviations of a rating.
+std::vector<double> Harshness(double people, std::uint64_t seed) {
+  SplitMix64 random(seed + 1000);
+  std::vector<double> own(200);
+  for (double& one : own) {
+    double twelve = -6;
+    for (int i = 0; i < 12; ++i) twelve += random.Unit();
+    one = people * twelve;
+  }
+  return own;
+}
+
 // `hostile` of the ratings come from so many subjects who always say 0.
-SubjectTotals Crowd(Harness& world, double hostile, std::uint64_t attackers, int words, std::uint64_t seed) {
+SubjectTotals Crowd(Harness& world, double hostile, std::uint64_t attackers, int words, std::uint64_t seed,
+                    double people = 0) {
   SplitMix64 random(seed);
+  const std::vector<double> own = Harshness(people, seed);
   std::uint32_t id = 1'000'000;
   for (int i = 0; i < words; ++i) {
     world.Decide(++id, 1, {{1, 1}}, .6);
@@ -306,36 +320,97 @@ SubjectTotals Crowd(Harness& world, double hostile, std::uint64_t attackers, int
     const double who = random.Unit();
     const std::uint64_t subject = bad ? 1 + static_cast<std::uint64_t>(who * static_cast<double>(attackers))
                                       : 10'000 + static_cast<std::uint64_t>(who * 200);
-    const double value = bad ? 0 : random.Unit() < .75 ? 1 : 0;  // kinder than quality, as a source is
+    const double good = .75 + (bad ? 0 : .433 * own[subject - 10'000]);  // kinder than quality, as a source is
+    const double value = !bad && random.Unit() < good ? 1 : 0;
     EXPECT_EQ(world.Report(id, 1, value, 0, subject, 1), Code::kOk);
   }
   return world.learner->state().subjects.totals;
 }
 
-TEST_F(Raters, PeopleWhoAnswerForThemselvesRaiseNoAlarm) {
+void Begin(Harness& world) {
+  world.AddModel("small");
+  world.AddBundle(PlainBundle(3, {{"small", .6}}));
+  world.Activate(1, 1);
+}
+
+TEST(GroupOfRaters, PeopleWhoAnswerForThemselvesRaiseNoAlarm) {
   for (const std::uint64_t seed : {1u, 2u, 3u}) {
     Harness fresh;
-    fresh.AddModel("small");
-    fresh.AddBundle(PlainBundle(3, {{"small", .6}}));
-    fresh.Activate(1, 1);
+    Begin(fresh);
     const SubjectTotals totals = Crowd(fresh, 0, 1, 4000, seed);
     EXPECT_EQ(totals.alarms, 0u) << "seed " << seed;
-    EXPECT_NEAR(LikenessOf(totals), 0, .12) << "seed " << seed;
+    EXPECT_NEAR(LikenessOf(totals), 0, .06) << "seed " << seed;
     EXPECT_EQ(totals.named, 4000u);
   }
 }
 
-TEST_F(Raters, AGroupThatAlwaysSaysTheSameRaisesTheAlarmHoweverManyShareTheWork) {
+TEST(GroupOfRaters, PeopleWhoDifferRaiseNoAlarmAndTheLikenessIsTheirVariance) {
+  double sum = 0;
+  for (const std::uint64_t seed : {1u, 2u, 3u, 4u, 5u, 6u}) {
+    Harness fresh;
+    Begin(fresh);
+    const SubjectTotals totals = Crowd(fresh, 0, 1, 4000, seed, .25);
+    EXPECT_EQ(totals.alarms, 0u) << "seed " << seed;
+    sum += LikenessOf(totals) / 6;
+  }
+  // Standardised by what was predicted (.65), not by what is said (.75): .4330^2 / .4770^2.
+  EXPECT_NEAR(sum, .25 * .25 * .824, .02);
+}
+
+TEST(GroupOfRaters, AGroupThatAlwaysSaysTheSameRaisesTheAlarmHoweverManyShareTheWork) {
   for (const std::uint64_t attackers : {1u, 4u, 200u}) {
     Harness fresh;
-    fresh.AddModel("small");
-    fresh.AddBundle(PlainBundle(3, {{"small", .6}}));
-    fresh.Activate(1, 1);
+    Begin(fresh);
     const SubjectTotals totals = Crowd(fresh, .25, attackers, 4000, 5);
     EXPECT_TRUE(totals.alarm) << attackers;
-    EXPECT_GT(LikenessOf(totals), kGroupRaised) << attackers;
+    EXPECT_NEAR(LikenessOf(totals), .25 * .75 * .75 * .75 / (.65 * .35), .12) << attackers;
     EXPECT_GT(totals.since.value, 0u);
   }
+}
+
+// What no cap withstands: a share just beyond Delta/(1 + Delta) for a lead of .2, from 200 who each say three words.
+TEST(GroupOfRaters, TwoHundredSubjectsOfAFifthAreFoundInSixHundredOfTheirWordsEachTime) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    Harness fresh;
+    Begin(fresh);
+    EXPECT_EQ(Crowd(fresh, 0, 1, 1000, seed).alarms, 0u) << "seed " << seed;
+    EXPECT_TRUE(Crowd(fresh, .2, 200, 3000, seed + 100).alarm) << "seed " << seed;
+  }
+}
+
+TEST(GroupOfRaters, WhatAllShareAtATimeIsNoLikeness) {
+  // A source turns from kind to harsh and back, and each subject comes again and again.
+  for (const std::uint64_t seed : {1u, 2u, 3u}) {
+    Harness fresh;
+    Begin(fresh);
+    SplitMix64 random(seed);
+    for (std::uint32_t i = 0; i < 4000; ++i) {
+      fresh.Decide(i + 1, 1, {{1, 1}}, .6);
+      fresh.Context(i + 1).predicted_quality = .65;
+      const double value = random.Unit() < (i / 500 % 2 == 0 ? .95 : .35) ? 1 : 0;
+      const auto subject = 1 + static_cast<std::uint64_t>(random.Unit() * 100);
+      ASSERT_EQ(fresh.Report(i + 1, 1, value, 0, subject, 1), Code::kOk);
+    }
+    const SubjectTotals& totals = fresh.learner->state().subjects.totals;
+    EXPECT_EQ(totals.alarms, 0u) << "seed " << seed;
+    EXPECT_NEAR(LikenessOf(totals), 0, .07) << "seed " << seed;
+  }
+}
+
+TEST(GroupOfRaters, WhoRatesTwoSourcesByTurnsIsKnownAsWell) {
+  Harness fresh({"thumbs", "stars"});
+  Begin(fresh);
+  SplitMix64 random(3);
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    fresh.Decide(i + 1, 1, {{1, 1}}, .6);
+    fresh.Context(i + 1).predicted_quality = .65;
+    const bool bad = random.Unit() < .3;
+    const std::uint64_t subject = bad ? 1 : 10 + static_cast<std::uint64_t>(random.Unit() * 100);
+    const double value = !bad && random.Unit() < .75 ? 1 : 0;
+    ASSERT_EQ(fresh.Report(i + 1, static_cast<std::uint8_t>(1 + i % 2), value, 0, subject, 1), Code::kOk);
+  }
+  EXPECT_TRUE(fresh.learner->state().subjects.totals.alarm);
+  EXPECT_GT(ExcessLikeness(fresh.learner->state().subjects.records.at(Subject(1))), .1);
 }
 
 TEST_F(Raters, WhileAGroupSaysTheSameARepeatedWordWeighsLittleAndAFirstOneAsEver) {
@@ -343,7 +418,7 @@ TEST_F(Raters, WhileAGroupSaysTheSameARepeatedWordWeighsLittleAndAFirstOneAsEver
   SubjectBook book = Book();
   book.records.at(Subject(1)).likened = 0;  // as if nothing were known of it alone
   const double likeness = ExcessLikeness(book.totals);
-  EXPECT_NEAR(likeness, .42 - kGroupEnded, .15);
+  EXPECT_NEAR(likeness, .42 - kPeopleLikeness, .15);
   const DecisionContext& context = world.Context(1'000'001);
   const std::int64_t now_us = world.learner->state().now_us;
   const TimeWeight now = MakeTimeWeight(now_us, kHalfLife);
@@ -355,7 +430,7 @@ TEST_F(Raters, WhileAGroupSaysTheSameARepeatedWordWeighsLittleAndAFirstOneAsEver
   EXPECT_LT(SubjectScales(book).Weigh(context, 1, Subject(1), now_us), capped / 100);
   EXPECT_EQ(SubjectScales(book).Weigh(context, 1, Subject(77'777), now_us), SubjectCap(table, Subject(77'777), now));
 
-  book.totals.sum = book.totals.rows * kGroupEnded;  // people differ as much
+  book.totals.sum = book.totals.rows * kPeopleLikeness;  // people differ as much
   EXPECT_EQ(SubjectScales(book).Weigh(context, 1, Subject(1), now_us), capped);
   book.totals.rows = book.totals.sum = book.totals.squares = kGroupRows - 1;
   EXPECT_EQ(ExcessLikeness(book.totals), 0) << "too few";
@@ -386,9 +461,9 @@ TEST_F(Raters, WhoAlwaysSaysTheSameIsKnownByItsOwnWordsLongBeforeTheGroupIs) {
 TEST_F(Raters, WhoDiffersAsPeopleDoKeepsItsWeight) {
   SubjectRecord record;
   record.likened = record.likeness_squares = 200;  // products of standard deviation 1
-  record.likeness = 200 * kGroupEnded;
+  record.likeness = 200 * kPeopleLikeness;
   EXPECT_EQ(ExcessLikeness(record), 0);
-  record.likeness = 200 * (kGroupEnded + .1) + 2 * std::sqrt(200.0);
+  record.likeness = 200 * (kPeopleLikeness + .1) + kExcessDeviations * std::sqrt(200.0);
   EXPECT_NEAR(ExcessLikeness(record), .1, 1e-12) << "beyond people and chance";
   record.likened = kOwnLikenessRows - 1;
   EXPECT_EQ(ExcessLikeness(record), 0) << "too few";
