@@ -26,7 +26,7 @@ inline constexpr std::uint64_t kTrialReports = 20;
 inline constexpr std::uint64_t kTrialGold = 40;
 
 struct Newcomer {
-  double level_width = 0;        // of its level about its prior (world/newcomer_prior.h)
+  double level_width = 0;        // of its level about its prior, and of its biases at least (world/newcomer_prior.h)
   Generation generation;         // it joined in; a later one that knows it has its own widths
   std::uint64_t joined_at = 0;   // decisions made before
   std::uint64_t plays = 0;       // draws of trials

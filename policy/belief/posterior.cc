@@ -70,11 +70,13 @@ Inputs MakeInputs(const State& state, const std::shared_ptr<const Bundle>& bundl
           state.options.gold_half_life_days};
 }
 
-// Of one model, which an alarm may have freed, or which joined with a width of its own.
+// Of one model, which an alarm may have freed, or which joined with a width of its own: what
+// ratings are off by for a stranger is known no better than its level (decisions/0040).
 Widths WidthsOf(bool changed, double level_width, const Widths& all) {
   Widths widths = all;
   if (changed) widths.model = std::max(2 * widths.model, kChangedWidth);
   widths.model = std::max(widths.model, level_width);
+  widths.source_model = std::max(widths.source_model, level_width);
   return widths;
 }
 

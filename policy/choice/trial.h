@@ -5,7 +5,7 @@
 //   p = Phi((u - u_best) / (mu_r sqrt(v + v_best))),
 // the Thompson draw between the two, as both are believed to be for this query
 // (trouter_bandits 3.5). A new model has at least kTrialFloor until it has kTrialReports
-// reports; one on probation has kProbationShare instead. Where its mean is the best, it
+// reports, so that the first look at it is soon over; one on probation has kProbationShare instead. Where its mean is the best, it
 // is the greedy model and no trial is needed. p is 0 for requests in which quality does
 // not count, for a model dearer than audits may be, and where the draw could exceed what
 // the trial may cost (belief/newcomer.h). Several on trial have at most kTrialsMost
@@ -31,7 +31,7 @@
 
 namespace pointsman::policy {
 
-inline constexpr double kTrialFloor = 0.05;
+inline constexpr double kTrialFloor = 0.2;
 inline constexpr double kProbationShare = 0.002;
 inline constexpr double kChangedMost = 0.25;
 inline constexpr double kTrialsMost = 0.5;

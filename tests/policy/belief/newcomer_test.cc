@@ -102,6 +102,30 @@ TEST(NewcomerPriors, AKnownNameThatComesBackIsOnTrialAboutItsOldPrior) {
   EXPECT_NEAR(house.Publish()->FindLive("acme-small")->mean_prior, .6, 1e-12);
 }
 
+// As where a source likes a pool and dislikes who joins: gold must not wait for ratings to be outvoted.
+TEST(NewcomerPriors, RatingsOfAStrangerDoNotOutvoteItsFirstLabels) {
+  House house;
+  std::uint32_t id = 0;
+  const auto rated = [&](std::uint32_t model, double rating, std::optional<double> gold) {
+    house.Decide(++id, model, {{1, .5}, {2, .5}}, .5);
+    ASSERT_EQ(house.Report(id, 1, rating), Code::kOk);
+    if (gold.has_value()) {
+      ASSERT_EQ(house.Report(id, 0, *gold), Code::kOk);
+    }
+  };
+  for (int i = 0; i < 300; ++i) {
+    const double value = i % 10 < 6 ? 1 : 0;
+    for (const std::uint32_t model : {1U, 2U, 3U}) rated(model, value, value);
+  }
+  house.Join("stranger");
+  for (int i = 0; i < 40; ++i) house.Probe(4, 1, i % 10 < 7 ? 1 : 0);
+  for (int i = 0; i < 300; ++i) rated(4, i % 10 < 4 ? 1 : 0, std::nullopt);
+  const auto snapshot = house.Publish();
+  const ModelView& view = *snapshot->FindLive("stranger");
+  EXPECT_NEAR(view.mean_prior + view.mean[0], .7, .03);
+  EXPECT_LT(view.covariance[0], .1 * .1);
+}
+
 TEST(TrialBooks, OnlyDrawsOfTheTrialAreBooked) {
   House house;
   house.Join("stranger");
