@@ -5,10 +5,11 @@
 //   p = Phi((u - u_best) / (mu_r sqrt(v + v_best))),
 // the Thompson draw between the two, as both are believed to be for this query
 // (trouter_bandits 3.5). A new model has at least kTrialFloor until it has kTrialReports
-// reports, so that the first look at it is soon over; one on probation has kProbationShare instead. Where its mean is the best, it
-// is the greedy model and no trial is needed. p is 0 for requests in which quality does
-// not count, for a model dearer than audits may be, and where the draw could exceed what
-// the trial may cost (belief/newcomer.h). Several on trial have at most kTrialsMost
+// reports, so that the first look at it is soon over; one on probation has kProbationShare
+// instead. Where its mean is the best, it is the greedy model and no trial is needed. p is
+// 0 for requests in which quality does not count, for a model dearer than audits may be,
+// and where the draw could exceed what the trial may cost (belief/newcomer.h). Several on
+// trial have at most kTrialsMost
 // together. Other policies explore newcomers themselves; where the allowance of one is
 // used up, its part goes to the best.
 //
