@@ -34,8 +34,8 @@ std::string EncodeSubjectRecord(const SubjectRecord& record) {
   out.U64(record.reports);
   out.F64(record.weight);
   for (const double value :
-       {record.residuals, record.centred_count, record.centred_sum, record.likened, record.likeness, record.likeness_squares, record.pairs,
-        record.disagreement, record.expected, record.variance}) {
+       {record.residuals, record.centred_count, record.centred_sum, record.likened, record.likeness,
+        record.likeness_squares, record.pairs, record.disagreement, record.expected, record.variance}) {
     out.F64(value);
   }
   return out.Take();
@@ -46,8 +46,8 @@ void DecodeSubjectRecord(ByteReader& in, SubjectRecord& record) {
   record.reports = in.U64();
   record.weight = in.F64();
   for (double* value :
-       {&record.residuals, &record.centred_count, &record.centred_sum, &record.likened, &record.likeness, &record.likeness_squares, &record.pairs,
-        &record.disagreement, &record.expected, &record.variance}) {
+       {&record.residuals, &record.centred_count, &record.centred_sum, &record.likened, &record.likeness,
+        &record.likeness_squares, &record.pairs, &record.disagreement, &record.expected, &record.variance}) {
     *value = in.F64();
   }
 }
