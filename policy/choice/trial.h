@@ -9,9 +9,8 @@
 // instead. Where its mean is the best, it is the greedy model and no trial is needed. p is
 // 0 for requests in which quality does not count, for a model dearer than audits may be,
 // and where the draw could exceed what the trial may cost (belief/newcomer.h). Several on
-// trial have at most kTrialsMost
-// together. Other policies explore newcomers themselves; where the allowance of one is
-// used up, its part goes to the best.
+// trial have at most kTrialsMost together. Other policies explore newcomers themselves;
+// where the allowance of one is used up, its part goes to the best.
 //
 // A model that an alarm has freed in this generation (ModelView::changed) is played
 // likewise, with p = Phi((u - u_best) / (mu_r sqrt(v - v_best))), at most kChangedMost: what
